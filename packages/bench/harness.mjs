@@ -1,0 +1,83 @@
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * Runs one scenario: every contender in a process of its own (no shared JIT, no shared heap), in turns, round by
+ * round, so that a machine that gets slower slows them all. The result is the median of each figure and its ratio
+ * to the baseline's, taken round by round.
+ *
+ * A bench file exports `scenarios`, a list of
+ * `{ title, baseline, rounds?, roundMs?, contenders: { [name]: async () => ({ run, close? }) } }`.
+ * `run(roundMs)` does work for about that long and returns `{ ops, ...figures }`; what it returns beside `ops`
+ * becomes a column (numbers only).
+ */
+export async function runScenario(file, index, scenario) {
+  const rounds = scenario.rounds ?? 5
+  const roundMs = scenario.roundMs ?? 1_000
+  const names = Object.keys(scenario.contenders)
+  const children = new Map()
+  for (const name of names) children.set(name, await startContender(file, index, name))
+  const samples = new Map(names.map((name) => [name, []]))
+  try {
+    for (const name of names) await children.get(name).round(roundMs) // warm-up, not counted
+    for (let round = 0; round < rounds; round++) {
+      for (const name of names) samples.get(name).push(await children.get(name).round(roundMs))
+    }
+  } finally {
+    for (const child of children.values()) await child.close()
+  }
+  const base = samples.get(scenario.baseline)
+  return names.map((name) => {
+    const own = samples.get(name)
+    const row = { name, ratio: median(own.map((sample, i) => sample.perSecond / base[i].perSecond)) }
+    for (const figure of Object.keys(own[0])) row[figure] = median(own.map((sample) => sample[figure]))
+    return row
+  })
+}
+
+async function startContender(file, index, name) {
+  const child = fork(
+    fileURLToPath(new URL('./contender.mjs', import.meta.url)),
+    [file, String(index), name],
+    {
+      execArgv: ['--expose-gc'],
+    },
+  )
+  const replies = []
+  let failed
+  child.on('message', (message) => replies.shift()?.resolve(message))
+  child.on('exit', (code) => {
+    failed = new Error(`${name} exited with ${code}`)
+    for (const reply of replies.splice(0)) reply.reject(failed)
+  })
+  const ask = (message) =>
+    new Promise((resolve, reject) => {
+      if (failed) return reject(failed)
+      replies.push({ resolve, reject })
+      if (message) child.send(message)
+    })
+  const ready = await ask()
+  if (ready.error) throw new Error(`${name}: ${ready.error}`)
+  return {
+    async round(roundMs) {
+      const reply = await ask({ roundMs })
+      if (reply.error) throw new Error(`${name}: ${reply.error}`)
+      return reply.sample
+    },
+    async close() {
+      if (failed) return
+      child.removeAllListeners('exit')
+      const gone = new Promise((resolve) => child.once('exit', resolve))
+      child.send({ close: true })
+      const force = setTimeout(() => child.kill('SIGKILL'), 3_000)
+      await gone
+      clearTimeout(force)
+    },
+  }
+}
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}

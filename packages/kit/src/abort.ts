@@ -1,0 +1,46 @@
+/** The longest delay a Node timer takes; beyond it, it fires at once. */
+export const MAX_TIMER = 2_147_483_647
+
+/**
+ * Settles like `promise`, unless `signal` aborts first: then rejects with `signal.reason`. The listener is removed
+ * either way, so a long-lived signal does not collect them. It stops the *waiting*; stopping the work is the
+ * caller's.
+ */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  if (signal.aborted) {
+    promise.catch(() => {})
+    return Promise.reject(signal.reason)
+  }
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+export interface SleepOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Keep the process alive while sleeping. Default: false. */
+  readonly ref?: boolean
+}
+
+/** Resolves after `milliseconds` (capped at {@link MAX_TIMER}); rejects with `signal.reason` on abort. */
+export function sleep(milliseconds: number, { signal, ref = false }: SleepOptions = {}): Promise<void> {
+  if (signal?.aborted) return Promise.reject(signal.reason)
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
+    const timer = setTimeout(
+      () => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      },
+      Math.min(milliseconds, MAX_TIMER),
+    )
+    if (!ref) timer.unref()
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}

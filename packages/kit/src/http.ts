@@ -1,0 +1,35 @@
+import type { ServerResponse } from 'node:http'
+
+/** The path of a request without its query, from the raw target: `/a/b`. */
+export function pathOf(target: string): string {
+  const end = target.search(/[?#]/)
+  return end === -1 ? target : target.slice(0, end)
+}
+
+const signals = new WeakMap<ServerResponse, AbortSignal>()
+
+/**
+ * A signal that aborts when the client goes away before the response is finished. One per response, made on first
+ * use. The reason is an `AbortError`.
+ */
+export function responseSignal(res: ServerResponse): AbortSignal {
+  let signal = signals.get(res)
+  if (signal === undefined) {
+    const controller = new AbortController()
+    signal = controller.signal
+    signals.set(res, signal)
+    if (res.destroyed && !res.writableFinished) controller.abort()
+    else {
+      res.once('close', () => {
+        if (!res.writableFinished) controller.abort()
+      })
+    }
+  }
+  return signal
+}
+
+/** Calls back once, when the response is over: `finished` is false when the client went away first. */
+export function onResponseEnd(res: ServerResponse, callback: (finished: boolean) => void): void {
+  if (res.destroyed || res.writableFinished) callback(res.writableFinished)
+  else res.once('close', () => callback(res.writableFinished))
+}

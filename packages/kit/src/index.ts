@@ -1,0 +1,42 @@
+export { abortable, MAX_TIMER, type SleepOptions, sleep } from './abort.js'
+export { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota, memoryLimit } from './cgroup.js'
+export { type Channel, channel } from './channel.js'
+export { type Clock, monotonicClock, wallClock } from './clock.js'
+export { type Duration, durationMs } from './durations.js'
+export { brand, misuse, RejectedError, type RejectedErrorInit } from './errors.js'
+export { notify } from './events.js'
+export { onResponseEnd, pathOf, responseSignal } from './http.js'
+export { type Closable, type CloseOptions, closeOnce, drainWithin } from './lifecycle.js'
+export {
+  anything,
+  boolean,
+  type Check,
+  defineOptions,
+  duration,
+  either,
+  func,
+  having,
+  integer,
+  list,
+  nested,
+  number,
+  oneOf,
+  optional,
+  orFalse,
+  type Place,
+  type Resolved,
+  refuse,
+  size,
+  string,
+} from './options.js'
+export { shareOf, workerCount } from './share.js'
+export { type Size, sizeBytes } from './sizes.js'
+export {
+  ADMIT,
+  type RateLimitPolicy,
+  type RateLimitState,
+  rateLimitField,
+  rateLimitPolicyField,
+  retryAfterSeconds,
+  type Verdict,
+} from './verdict.js'

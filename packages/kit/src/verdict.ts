@@ -1,0 +1,75 @@
+import type { RejectedError } from './errors.js'
+
+/**
+ * The answer to "may I go?": headers to set in any case, and the refusal if there is one. The same value serves
+ * Express, Fastify and Koa; only how it is applied differs.
+ */
+export interface Verdict {
+  readonly headers: Readonly<Record<string, string>>
+  readonly error?: RejectedError | undefined
+}
+
+/** A verdict that admits and says nothing. */
+export const ADMIT: Verdict = Object.freeze({ headers: Object.freeze({}) })
+
+/**
+ * `Retry-After` in whole seconds (RFC 9110 section 10.2.3, delay-seconds): rounded up and at least 1, so that
+ * waiting exactly that long is enough.
+ */
+export function retryAfterSeconds(milliseconds: number): string {
+  return String(Math.min(Math.max(1, Math.ceil(milliseconds / 1000)), Number.MAX_SAFE_INTEGER))
+}
+
+export interface RateLimitPolicy {
+  readonly name: string
+  /** Quota: requests per window. */
+  readonly quota: number
+  /** Window in milliseconds; left out when there is none. */
+  readonly window?: number | undefined
+}
+
+export interface RateLimitState {
+  readonly name: string
+  readonly remaining: number
+  /** Milliseconds until more quota is there; left out when full. */
+  readonly resetAfter?: number | undefined
+}
+
+/**
+ * The `RateLimit-Policy` field in the form of draft-ietf-httpapi-ratelimit-headers 08 to 11: a structured-field
+ * list (RFC 9651) with one item per policy.
+ */
+export function rateLimitPolicyField(policies: readonly RateLimitPolicy[]): string {
+  return policies
+    .map(({ name, quota, window }) => {
+      const seconds = window === undefined ? '' : `;w=${Math.max(1, wholeUp(window / 1000))}`
+      return `${quoted(name)};q=${whole(quota)}${seconds}`
+    })
+    .join(', ')
+}
+
+/** The `RateLimit` field, same form. */
+export function rateLimitField(states: readonly RateLimitState[]): string {
+  return states
+    .map(({ name, remaining, resetAfter }) => {
+      const seconds = resetAfter === undefined ? '' : `;t=${wholeUp(resetAfter / 1000)}`
+      return `${quoted(name)};r=${whole(remaining)}${seconds}`
+    })
+    .join(', ')
+}
+
+/** The largest integer a structured field may hold (RFC 9651 section 3.3.1). */
+const MAX_FIELD_INTEGER = 999_999_999_999_999
+
+function whole(value: number): number {
+  return Math.min(Math.max(0, Math.floor(value)), MAX_FIELD_INTEGER)
+}
+
+function wholeUp(value: number): number {
+  return Math.min(Math.max(0, Math.ceil(value)), MAX_FIELD_INTEGER)
+}
+
+/** A structured-field String: printable ASCII, with `"` and `\` escaped. Other characters become `?`. */
+function quoted(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
+}

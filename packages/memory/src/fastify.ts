@@ -1,0 +1,1 @@
+export { RejectedError } from '@spillway/kit'

@@ -1,0 +1,1 @@
+export { type CloseOptions, RejectedError } from '@spillway/kit'
