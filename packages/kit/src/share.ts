@@ -3,7 +3,7 @@
  * supervisor for its workers; 1 when it is absent or not a positive integer.
  */
 export function workerCount(env: NodeJS.ProcessEnv = process.env): number {
-  const count = Number(env['SPILLWAY_WORKERS'])
+  const count = Number(env.SPILLWAY_WORKERS)
   return Number.isSafeInteger(count) && count > 0 ? count : 1
 }
 
