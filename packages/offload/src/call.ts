@@ -1,0 +1,99 @@
+import type { Transferable } from 'node:worker_threads'
+import {
+  type Duration,
+  defineOptions,
+  duration,
+  either,
+  func,
+  having,
+  list,
+  oneOf,
+  optional,
+  orFalse,
+} from '@spillway/kit'
+import { ownedBuffers } from './binary.js'
+import type { TaskDefinition } from './definition.js'
+import { LEVELS, type Level } from './options.js'
+
+/** What one call of a task may ask for. */
+export interface CallOptions<Progress = unknown> {
+  /** Gives up: the promise rejects with `signal.reason` and the task itself is stopped. */
+  readonly signal?: AbortSignal | undefined
+  /** How long it may run. Default: the task's. */
+  readonly timeout?: Duration | false
+  /** How long it may wait for a thread. Default: the task's. */
+  readonly maxWait?: Duration | false
+  /** How long it may take in all, waiting and running. Default: `false`. */
+  readonly deadline?: Duration | false
+  /** Default: the task's. */
+  readonly priority?: Level
+  /**
+   * Buffers or ports of the input that are moved instead of copied; the caller loses them when the task starts.
+   * `'auto'`: every buffer that the input, or one of its fields, owns as a whole. Default: all is copied.
+   */
+  readonly transfer?: readonly Transferable[] | 'auto'
+  /** Called with each `report(progress)` of the task, in order, in the context of this call. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+}
+
+/** What a call asks for, resolved. Limits are milliseconds, `Infinity` when there is none. */
+export interface Call {
+  readonly transfer: readonly Transferable[] | undefined
+  readonly level: Level
+  readonly timeout: number
+  readonly maxWait: number
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
+  readonly onProgress: ((progress: unknown) => void) | undefined
+}
+
+const resolve = defineOptions('offload', 'call', {
+  signal: optional(having<AbortSignal>('an AbortSignal', 'addEventListener', 'removeEventListener')),
+  timeout: optional(orFalse(duration({ min: 1 }))),
+  maxWait: optional(orFalse(duration({ min: 1 }))),
+  deadline: optional(orFalse(duration())),
+  priority: optional(oneOf(...LEVELS)),
+  transfer: optional(
+    either(
+      oneOf('auto'),
+      list((value) => value as Transferable),
+    ),
+  ),
+  onProgress: optional(func<(progress: unknown) => void>()),
+})
+
+/** The call when no options are given. */
+export function defaultCall(task: TaskDefinition): Call {
+  return {
+    transfer: undefined,
+    level: task.level,
+    timeout: task.timeout,
+    maxWait: task.maxWait,
+    deadline: Number.POSITIVE_INFINITY,
+    signal: undefined,
+    onProgress: undefined,
+  }
+}
+
+/** @throws TypeError | RangeError `ERR_OFFLOAD_OPTION` */
+export function resolveCall(task: TaskDefinition, input: unknown, options: CallOptions<never>): Call {
+  const given = resolve(options)
+  return {
+    transfer: given.transfer === 'auto' ? ownedBuffers(input) : given.transfer,
+    level: given.priority ?? task.level,
+    timeout: limit(given.timeout, task.timeout),
+    maxWait: limit(given.maxWait, task.maxWait),
+    deadline: limit(given.deadline),
+    signal: given.signal,
+    onProgress: given.onProgress,
+  }
+}
+
+/** Off (`false`) is a limit without an end; a limit that is not given is the fallback. */
+export function limit(
+  value: number | false | undefined,
+  fallback: number = Number.POSITIVE_INFINITY,
+): number {
+  if (value === undefined) return fallback
+  return value === false ? Number.POSITIVE_INFINITY : value
+}

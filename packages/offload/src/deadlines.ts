@@ -1,0 +1,110 @@
+import { type Clock, MAX_TIMER } from '@spillway/kit'
+
+/** Something that has to happen at a point in time unless it is cancelled first. */
+export interface Deadline {
+  /** On the clock of the {@link Deadlines}. */
+  dueAt: number
+  /** Its place in the heap; -1 when it is not in there. Belongs to {@link Deadlines}. */
+  heapIndex: number
+  /** Runs once, when the time has come. */
+  onDue(): void
+}
+
+/**
+ * All deadlines of one offloader in a binary heap under one timer, which does not keep the process alive. Adding and
+ * removing cost O(log n); the timer is only re-armed when an earlier deadline comes, and never on removal.
+ */
+export class Deadlines {
+  readonly #clock: Clock
+  readonly #heap: Deadline[] = []
+  #timer: NodeJS.Timeout | undefined
+  #armedFor = Number.POSITIVE_INFINITY
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get size(): number {
+    return this.#heap.length
+  }
+
+  add(deadline: Deadline): void {
+    if (deadline.heapIndex !== -1) this.remove(deadline)
+    this.#heap.push(deadline)
+    this.#rise(deadline, this.#heap.length - 1)
+    if (this.#heap[0]!.dueAt < this.#armedFor) this.#arm()
+  }
+
+  remove(deadline: Deadline): void {
+    const index = deadline.heapIndex
+    if (index === -1) return
+    deadline.heapIndex = -1
+    const last = this.#heap.pop()!
+    if (last === deadline) return
+    this.#rise(last, index)
+    this.#sink(last, last.heapIndex)
+  }
+
+  /** Lets everything happen that is due. The timer calls it; tests with a fake clock do so themselves. */
+  fire(): void {
+    const now = this.#clock.now()
+    while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {
+      const deadline = this.#heap[0]!
+      this.remove(deadline)
+      deadline.onDue()
+    }
+    this.#arm()
+  }
+
+  clear(): void {
+    for (const deadline of this.#heap) deadline.heapIndex = -1
+    this.#heap.length = 0
+    this.#arm()
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer)
+    const first = this.#heap[0]
+    this.#armedFor = first === undefined ? Number.POSITIVE_INFINITY : first.dueAt
+    if (first === undefined) {
+      this.#timer = undefined
+      return
+    }
+    // Timers have whole milliseconds; rounded up, so that it is due when the timer fires.
+    const delay = Math.min(Math.max(1, Math.ceil(first.dueAt - this.#clock.now())), MAX_TIMER)
+    this.#timer = setTimeout(() => this.fire(), delay)
+    this.#timer.unref()
+  }
+
+  #rise(deadline: Deadline, from: number): void {
+    let index = from
+    while (index > 0) {
+      const parentIndex = (index - 1) >> 1
+      const parent = this.#heap[parentIndex]!
+      if (parent.dueAt <= deadline.dueAt) break
+      this.#place(parent, index)
+      index = parentIndex
+    }
+    this.#place(deadline, index)
+  }
+
+  #sink(deadline: Deadline, from: number): void {
+    let index = from
+    for (;;) {
+      let childIndex = 2 * index + 1
+      if (childIndex >= this.#heap.length) break
+      const right = this.#heap[childIndex + 1]
+      if (right !== undefined && right.dueAt < this.#heap[childIndex]!.dueAt) childIndex++
+      const child = this.#heap[childIndex]!
+      if (child.dueAt >= deadline.dueAt) break
+      this.#place(child, index)
+      index = childIndex
+    }
+    this.#place(deadline, index)
+  }
+
+  #place(deadline: Deadline, index: number): void {
+    this.#heap[index] = deadline
+    deadline.heapIndex = index
+  }
+}

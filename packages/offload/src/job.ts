@@ -1,0 +1,69 @@
+import type { Transferable } from 'node:worker_threads'
+import type { Call } from './call.js'
+import type { Deadline } from './deadlines.js'
+import type { TaskDefinition } from './definition.js'
+import type { Lane } from './lane.js'
+import type { Level } from './options.js'
+import type { Thread } from './thread.js'
+
+/** One call of a task, from admission until it settles. */
+export class Job implements Deadline {
+  readonly id: number
+  readonly task: TaskDefinition
+  input: unknown
+  readonly transfer: readonly Transferable[] | undefined
+  readonly level: Level
+  readonly enqueuedAt: number
+  readonly onProgress: ((progress: unknown) => void) | undefined
+  readonly carried: unknown
+  /** The point in time after which nobody needs the result. */
+  readonly deadline: number
+  readonly maxWait: number
+  /** Run time it may take, in milliseconds; `Infinity` for no limit. */
+  readonly timeout: number
+  /** Order within the queue: smaller goes first. */
+  rank = 0
+  startedAt = 0
+  settled = false
+  thread: Thread | undefined
+  /** Milliseconds of work it stands for in the queue. */
+  expectedRun = 0
+
+  // Its place in the queue.
+  lane: Lane | undefined
+  previous: Job | undefined
+  next: Job | undefined
+
+  // Its place among the deadlines.
+  dueAt = Number.POSITIVE_INFINITY
+  heapIndex = -1
+  onDue: () => void = nothing
+
+  resolve: (value: unknown) => void = nothing
+  reject: (error: unknown) => void = nothing
+  /** Takes the abort listener off the caller's signal. */
+  release: () => void = nothing
+
+  constructor(
+    id: number,
+    task: TaskDefinition,
+    input: unknown,
+    call: Call,
+    carried: unknown,
+    enqueuedAt: number,
+  ) {
+    this.id = id
+    this.task = task
+    this.input = input
+    this.transfer = call.transfer
+    this.level = call.level
+    this.timeout = call.timeout
+    this.deadline = enqueuedAt + call.deadline
+    this.maxWait = call.maxWait
+    this.onProgress = call.onProgress
+    this.carried = carried
+    this.enqueuedAt = enqueuedAt
+  }
+}
+
+function nothing(): void {}

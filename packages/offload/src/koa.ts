@@ -1,0 +1,54 @@
+import type { Server } from 'node:http'
+import { responseSignal } from '@spillway/kit'
+import type { Context, Middleware } from 'koa'
+import type { Offloader } from './offloader.js'
+import { bodyOf, type RouteOptions, routeCall } from './route.js'
+import { eventStream, SSE_HEADERS } from './sse.js'
+import type { Task } from './task.js'
+
+export interface OffloadOptions<Input, Output> extends RouteOptions {
+  /** The task's input, from the request. */
+  readonly input: (ctx: Context) => Input | Promise<Input>
+  /** Answers with the task's output. Default: it becomes `ctx.body`. */
+  readonly reply?: (output: Output, ctx: Context) => void | Promise<void>
+}
+
+/**
+ * A middleware that answers with a task. A client that goes away stops the task; a refusal (503), a timeout (504) and
+ * the task's own errors are thrown.
+ *
+ * ```ts
+ * router.post('/thumbnails', offload(resize, { input: (ctx) => ctx.request.body }))
+ * ```
+ */
+export function offload<Input, Output>(
+  task: Task<Input, Output, never>,
+  options: OffloadOptions<Input, Output>,
+): Middleware {
+  const { input, reply = send } = options
+  const call = routeCall(options)
+  return async (ctx) => {
+    const signal = responseSignal(ctx.res)
+    const run = async (onProgress?: (progress: unknown) => void) =>
+      task(await input(ctx), { ...call, signal, onProgress })
+    try {
+      if (options.progress === 'sse') {
+        const events = await eventStream(run)
+        ctx.set(SSE_HEADERS)
+        ctx.body = events
+      } else await reply(await run(), ctx)
+    } catch (error) {
+      // Nobody is there to read an answer, or a log line, about a client that left.
+      if (!signal.aborted) throw error
+    }
+  }
+}
+
+/** Closes the offloader when the server has closed. */
+export function closeWith(server: Server, offloader: Offloader): void {
+  server.once('close', () => void offloader.close())
+}
+
+function send(output: unknown, ctx: Context): void {
+  ctx.body = bodyOf(output)
+}

@@ -1,0 +1,76 @@
+import type { Job } from './job.js'
+import { LEVELS, type Level } from './options.js'
+
+/** A first-in-first-out list of jobs that gives up any of them in O(1). */
+class JobList {
+  head: Job | undefined
+  #tail: Job | undefined
+
+  push(job: Job): void {
+    job.previous = this.#tail
+    job.next = undefined
+    if (this.#tail === undefined) this.head = job
+    else this.#tail.next = job
+    this.#tail = job
+  }
+
+  remove(job: Job): void {
+    if (job.previous === undefined) this.head = job.next
+    else job.previous.next = job.next
+    if (job.next === undefined) this.#tail = job.previous
+    else job.next.previous = job.previous
+    job.previous = undefined
+    job.next = undefined
+  }
+}
+
+/**
+ * The waiting jobs that share one concurrency cap: those of one capped task, or of all tasks without a cap. A lane
+ * at its cap is passed over as a whole, so that its jobs cost nothing while they wait.
+ */
+export class Lane {
+  readonly cap: number
+  /** Jobs of this lane on threads. */
+  running = 0
+  /** Jobs of this lane that wait. */
+  size = 0
+  readonly #lists: Readonly<Record<Level, JobList>> = {
+    high: new JobList(),
+    normal: new JobList(),
+    low: new JobList(),
+  }
+
+  constructor(cap: number = Number.POSITIVE_INFINITY) {
+    this.cap = cap
+  }
+
+  get open(): boolean {
+    return this.running < this.cap
+  }
+
+  /** How many of the waiting jobs could start, were there threads. */
+  get startable(): number {
+    return Math.min(this.size, this.cap - this.running)
+  }
+
+  push(job: Job): void {
+    job.lane = this
+    this.size++
+    this.#lists[job.level].push(job)
+  }
+
+  remove(job: Job): void {
+    this.size--
+    this.#lists[job.level].remove(job)
+  }
+
+  /** The job with the lowest rank. Within a level ranks only grow, so the three heads are all there is to compare. */
+  first(): Job | undefined {
+    let best: Job | undefined
+    for (const level of LEVELS) {
+      const head = this.#lists[level].head
+      if (head !== undefined && (best === undefined || head.rank < best.rank)) best = head
+    }
+    return best
+  }
+}

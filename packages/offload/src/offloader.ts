@@ -1,0 +1,249 @@
+import { availableCpus, type CloseOptions, closeOnce, drainWithin, shareOf } from '@spillway/kit'
+import { type CallOptions, defaultCall, limit, resolveCall } from './call.js'
+import { Deadlines } from './deadlines.js'
+import { TaskDefinition } from './definition.js'
+import { sourceOf } from './inline-source.js'
+import { Lane } from './lane.js'
+import { type MapOptions, mapTasks } from './map.js'
+import {
+  type OffloaderOptions,
+  resolveOptions,
+  resolveTaskOptions,
+  type Settings,
+  type TaskOptions,
+} from './options.js'
+import { PoisonWatch } from './poison.js'
+import { JobQueue } from './queue.js'
+import { Scheduler } from './scheduler.js'
+import { type OffloaderStats, snapshot } from './stats.js'
+import type { Task, TaskName, TaskOf } from './task.js'
+import { bootError, joinStacks } from './task-error.js'
+import { hrefOf, TaskModule } from './task-module.js'
+import { ThreadPool } from './thread-pool.js'
+import { Vacancy } from './vacancy.js'
+
+/**
+ * Runs functions of your modules in a bounded pool of worker threads.
+ *
+ * ```ts
+ * const offloader = new Offloader({ threads: 'auto' })
+ * const resize = offloader.task<typeof import('./resize.js')>(new URL('./resize.js', import.meta.url), 'resize')
+ * const thumbnail = await resize(image, { signal, timeout: '2s' })
+ * ```
+ *
+ * No thread starts before the first call, and none keeps the process alive.
+ */
+export class Offloader implements AsyncDisposable {
+  /** Threads it may have. */
+  readonly threads: number
+  readonly #settings: Settings
+  readonly #scheduler: Scheduler
+  readonly #pool: ThreadPool
+  readonly #queue: JobQueue
+  readonly #deadlines: Deadlines
+  readonly #vacancy: Vacancy
+  readonly #modules = new Map<string, TaskModule>()
+  readonly #tasks: TaskDefinition[] = []
+  readonly #openLane = new Lane()
+  readonly #inline: TaskDefinition
+  readonly #startedAt: number
+
+  /** @throws TypeError | RangeError `ERR_OFFLOAD_OPTION` */
+  constructor(options: OffloaderOptions = {}) {
+    const settings = resolveOptions(options)
+    this.#settings = settings
+    this.threads = settings.threads === 'auto' ? automaticThreads() : settings.threads
+    this.#startedAt = settings.clock.now()
+    this.#deadlines = new Deadlines(settings.clock)
+    this.#queue = new JobQueue(settings.ageing)
+    this.#vacancy = new Vacancy(() => this.capacity)
+    this.#scheduler = new Scheduler(
+      {
+        threads: this.threads,
+        queueLimit: limit(settings.queue),
+        errors: new Map(settings.errors.map((errorClass) => [errorClass.name, errorClass])),
+        capture: settings.context?.capture,
+        clock: settings.clock,
+      },
+      this.#queue,
+      this.#deadlines,
+      this.#vacancy,
+    )
+    this.#pool = new ThreadPool(
+      {
+        ...settings,
+        max: this.threads,
+        min: Math.min(settings.minThreads, this.threads),
+        idle: limit(settings.idle),
+        recycleAfter: limit(settings.recycleAfter),
+        memory: settings.memory || 0,
+        resourceLimits: settings.resourceLimits ?? heapLimit(settings.memory),
+        restore: settings.context?.restore === undefined ? undefined : hrefOf(settings.context.restore),
+      },
+      this.#deadlines,
+      this.#scheduler,
+    )
+    this.#scheduler.use(this.#pool)
+    this.#inline = this.#define('inline', undefined, '', {})
+    this.#pool.grow(Math.min(settings.minThreads, this.threads))
+  }
+
+  /**
+   * A function of a module as a task. The module is imported in the thread, at the first call there. It may be an ES
+   * module, CommonJS, or TypeScript (by Node where it can, else by tsx). Write the URL in place, as
+   * `new URL('./tasks.js', import.meta.url)`, so that bundlers see it.
+   *
+   * @throws TypeError `ERR_OFFLOAD_MODULE` when the module is neither a URL nor an absolute path
+   * @throws Error `ERR_OFFLOAD_TYPESCRIPT` when it is TypeScript and nothing here runs that
+   */
+  task<Module, Name extends TaskName<Module> = TaskName<Module>>(
+    module: URL | string,
+    name: Name,
+    options: TaskOptions = {},
+  ): TaskOf<Module[Name]> {
+    const href = hrefOf(module)
+    let shared = this.#modules.get(href)
+    if (shared === undefined) {
+      shared = new TaskModule(href, this.#settings.clock)
+      this.#modules.set(href, shared)
+    }
+    const definition = this.#define(name, shared, name, options)
+    return this.#callable(definition) as TaskOf<Module[Name]>
+  }
+
+  /**
+   * Runs a small pure function in a thread. Only its source crosses: everything it uses must be an argument or a global.
+   *
+   * @throws TypeError `ERR_OFFLOAD_INLINE` (as a rejection) when it has no source, is a method, or captures scope
+   */
+  async runInline<Args extends readonly unknown[], Output>(
+    inline: (...args: Args) => Output,
+    ...args: Args
+  ): Promise<Awaited<Output>> {
+    const source = sourceOf(inline)
+    try {
+      return (await this.#scheduler.submit(
+        this.#inline,
+        { source, args },
+        defaultCall(this.#inline),
+      )) as Awaited<Output>
+    } catch (error) {
+      joinStacks(error, this.runInline)
+      throw error
+    }
+  }
+
+  /** Runs a task for each input, a few at a time, and yields the results in order. Stopping early stops the work. */
+  map<Input, Output, Progress>(
+    inputs: Iterable<Input> | AsyncIterable<Input>,
+    task: Task<Input, Output, Progress>,
+    options: MapOptions<Progress> = {},
+  ): AsyncIterableIterator<Output> {
+    return task.map(inputs, options)
+  }
+
+  /** How many more calls would be taken now: free threads and free places in the queue. */
+  get capacity(): number {
+    return this.#scheduler.capacity
+  }
+
+  /** Resolves when there is room for a call, first come, first served. Rejects with `signal.reason`. */
+  whenFree({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#vacancy.wait(signal)
+  }
+
+  /** Starts threads ahead of the first calls, and resolves when they are there. Default: all of them. */
+  async warm(threads: number = this.threads): Promise<void> {
+    const wanted = Math.min(threads, this.threads) - this.#pool.size
+    this.#pool.grow(wanted)
+    await this.#pool.booted()
+    if (this.#pool.brokenBy !== undefined) throw bootError(this.#inline, this.#pool.brokenBy)
+  }
+
+  stats(): OffloaderStats {
+    return snapshot({
+      threads: this.threads,
+      pool: this.#pool,
+      queue: this.#queue,
+      scheduler: this.#scheduler,
+      queueLimit: limit(this.#settings.queue),
+      expectedWait: this.#scheduler.expectedWait(this.#inline),
+      uptime: this.#settings.clock.now() - this.#startedAt,
+      tasks: this.#tasks,
+    })
+  }
+
+  /**
+   * Takes no more calls (they are refused with `ERR_OFFLOAD_CLOSED`), lets the waiting and running ones finish within
+   * `timeout` (default: `closeTimeout`), rejects the rest, and ends all threads. A thread that sits in native code and
+   * cannot be ended is let go of, and no longer keeps the process alive.
+   */
+  readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
+    this.#scheduler.closed = true
+    this.#vacancy.releaseAll()
+    await drainWithin(this.#scheduler.drained(), options, this.#settings.closeTimeout)
+    this.#scheduler.abandon(this.#pool.jobs())
+    await this.#pool.close()
+    this.#deadlines.clear()
+  });
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #callable(definition: TaskDefinition): Task<unknown, unknown> {
+    const scheduler = this.#scheduler
+    const standard = defaultCall(definition)
+    const run = async (input?: unknown, options?: CallOptions<never>): Promise<unknown> => {
+      try {
+        return await scheduler.submit(
+          definition,
+          input,
+          options === undefined ? standard : resolveCall(definition, input, options),
+        )
+      } catch (error) {
+        joinStacks(error, run)
+        throw error
+      }
+    }
+    const target = {
+      concurrency: this.threads,
+      run,
+      whenFree: (options: { signal?: AbortSignal }) => this.whenFree(options),
+    }
+    const map = (inputs: Iterable<unknown> | AsyncIterable<unknown>, options: MapOptions<never> = {}) =>
+      mapTasks(target, inputs, options)
+    Object.defineProperty(run, 'name', { value: definition.label })
+    return Object.assign(run, { map })
+  }
+
+  #define(label: string, module: TaskModule | undefined, name: string, options: TaskOptions): TaskDefinition {
+    const own = resolveTaskOptions(options)
+    const { timeout, maxWait, poison, clock } = this.#settings
+    const definition = new TaskDefinition({
+      label,
+      module,
+      name,
+      level: own.priority,
+      timeout: limit(own.timeout, limit(timeout)),
+      maxWait: limit(own.maxWait, limit(maxWait)),
+      terminable: own.terminable,
+      lane: own.concurrency === false ? this.#openLane : new Lane(own.concurrency),
+      poison: poison === false || module === undefined ? undefined : new PoisonWatch(clock, poison),
+    })
+    this.#tasks.push(definition)
+    return definition
+  }
+}
+
+/** The machine's CPUs, as far as the container allows, shared among the workers; one is left to a busy event loop. */
+export function automaticThreads(): number {
+  const share = shareOf(availableCpus())
+  return share > 2 ? share - 1 : share
+}
+
+const MB = 1024 ** 2
+
+function heapLimit(memory: number | false): { maxOldGenerationSizeMb: number } | undefined {
+  return memory === false ? undefined : { maxOldGenerationSizeMb: Math.floor(memory / MB) }
+}

@@ -1,0 +1,74 @@
+import type { Clock } from '@spillway/kit'
+
+export interface PoisonSettings {
+  readonly deaths: number
+  readonly within: number
+  readonly cooldown: number
+}
+
+/**
+ * Notices a task that kills threads again and again, and has it refused for a while. Then one call is let through: when
+ * it ends well the task is trusted again. A task that mostly works is not refused for a few calls that crash, so that
+ * a client cannot switch a task off for all others by sending the one input that crashes it now and then.
+ */
+export class PoisonWatch {
+  readonly #clock: Clock
+  readonly #settings: PoisonSettings
+  #windowStart: number
+  #runs = 0
+  #deaths = 0
+  #refusedUntil = Number.NEGATIVE_INFINITY
+  #suspect = false
+  #trial = false
+
+  constructor(clock: Clock, settings: PoisonSettings) {
+    this.#clock = clock
+    this.#settings = settings
+    this.#windowStart = clock.now()
+  }
+
+  /** Milliseconds for which the task is refused; 0 lets this call through. */
+  admit(): number {
+    if (!this.#suspect) return 0
+    const left = this.#refusedUntil - this.#clock.now()
+    if (left > 0) return left
+    if (this.#trial) return this.#settings.cooldown
+    this.#trial = true
+    return 0
+  }
+
+  /** The task ended without taking its thread along. */
+  survived(): void {
+    this.#roll()
+    this.#runs++
+    this.#suspect = false
+    this.#trial = false
+  }
+
+  /** The call ended before it ran, so that it says nothing. */
+  withdrawn(): void {
+    this.#trial = false
+  }
+
+  /** The task killed its thread. Tells whether it is refused from now on. */
+  died(): boolean {
+    this.#roll()
+    this.#runs++
+    this.#deaths++
+    const repeated = this.#deaths >= this.#settings.deaths && this.#deaths * 2 >= this.#runs
+    if (this.#suspect || repeated) {
+      this.#suspect = true
+      this.#trial = false
+      this.#refusedUntil = this.#clock.now() + this.#settings.cooldown
+    }
+    return this.#suspect
+  }
+
+  #roll(): void {
+    const now = this.#clock.now()
+    if (now - this.#windowStart < this.#settings.within) return
+    this.#windowStart = now
+    this.#runs = 0
+    this.#deaths = 0
+  }
+}

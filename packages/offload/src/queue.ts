@@ -1,0 +1,87 @@
+import type { Job } from './job.js'
+import type { Lane } from './lane.js'
+import { LEVELS, type Level } from './options.js'
+
+/** How many ageing periods a level stands behind `high`. */
+const STEPS: Readonly<Record<Level, number>> = { high: 0, normal: 1, low: 2 }
+
+/**
+ * The jobs that wait for a thread. A job's rank is the time it came plus one ageing period per level below `high`, and
+ * the lowest rank goes first: a `low` job overtakes every `high` one that comes more than two periods after it, so
+ * none starves. Adding, taking and removing cost O(lanes).
+ */
+export class JobQueue {
+  readonly #ageing: number
+  readonly #lanes = new Set<Lane>()
+  readonly #work: Record<Level, number> = { high: 0, normal: 0, low: 0 }
+  #size = 0
+
+  constructor(ageing: number) {
+    this.#ageing = ageing
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Jobs that could start, were there threads: those of a lane at its cap could not. */
+  get startable(): number {
+    let count = 0
+    for (const lane of this.#lanes) count += lane.startable
+    return count
+  }
+
+  push(job: Job, lane: Lane): void {
+    job.rank = job.enqueuedAt + STEPS[job.level] * this.#ageing
+    this.#lanes.add(lane)
+    lane.push(job)
+    this.#size++
+    this.#work[job.level] += job.expectedRun
+  }
+
+  /** Takes out the job that goes next, or nothing when all waiting ones are held back by their caps. */
+  shift(): Job | undefined {
+    let best: Job | undefined
+    for (const lane of this.#lanes) {
+      if (!lane.open) continue
+      const first = lane.first()
+      if (first === undefined) this.#lanes.delete(lane)
+      else if (best === undefined || first.rank < best.rank) best = first
+    }
+    if (best !== undefined) this.remove(best)
+    return best
+  }
+
+  remove(job: Job): void {
+    if (job.lane === undefined) return
+    job.lane.remove(job)
+    job.lane = undefined
+    this.#size--
+    // Sums of fractions drift; an empty queue is the moment to set them straight.
+    if (this.#size === 0) for (const level of LEVELS) this.#work[level] = 0
+    else this.#work[job.level] = Math.max(0, this.#work[job.level] - job.expectedRun)
+  }
+
+  /** Milliseconds of expected run time that stand before a new job of this level. */
+  workBefore(level: Level): number {
+    let sum = 0
+    for (const own of LEVELS) {
+      sum += this.#work[own]
+      if (own === level) break
+    }
+    return sum
+  }
+
+  /** Takes all jobs out, in order. */
+  clear(): Job[] {
+    const jobs: Job[] = []
+    for (const lane of this.#lanes) {
+      for (let job = lane.first(); job !== undefined; job = lane.first()) {
+        this.remove(job)
+        jobs.push(job)
+      }
+    }
+    this.#lanes.clear()
+    return jobs.sort((a, b) => a.rank - b.rank)
+  }
+}

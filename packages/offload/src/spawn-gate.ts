@@ -1,0 +1,64 @@
+import type { Clock } from '@spillway/kit'
+
+const FIRST_BACKOFF_MS = 100
+const LAST_BACKOFF_MS = 30_000
+
+/**
+ * Says when the next thread may start. Two brakes: after a thread that failed to start, a wait that doubles from 0.1 s
+ * to 30 s, until one starts again; and a token bucket over all starts, so that tasks which kill threads do not make us
+ * spend the machine on starting new ones.
+ */
+export class SpawnGate {
+  readonly #clock: Clock
+  readonly #burst: number
+  readonly #perMs: number
+  #tokens: number
+  #countedAt: number
+  #failures = 0
+  #closedUntil = Number.NEGATIVE_INFINITY
+  /** What the last failed start failed with; `undefined` once one has succeeded. */
+  failure: unknown
+
+  constructor(clock: Clock, limit: { readonly burst: number; readonly perMinute: number } | false) {
+    this.#clock = clock
+    this.#burst = limit === false ? Number.POSITIVE_INFINITY : limit.burst
+    this.#perMs = limit === false ? Number.POSITIVE_INFINITY : limit.perMinute / 60_000
+    this.#tokens = this.#burst
+    this.#countedAt = clock.now()
+  }
+
+  /** Milliseconds until a thread may start; 0 when it may now. */
+  delay(): number {
+    const now = this.#clock.now()
+    return Math.max(0, this.#closedUntil - now, this.#refill(now) >= 1 ? 0 : (1 - this.#tokens) / this.#perMs)
+  }
+
+  /** Whether starts are held back because the last one failed. */
+  get broken(): boolean {
+    return this.#closedUntil > this.#clock.now()
+  }
+
+  started(): void {
+    this.#refill(this.#clock.now())
+    this.#tokens -= 1
+  }
+
+  failed(error: unknown): void {
+    const wait = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures++)
+    this.#closedUntil = this.#clock.now() + wait
+    this.failure = error
+  }
+
+  succeeded(): void {
+    this.#failures = 0
+    this.#closedUntil = Number.NEGATIVE_INFINITY
+    this.failure = undefined
+  }
+
+  #refill(now: number): number {
+    if (this.#burst === Number.POSITIVE_INFINITY) return this.#burst
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#countedAt) * this.#perMs)
+    this.#countedAt = now
+    return this.#tokens
+  }
+}

@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { isAbsolute } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { type Clock, misuse } from '@spillway/kit'
+
+const FIRST_BACKOFF_MS = 100
+const LAST_BACKOFF_MS = 30_000
+
+/** A module with task functions, shared by all tasks that come from it. */
+export class TaskModule {
+  readonly href: string
+  /** Href of what makes a thread understand it; `undefined` for JavaScript. */
+  readonly loader: string | undefined
+  readonly #clock: Clock
+  #failures = 0
+  #closedUntil = Number.NEGATIVE_INFINITY
+  /** Why it did not load the last time. */
+  failure: unknown
+
+  /**
+   * @throws TypeError `ERR_OFFLOAD_MODULE` when it is neither a URL nor an absolute path
+   * @throws Error `ERR_OFFLOAD_TYPESCRIPT` when it is TypeScript and nothing here can run it
+   */
+  constructor(href: string, clock: Clock) {
+    this.href = href
+    this.loader = /\.[mc]?ts$/.test(new URL(href).pathname) ? typescriptLoader(href) : undefined
+    this.#clock = clock
+  }
+
+  /** Milliseconds for which it is not tried again, because it failed to load. */
+  get closedFor(): number {
+    return Math.max(0, this.#closedUntil - this.#clock.now())
+  }
+
+  failed(error: unknown): void {
+    this.failure = error
+    this.#closedUntil =
+      this.#clock.now() + Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures++)
+  }
+
+  loaded(): void {
+    this.#failures = 0
+  }
+}
+
+/**
+ * The href of a task module. A `.js` that does not exist beside a `.ts` that does means the latter: sources that run
+ * uncompiled name what they will be compiled to.
+ */
+export function hrefOf(module: URL | string): string {
+  const text = String(module)
+  if (!(module instanceof URL) && !isAbsolute(text) && !/^(file|data|node):/.test(text)) {
+    throw misuse(
+      TypeError,
+      'ERR_OFFLOAD_MODULE',
+      `A task module must be a URL such as new URL('./tasks.js', import.meta.url), or an absolute path; not '${text}'`,
+    )
+  }
+  const url = module instanceof URL || !isAbsolute(text) ? new URL(text) : pathToFileURL(text)
+  if (url.protocol !== 'file:' || existsSync(url)) return url.href
+  const source = new URL(url)
+  source.pathname = url.pathname.replace(/\.([mc]?)js$/, '.$1ts')
+  return existsSync(source) ? source.href : url.href
+}
+
+function typescriptLoader(href: string): string | undefined {
+  // Node 22.18 and later strip types by themselves.
+  if ('typescript' in process.features && process.features.typescript) return undefined
+  const places = [href.startsWith('file:') ? fileURLToPath(href) : undefined, `${process.cwd()}/package.json`]
+  for (const place of places) {
+    if (place === undefined) continue
+    try {
+      return pathToFileURL(createRequire(place).resolve('tsx/esm/api')).href
+    } catch {
+      // Not installed there; the next place may have it.
+    }
+  }
+  throw misuse(
+    Error,
+    'ERR_OFFLOAD_TYPESCRIPT',
+    `${href} is TypeScript, which Node ${process.versions.node} does not run: install tsx, or compile it`,
+  )
+}

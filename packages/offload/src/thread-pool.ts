@@ -1,0 +1,262 @@
+import { type Clock, channel } from '@spillway/kit'
+import type { Deadlines } from './deadlines.js'
+import type { Failure } from './failure.js'
+import type { Job } from './job.js'
+import type { FromThread } from './protocol.js'
+import { SpawnGate } from './spawn-gate.js'
+import { type Loss, Thread, type ThreadListener, type ThreadSettings } from './thread.js'
+
+/** A terminated thread that is not gone after this long sits in native code. */
+const STUCK_AFTER_MS = 5_000
+
+export interface ThreadPoolSettings extends ThreadSettings {
+  readonly max: number
+  readonly min: number
+  readonly idle: number
+  readonly grace: number
+  readonly bootTimeout: number
+  readonly recycleAfter: number
+  readonly respawn: { readonly burst: number; readonly perMinute: number } | false
+  readonly clock: Clock
+}
+
+/** What the pool tells its owner. */
+export interface ThreadPoolListener {
+  /** There may be a thread to take now. */
+  onAvailable(): void
+  onMessage(thread: Thread, message: FromThread): void
+  /** A thread that had booted is gone, with the job it had, if any. */
+  onLost(thread: Thread, loss: Loss): void
+  /** A thread did not start and none is left that could work. */
+  onBroken(error: unknown): void
+}
+
+const threadChannel = channel<{
+  event: 'started' | 'ended' | 'stuck'
+  thread: number
+  reason: string
+  threads: number
+}>('spillway:offload:thread')
+
+/** The threads: starts them on demand, keeps the warm ones, ends the idle ones, and never has more than `max`. */
+export class ThreadPool implements ThreadListener {
+  readonly #settings: ThreadPoolSettings
+  readonly #deadlines: Deadlines
+  readonly #listener: ThreadPoolListener
+  readonly #gate: SpawnGate
+  readonly #threads = new Set<Thread>()
+  /** The last one used is the first one taken, so that a surplus falls idle. */
+  readonly #idle: Thread[] = []
+  #booting = 0
+  #retry: NodeJS.Timeout | undefined
+  #closed = false
+  #onEmpty: (() => void) | undefined
+  readonly #onBooted: (() => void)[] = []
+  started = 0
+  recycled = 0
+
+  constructor(settings: ThreadPoolSettings, deadlines: Deadlines, listener: ThreadPoolListener) {
+    this.#settings = settings
+    this.#deadlines = deadlines
+    this.#listener = listener
+    this.#gate = new SpawnGate(settings.clock, settings.respawn)
+  }
+
+  get size(): number {
+    return this.#threads.size
+  }
+
+  get idle(): number {
+    return this.#idle.length
+  }
+
+  get booting(): number {
+    return this.#booting
+  }
+
+  get stuck(): number {
+    let count = 0
+    for (const thread of this.#threads) if (thread.stuck) count++
+    return count
+  }
+
+  /** Why no thread starts at the moment; `undefined` when they do, or when there are threads that work. */
+  get brokenBy(): unknown {
+    return this.#gate.broken && this.#threads.size === 0 ? this.#gate.failure : undefined
+  }
+
+  /** Milliseconds until a start may be tried again. */
+  get brokenFor(): number {
+    return this.#gate.delay()
+  }
+
+  /** The jobs on threads. */
+  *jobs(): IterableIterator<Job> {
+    for (const { job } of this.#threads) if (job !== undefined && !job.settled) yield job
+  }
+
+  /** Resolves when no thread is starting. */
+  booted(): Promise<void> {
+    if (this.#booting === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#onBooted.push(resolve))
+  }
+
+  /** An idle thread, marked busy. */
+  take(): Thread | undefined {
+    const thread = this.#idle.pop()
+    if (thread === undefined) return undefined
+    this.#deadlines.remove(thread)
+    thread.state = 'busy'
+    return thread
+  }
+
+  /** The thread's job is done. */
+  give(thread: Thread): void {
+    thread.job = undefined
+    if (thread.state === 'ending' || thread.state === 'gone') return
+    this.#deadlines.remove(thread)
+    if (thread.served >= this.#settings.recycleAfter) thread.retireFor ??= 'tasks'
+    if (thread.retireFor !== undefined) {
+      this.recycled++
+      this.end(thread, thread.retireFor)
+    } else this.#rest(thread)
+  }
+
+  /** Starts threads for `waiting` jobs, as far as `max` and the gate allow. */
+  grow(waiting: number): void {
+    while (!this.#closed && this.#booting < waiting && this.#threads.size < this.#settings.max) {
+      const delay = this.#gate.delay()
+      if (delay > 0) {
+        this.#retryIn(delay)
+        return
+      }
+      if (!this.#start()) return
+    }
+  }
+
+  /** Asks the thread's task to end, and terminates the thread when it has not by the end of its grace. */
+  stop(thread: Thread, jobId: number, reason: Failure, terminable: boolean): void {
+    if (thread.state !== 'busy') return
+    thread.state = 'stopping'
+    thread.cancel(jobId, reason)
+    if (terminable) this.#after(thread, this.#settings.grace, () => this.end(thread, 'cancelled'))
+  }
+
+  /** Terminates a thread. `onLost` follows when it is gone; until then it counts. */
+  end(thread: Thread, reason: string): void {
+    if (thread.state === 'ending' || thread.state === 'gone') return
+    this.#forgetIdle(thread)
+    this.#publish('ended', thread, reason)
+    this.#after(thread, STUCK_AFTER_MS, () => {
+      thread.stuck = true
+      this.#publish('stuck', thread, reason)
+    })
+    thread.terminate()
+  }
+
+  /** Terminates all threads and waits until they are gone, but not longer than a stuck thread is waited for. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#retry)
+    for (const thread of this.#threads) this.end(thread, 'closed')
+    if (this.#threads.size === 0) return
+    await new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, STUCK_AFTER_MS)
+      this.#onEmpty = () => {
+        clearTimeout(limit)
+        resolve()
+      }
+    })
+    for (const thread of this.#threads) thread.unref()
+  }
+
+  onReady(thread: Thread): void {
+    this.#bootEnded()
+    this.#deadlines.remove(thread)
+    this.#gate.succeeded()
+    this.#publish('started', thread, 'demand')
+    this.#rest(thread)
+  }
+
+  onMessage(thread: Thread, message: FromThread): void {
+    this.#listener.onMessage(thread, message)
+  }
+
+  onGone(thread: Thread, loss: Loss): void {
+    const { booted } = thread
+    this.#threads.delete(thread)
+    this.#forgetIdle(thread)
+    this.#deadlines.remove(thread)
+    if (this.#threads.size === 0) this.#onEmpty?.()
+    if (!booted) this.#bootEnded()
+    if (booted || this.#closed) this.#listener.onLost(thread, loss)
+    else
+      this.#bootFailed(
+        loss.error ?? new Error(`The thread ended with exit code ${loss.exitCode} while it started`),
+      )
+    if (this.#closed) return
+    this.grow(this.#settings.min - this.#threads.size)
+    this.#listener.onAvailable()
+  }
+
+  #start(): boolean {
+    this.#gate.started()
+    let thread: Thread
+    try {
+      thread = new Thread(this.#settings, this)
+    } catch (error) {
+      this.#bootFailed(error)
+      return false
+    }
+    this.started++
+    this.#booting++
+    this.#threads.add(thread)
+    this.#after(thread, this.#settings.bootTimeout, () => this.end(thread, 'boot'))
+    return true
+  }
+
+  #bootEnded(): void {
+    this.#booting--
+    if (this.#booting === 0) for (const resolve of this.#onBooted.splice(0)) resolve()
+  }
+
+  #bootFailed(error: unknown): void {
+    this.#gate.failed(error)
+    if (this.#threads.size === 0) this.#listener.onBroken(error)
+  }
+
+  #rest(thread: Thread): void {
+    thread.state = 'idle'
+    this.#idle.push(thread)
+    this.#after(thread, this.#settings.idle, () => {
+      if (this.#threads.size > this.#settings.min) this.end(thread, 'idle')
+    })
+    this.#listener.onAvailable()
+  }
+
+  #forgetIdle(thread: Thread): void {
+    const index = this.#idle.indexOf(thread)
+    if (index !== -1) this.#idle.splice(index, 1)
+  }
+
+  #after(thread: Thread, milliseconds: number, onDue: () => void): void {
+    this.#deadlines.remove(thread)
+    if (milliseconds === Number.POSITIVE_INFINITY) return
+    thread.dueAt = this.#settings.clock.now() + milliseconds
+    thread.onDue = onDue
+    this.#deadlines.add(thread)
+  }
+
+  /** Keeps the process alive: jobs wait for this. */
+  #retryIn(delay: number): void {
+    if (this.#retry !== undefined) return
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined
+      this.#listener.onAvailable()
+    }, Math.ceil(delay))
+  }
+
+  #publish(event: 'started' | 'ended' | 'stuck', thread: Thread, reason: string): void {
+    threadChannel.publish(() => ({ event, thread: thread.id, reason, threads: this.#threads.size }))
+  }
+}

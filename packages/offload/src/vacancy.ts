@@ -1,0 +1,66 @@
+import { abortable } from '@spillway/kit'
+
+/**
+ * Producers that wait for room. Each place is granted to one of them, in the order they came; a grant counts as taken
+ * until the event loop has turned, by when its owner has used it or not.
+ */
+export class Vacancy {
+  readonly #waiting = new Set<() => void>()
+  readonly #capacity: () => number
+  #granted = 0
+  #turning = false
+
+  constructor(capacity: () => number) {
+    this.#capacity = capacity
+  }
+
+  /** Resolves when there is room; rejects with `signal.reason`. */
+  async wait(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#waiting.size === 0 && this.#capacity() > this.#granted) {
+      this.#grant()
+      return
+    }
+    let grant = () => {}
+    const granted = new Promise<void>((resolve) => {
+      grant = resolve
+    })
+    this.#waiting.add(grant)
+    try {
+      await abortable(granted, signal)
+    } catch (error) {
+      // A grant that came together with the abort goes back when the event loop turns.
+      this.#waiting.delete(grant)
+      throw error
+    }
+  }
+
+  /** There may be room now. */
+  offer(): void {
+    if (this.#waiting.size === 0) return
+    let room = this.#capacity() - this.#granted
+    for (const grant of this.#waiting) {
+      if (room-- <= 0) return
+      this.#waiting.delete(grant)
+      this.#grant()
+      grant()
+    }
+  }
+
+  /** Lets everybody go on, into the refusal that a closed offloader gives. */
+  releaseAll(): void {
+    for (const grant of this.#waiting) grant()
+    this.#waiting.clear()
+  }
+
+  #grant(): void {
+    this.#granted++
+    if (this.#turning) return
+    this.#turning = true
+    setImmediate(() => {
+      this.#turning = false
+      this.#granted = 0
+      this.offer()
+    })
+  }
+}
