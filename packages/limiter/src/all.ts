@@ -1,0 +1,19 @@
+import { misuse } from '@spillway/kit'
+import { RateLimiter } from './limiter.js'
+import type { Answer } from './store.js'
+
+export const limiters = Object.freeze({
+  /**
+   * Several limits as one decision: all admit and are charged, or none is. The buckets stay those of the members. The
+   * limiters must have different names and live in the same store (or all in memory).
+   *
+   * @throws TypeError `ERR_LIMITER_JOIN`
+   */
+  all<R extends Answer>(members: readonly RateLimiter<R>[]): RateLimiter<R> {
+    const isLimiter = (member: unknown) => member instanceof RateLimiter && member.limits.length === 1
+    if (!Array.isArray(members) || members.length === 0 || !members.every(isLimiter)) {
+      throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs an array of single limiters')
+    }
+    return new RateLimiter<R>(members)
+  },
+})

@@ -1,0 +1,95 @@
+import { rateLimitField, rateLimitPolicyField } from '@spillway/kit'
+import type { Decision } from './decision.js'
+import { type Limit, windowOf } from './limit.js'
+
+/**
+ * How limits are shown in headers: `'draft-8'` is `RateLimit` and `RateLimit-Policy` in the form of
+ * draft-ietf-httpapi-ratelimit-headers 08 to 11, `'triple'` the three fields of drafts 00 to 06, `'legacy'` the
+ * `X-RateLimit-*` fields.
+ */
+export type HeaderStyle = 'draft-8' | 'triple' | 'legacy'
+
+const policies = new WeakMap<readonly Limit[], string>()
+
+/** The header fields of a decision. A store that failed has nothing to say about limits. */
+export function headersOf(
+  decision: Decision,
+  limits: readonly Limit[],
+  styles: readonly HeaderStyle[],
+): Record<string, string> {
+  if (decision.source === 'fallback') return {}
+  const headers: Record<string, string> = {}
+  for (const style of styles) {
+    if (style === 'draft-8') {
+      headers['RateLimit-Policy'] = policyOf(decision, limits)
+      headers.RateLimit = stateOf(decision)
+    } else {
+      const prefix = style === 'legacy' ? 'X-RateLimit-' : 'RateLimit-'
+      headers[`${prefix}Limit`] = String(Math.floor(decision.capacity))
+      headers[`${prefix}Remaining`] = String(decision.remaining)
+      headers[`${prefix}Reset`] = resetOf(decision, style)
+    }
+  }
+  return headers
+}
+
+function policyOf(decision: Decision, limits: readonly Limit[]): string {
+  const shown = decision.parts?.map(({ limit }) => limit) ?? [decision.limit]
+  if (shown.every((limit, i) => limit === limits[i])) {
+    let field = policies.get(limits)
+    if (field === undefined) policies.set(limits, (field = policyField(limits)))
+    return field
+  }
+  return policyField(shown)
+}
+
+function policyField(limits: readonly Limit[]): string {
+  return rateLimitPolicyField(
+    limits.map((limit) => ({ name: limit.name, quota: limit.capacity, window: windowOf(limit) })),
+  )
+}
+
+function stateOf(decision: Decision): string {
+  if (decision.parts === undefined) return stateItem(decision)
+  return decision.parts.map(stateItem).join(', ')
+}
+
+/** Names need no quoting and numbers are checked, so the hot path writes the item itself. */
+function stateItem(part: Decision): string {
+  const wait = part.allowed ? untilNext(part) : part.retryAfter
+  if (part.resetAfter === 0) return `"${part.limit.name}";r=${integer(part.remaining)}`
+  if (!Number.isFinite(wait)) return rateLimitField([{ name: part.limit.name, remaining: part.remaining }])
+  return `"${part.limit.name}";r=${integer(part.remaining)};t=${integer(Math.max(1, Math.ceil(wait / 1_000)))}`
+}
+
+/** Milliseconds until one more token is there. */
+function untilNext({ limit, remaining, resetAfter, capacity }: Decision): number {
+  const missing = Math.ceil(capacity) - remaining - 1
+  return limit.tokens === 0
+    ? Number.POSITIVE_INFINITY
+    : Math.max(0, resetAfter - (missing * limit.micros) / limit.tokens / 1_000)
+}
+
+function integer(value: number): number {
+  return Math.min(value, 999_999_999_999_999)
+}
+
+/** Seconds until full; `legacy` shows a point in time, as its readers expect. */
+function resetOf({ resetAfter }: Decision, style: HeaderStyle): string {
+  const seconds = Number.isFinite(resetAfter) ? Math.ceil(resetAfter / 1_000) : 999_999_999
+  return String(style === 'legacy' ? Math.ceil(Date.now() / 1_000) + seconds : seconds)
+}
+
+/** The body of RFC 9457 for a refusal, with the problem types of the rate-limit drafts. */
+export function problemOf(decision: Decision, status: number): Record<string, unknown> {
+  const types = 'https://iana.org/assignments/http-problem-types#'
+  const denied = (decision.parts ?? [decision]).filter((part) => !part.allowed)
+  return decision.unavailable
+    ? { type: `${types}temporary-reduced-capacity`, title: 'The service is temporarily limited', status }
+    : {
+        type: `${types}quota-exceeded`,
+        title: 'Too many requests',
+        status,
+        'violated-policies': denied.map(({ limit }) => limit.name),
+      }
+}

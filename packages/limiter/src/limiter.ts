@@ -1,0 +1,267 @@
+import {
+  type Closable,
+  type CloseOptions,
+  channel,
+  closeOnce,
+  type Duration,
+  durationMs,
+  misuse,
+  sleep,
+} from '@spillway/kit'
+import type { Decision } from './decision.js'
+import { LimiterClosedError, RateLimitError, refusalOf, refuseCost, refuseKey } from './errors.js'
+import { type Limit, type LimitOptions, limitFrom, limitOf } from './limit.js'
+import { memoryStore } from './memory-store.js'
+import { type RateLimiterOptions, resolveRateLimiterOptions } from './options.js'
+import type { Answer, Buckets, Store, StoreStats } from './store.js'
+import { WaitingLines } from './waiting.js'
+
+export interface ConsumeOptions {
+  /** Tokens to take; finite, not negative; fractions are fine. Default: 1. */
+  readonly cost?: number
+  /** Another limit for this call, such as the plan of the user; what was used so far still counts. */
+  readonly limit?: Limit | LimitOptions
+  /** The same with several limits: by name, for those that differ. */
+  readonly limits?: Readonly<Record<string, Limit | LimitOptions>>
+  /** Rejects with `signal.reason`; what was taken for the call meanwhile is given back. */
+  readonly signal?: AbortSignal
+}
+
+export interface WaitOptions extends ConsumeOptions {
+  /** Gives up when it would take longer. Default: `'30s'`. */
+  readonly maxWait?: Duration
+  /** Keeps the process alive while waiting. Default: `false`. */
+  readonly ref?: boolean
+}
+
+export interface RateLimiterStats {
+  readonly limits: readonly Limit[]
+  /** Calls of `consume` that were admitted. */
+  readonly allowed: number
+  /** Calls that were refused, those of shadow mode included. */
+  readonly denied: number
+  /** Calls let through by shadow mode although the limit said no. */
+  readonly shadowed: number
+  /** Decisions by the policy for a failed store. */
+  readonly fallbacks: number
+  /** Calls of `wait` that stand in line. */
+  readonly waiting: number
+  readonly store: StoreStats
+}
+
+const DEFAULT_MAX_WAIT = 30_000
+
+/** A call that `wait` had to give up or a denial; no key in it. */
+const denials = channel<{
+  limit: string
+  retryAfter: number
+  impossible: boolean
+  shadowed: boolean
+  source: string
+}>('spillway:limiter:denied')
+
+/**
+ * A token bucket per key. `consume` answers at once where the buckets are in memory (the type says so), and with a
+ * promise where they are shared. A denial changes nothing.
+ *
+ * ```ts
+ * const limiter = new RateLimiter({ limit: 100, window: '15m' })
+ * const { allowed, retryAfter } = limiter.consume(userId)
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
+ */
+export class RateLimiter<R extends Answer = Decision> implements Closable {
+  readonly #buckets: Buckets<R>
+  readonly #store: Store<R>
+  readonly #shadow: boolean
+  readonly #lines = new WaitingLines()
+  readonly #settled = new WeakSet<Decision>()
+  #closed = false
+  #allowed = 0
+  #denied = 0
+  #shadowed = 0
+  #fallbacks = 0
+
+  constructor(options: RateLimiterOptions<R>)
+  /** Several limiters decided at once; `limiters.all` is the way to say it. */
+  constructor(members: readonly RateLimiter<R>[])
+  constructor(given: RateLimiterOptions<R> | readonly RateLimiter<R>[]) {
+    if (isMembers(given)) {
+      const [first, ...others] = given
+      if (first === undefined) throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'There is no limiter to join')
+      this.#store = first.#store
+      this.#shadow = given.every((member) => member.#shadow)
+      this.#buckets = first.#buckets.join(
+        others.map((member) => member.#buckets),
+        this.#observe,
+      )
+      return
+    }
+    const { store: _, shadow, ...settings } = resolveRateLimiterOptions(given)
+    this.#shadow = shadow
+    this.#store = given.store ?? (memoryStore() as Store<Answer> as Store<R>)
+    this.#buckets = this.#store.open(limitFrom(settings), { ...settings, observe: this.#observe })
+  }
+
+  /** The limits, as resolved; one, unless made by `limiters.all`. */
+  get limits(): readonly Limit[] {
+    return this.#buckets.limits
+  }
+
+  /**
+   * Takes tokens if they are there; else changes nothing and tells when they will be.
+   *
+   * @throws TypeError `ERR_LIMITER_KEY` when the key is not a non-empty string
+   * @throws TypeError | RangeError `ERR_LIMITER_COST` when the cost is not a finite number >= 0
+   */
+  consume(key: string, options?: ConsumeOptions): R {
+    if (this.#closed) throw new LimiterClosedError()
+    if (typeof key !== 'string' || key === '') refuseKey(key)
+    if (options === undefined) return this.#buckets.take(key, 1)
+    return this.#buckets.take(key, costOf(options), this.#limitsOf(options), options.signal)
+  }
+
+  /** What `consume` would say now, without taking anything. */
+  peek(key: string, options: Omit<ConsumeOptions, 'signal'> = {}): R {
+    if (typeof key !== 'string' || key === '') refuseKey(key)
+    return this.#buckets.peek(key, costOf(options), this.#limitsOf(options))
+  }
+
+  /** Gives tokens back, at most up to a full bucket. Answers with the standing afterwards. */
+  refund(key: string, tokens = 1): R {
+    if (typeof key !== 'string' || key === '') refuseKey(key)
+    return this.#buckets.charge(key, -checkedCost(tokens))
+  }
+
+  /**
+   * Corrects the cost of an admitted call, once, when the real one is known (bytes sent, tokens of a language model,
+   * nothing at all for a request that failed). More than was taken is charged even if the bucket goes into debt. A
+   * second call for the same decision, or one for a denial, changes nothing.
+   */
+  settle(decision: Decision, actualCost: number): R {
+    const difference = checkedCost(actualCost) - decision.cost
+    if (this.#settled.has(decision) || !decision.allowed || decision.shadowed) {
+      return this.#buckets.peek(decision.key, 0)
+    }
+    this.#settled.add(decision)
+    return this.#buckets.adjust(decision, difference)
+  }
+
+  /** Makes the bucket of a key full. */
+  reset(key: string): R {
+    if (typeof key !== 'string' || key === '') refuseKey(key)
+    return this.#buckets.reset(key)
+  }
+
+  /**
+   * Waits in line (first come, first served, per key) until the cost is admitted.
+   *
+   * @throws RateLimitError `ERR_LIMITER_LIMITED` when it would take longer than `maxWait`, or for ever
+   * @throws StoreUnavailableError `ERR_LIMITER_UNAVAILABLE` when the store failed for so long, with policy `deny`
+   */
+  async wait(key: string, { maxWait, ref = false, ...options }: WaitOptions = {}): Promise<Decision> {
+    const patience = maxWait === undefined ? DEFAULT_MAX_WAIT : durationMs(maxWait)
+    if (patience === undefined) {
+      throw misuse(TypeError, 'ERR_LIMITER_OPTION', 'wait option "maxWait" must be a duration')
+    }
+    options.signal?.throwIfAborted()
+    const deadline = performance.now() + patience
+    const late = new AbortController()
+    const signal = options.signal === undefined ? late.signal : AbortSignal.any([options.signal, late.signal])
+    const timer = setTimeout(() => late.abort(), Math.min(patience, 2_147_483_647))
+    if (!ref) timer.unref()
+    try {
+      return await this.#lines.queue(key, signal, async () => {
+        for (;;) {
+          const decision = await this.consume(key, options)
+          if (decision.allowed) return decision
+          if (performance.now() + decision.retryAfter > deadline) throw refusalOf(decision)
+          await sleep(Math.ceil(decision.retryAfter), { signal, ref })
+        }
+      })
+    } catch (error) {
+      if (late.signal.aborted && error === late.signal.reason)
+        throw new RateLimitError(await this.peek(key, options))
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  stats(): RateLimiterStats {
+    return {
+      limits: this.limits,
+      allowed: this.#allowed,
+      denied: this.#denied,
+      shadowed: this.#shadowed,
+      fallbacks: this.#fallbacks,
+      waiting: this.#lines.waiting,
+      store: this.#store.stats(),
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Stops deciding and gives leases back. The store, and the client in it, stay open: they may serve others. */
+  readonly close = closeOnce(async (options: CloseOptions) => {
+    this.#closed = true
+    await this.#buckets.close(options)
+  })
+
+  readonly #observe = (decision: Decision): Decision => {
+    if (decision.source === 'fallback') this.#fallbacks++
+    if (decision.allowed) {
+      this.#allowed++
+      return decision
+    }
+    this.#denied++
+    const shown = this.#shadow ? { ...decision, allowed: true, shadowed: true } : decision
+    if (this.#shadow) this.#shadowed++
+    denials.publish(() => ({
+      limit: decision.limit.name,
+      retryAfter: decision.retryAfter,
+      impossible: decision.impossible,
+      shadowed: shown.shadowed,
+      source: decision.source,
+    }))
+    return shown
+  }
+
+  /** The limits for one call, where it brings its own. */
+  #limitsOf({ limit, limits }: ConsumeOptions): readonly Limit[] | undefined {
+    const own = this.#buckets.limits
+    if (limits !== undefined) {
+      return own.map((known) => {
+        const given = limits[known.name]
+        return given === undefined ? known : limitOf(given, known.name)
+      })
+    }
+    if (limit === undefined) return undefined
+    if (own.length > 1) {
+      throw misuse(
+        TypeError,
+        'ERR_LIMITER_OPTION',
+        'With several limits, say which: limits: { [name]: limit }',
+      )
+    }
+    return [limitOf(limit, own[0]!.name)]
+  }
+}
+
+function isMembers<R extends Answer>(
+  given: RateLimiterOptions<R> | readonly RateLimiter<R>[],
+): given is readonly RateLimiter<R>[] {
+  return Array.isArray(given)
+}
+
+function costOf({ cost }: ConsumeOptions): number {
+  return cost === undefined ? 1 : checkedCost(cost)
+}
+
+function checkedCost(cost: number): number {
+  if (typeof cost !== 'number' || !(cost >= 0) || cost === Number.POSITIVE_INFINITY) refuseCost(cost)
+  return cost
+}

@@ -1,0 +1,198 @@
+import { type Clock, closeOnce, defineOptions, having, integer, misuse, monotonicClock } from '@spillway/kit'
+import { levelAt, microseconds } from './bucket.js'
+import { admitted, combined, type Decision, type Source, standing } from './decision.js'
+import type { Limit } from './limit.js'
+import { MemoryTable, NONE } from './memory-table.js'
+import type { BucketSettings, Buckets, Observer, Store, StoreStats } from './store.js'
+
+export interface MemoryStoreOptions {
+  /** Most keys each limit remembers; a key takes about 55 bytes beside itself. Default: 500,000. */
+  readonly maxKeys?: number
+  /** Milliseconds that never go back. Default: `performance.now()`. */
+  readonly clock?: Clock
+}
+
+export const MEMORY_STORE_DEFAULTS = Object.freeze({ maxKeys: 500_000, clock: monotonicClock })
+
+const resolveOptions = defineOptions(
+  'limiter',
+  'memoryStore',
+  { maxKeys: integer({ min: 1 }), clock: having<Clock>('a clock', 'now') },
+  MEMORY_STORE_DEFAULTS,
+)
+
+/** Buckets in this process; decisions are synchronous. */
+export function memoryStore(options?: MemoryStoreOptions): MemoryStore {
+  return new MemoryStore(options)
+}
+
+export class MemoryStore implements Store<Decision> {
+  readonly #tables = new Map<string, MemoryTable>()
+  readonly #maxKeys: number
+  readonly #clock: Clock
+
+  constructor(options?: MemoryStoreOptions) {
+    const { maxKeys, clock } = resolveOptions(options)
+    this.#maxKeys = maxKeys
+    this.#clock = clock
+  }
+
+  open(limit: Limit, { observe }: Pick<BucketSettings, 'observe'>): MemoryBuckets {
+    return new MemoryBuckets(this.table(limit.name), this.#clock, limit, observe, 'memory')
+  }
+
+  /** The buckets of a limit; limiters of the same name share them. */
+  table(name: string): MemoryTable {
+    let table = this.#tables.get(name)
+    if (table === undefined) {
+      table = new MemoryTable(this.#maxKeys)
+      this.#tables.set(name, table)
+    }
+    return table
+  }
+
+  stats(): StoreStats {
+    const stats = { store: 'memory' as const, keys: 0, evictions: 0, forgivenTokens: 0 }
+    for (const table of this.#tables.values()) {
+      stats.keys += table.size
+      stats.evictions += table.evictions
+      stats.forgivenTokens += table.forgivenTokens
+    }
+    return { ...stats, calls: 0, failures: 0, up: true }
+  }
+
+  readonly close = closeOnce(() => {
+    for (const table of this.#tables.values()) table.clear()
+  })
+}
+
+/** One limit in memory. */
+export class MemoryBuckets implements Buckets<Decision> {
+  readonly limits: readonly [Limit]
+  readonly #table: MemoryTable
+  readonly #clock: Clock
+  readonly #limit: Limit
+  readonly #observe: Observer
+  readonly #source: Source
+
+  constructor(table: MemoryTable, clock: Clock, limit: Limit, observe: Observer, source: Source) {
+    this.limits = [limit]
+    this.#table = table
+    this.#clock = clock
+    this.#limit = limit
+    this.#observe = observe
+    this.#source = source
+    table.noteLimit(limit)
+  }
+
+  take(key: string, cost: number, limits?: readonly Limit[], signal?: AbortSignal): Decision {
+    if (signal !== undefined) signal.throwIfAborted()
+    const limit = limits === undefined ? this.#limit : this.#noted(limits[0]!)
+    const table = this.#table
+    const now = microseconds(this.#clock.now())
+    const slot = table.find(key)
+    if (slot === NONE) {
+      if (cost > limit.capacity) return this.#observe(standing(limit, key, cost, 0, 0, this.#source))
+      if (cost > 0) table.insert(key, cost, now, limit)
+      return this.#observe(admitted(limit, key, cost, cost, this.#source))
+    }
+    const used = table.used(slot)
+    const at = table.at(slot)
+    const elapsed = now > at ? now - at : 0
+    const level = levelAt(used, elapsed, limit) + cost
+    if (level > limit.capacity) {
+      return this.#observe(standing(limit, key, cost, used, elapsed, this.#source))
+    }
+    table.write(slot, level, at + elapsed)
+    return this.#observe(admitted(limit, key, cost, level, this.#source))
+  }
+
+  peek(key: string, cost: number, limits?: readonly Limit[]): Decision {
+    const limit = limits?.[0] ?? this.#limit
+    const now = microseconds(this.#clock.now())
+    const slot = this.#table.find(key)
+    if (slot === NONE) return standing(limit, key, cost, 0, 0, this.#source)
+    const elapsed = Math.max(0, now - this.#table.at(slot))
+    return standing(limit, key, cost, this.#table.used(slot), elapsed, this.#source)
+  }
+
+  charge(key: string, cost: number, limits?: readonly Limit[]): Decision {
+    const limit = limits === undefined ? this.#limit : this.#noted(limits[0]!)
+    const now = microseconds(this.#clock.now())
+    const slot = this.#table.find(key)
+    const at = slot === NONE ? now : Math.max(now, this.#table.at(slot))
+    const before = slot === NONE ? 0 : levelAt(this.#table.used(slot), at - this.#table.at(slot), limit)
+    const level = Math.max(0, before + cost)
+    if (slot !== NONE) this.#table.write(slot, level, at)
+    else if (level > 0) this.#table.insert(key, level, at, limit)
+    return admitted(limit, key, cost, level, this.#source)
+  }
+
+  adjust(decision: Decision, difference: number): Decision {
+    return this.charge(decision.key, difference, [decision.limit])
+  }
+
+  reset(key: string): Decision {
+    this.#table.delete(key)
+    return this.peek(key, 0)
+  }
+
+  join(others: readonly Buckets<Decision>[], observe: Observer): Buckets<Decision> {
+    return new JoinedBuckets([this, ...others], observe)
+  }
+
+  async close(): Promise<void> {}
+
+  #noted(limit: Limit): Limit {
+    this.#table.noteLimit(limit)
+    return limit
+  }
+}
+
+/** Several limits in memory. Nothing runs between looking at all and charging all, so it is one decision. */
+class JoinedBuckets implements Buckets<Decision> {
+  readonly limits: readonly Limit[]
+  readonly #members: readonly Buckets<Decision>[]
+  readonly #observe: Observer
+
+  constructor(members: readonly Buckets<Decision>[], observe: Observer) {
+    this.#members = members
+    this.#observe = observe
+    this.limits = members.flatMap((member) => member.limits)
+    if (new Set(this.limits.map(({ name }) => name)).size < this.limits.length) {
+      throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters with different names')
+    }
+  }
+
+  take(key: string, cost: number, limits?: readonly Limit[], signal?: AbortSignal): Decision {
+    signal?.throwIfAborted()
+    const before = this.peek(key, cost, limits)
+    return this.#observe(before.allowed ? this.charge(key, cost, limits) : before)
+  }
+
+  peek(key: string, cost: number, limits = this.limits): Decision {
+    return combined(this.#members.map((member, i) => member.peek(key, cost, [limits[i]!])))
+  }
+
+  charge(key: string, cost: number, limits = this.limits): Decision {
+    return combined(this.#members.map((member, i) => member.charge(key, cost, [limits[i]!])))
+  }
+
+  adjust(decision: Decision, difference: number): Decision {
+    return this.charge(
+      decision.key,
+      difference,
+      decision.parts?.map(({ limit }) => limit),
+    )
+  }
+
+  reset(key: string): Decision {
+    return combined(this.#members.map((member) => member.reset(key)))
+  }
+
+  join(others: readonly Buckets<Decision>[], observe: Observer): Buckets<Decision> {
+    return new JoinedBuckets([...this.#members, ...others], observe)
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,78 @@
+import type { CloseOptions } from '@spillway/kit'
+import type { Decision } from './decision.js'
+import type { Limit } from './limit.js'
+
+/** What a store answers with: a decision at once, where the state is in this process, or a promise of one. */
+export type Answer = Decision | Promise<Decision>
+
+/** Where buckets live. `memoryStore`, `clusterStore` and `redisStore` make one; each limiter opens its own buckets in it. */
+export interface Store<R extends Answer> {
+  open(limit: Limit, settings: BucketSettings): Buckets<R>
+  stats(): StoreStats
+  /** Gives back what is held (leases, listeners, timers). A client that the user made stays open. */
+  close(options?: CloseOptions): Promise<void>
+}
+
+/** The buckets of one limit, or of several that are decided together. */
+export interface Buckets<R extends Answer> {
+  readonly limits: readonly Limit[]
+  /** Charges `cost` if it fits in every limit, else changes nothing. */
+  take(key: string, cost: number, limits?: readonly Limit[], signal?: AbortSignal): R
+  /** What `take` would say. */
+  peek(key: string, cost: number, limits?: readonly Limit[]): R
+  /** Charges without asking; a negative cost gives back, at most up to a full bucket. */
+  charge(key: string, cost: number, limits?: readonly Limit[]): R
+  /** Corrects what an earlier decision charged, where it was charged. */
+  adjust(decision: Decision, difference: number): R
+  /** Makes the buckets of the key full. */
+  reset(key: string): R
+  /** Buckets that decide over these and the others at once, on the same state. */
+  join(others: readonly Buckets<R>[], observe: Observer): Buckets<R>
+  /** Gives back leases. */
+  close(options?: CloseOptions): Promise<void>
+}
+
+/** Sees every decision of `take` before the caller does, and may replace it. */
+export type Observer = (decision: Decision) => Decision
+
+/** What to do when a shared store does not answer. */
+export type FailurePolicy =
+  /** Let everything through. */
+  | 'allow'
+  /** Refuse everything: the adapters answer 503, never 429. */
+  | 'deny'
+  /** Decide in this process, with this part of the limit; `'local'` alone: one worker's share. */
+  | 'local'
+  | { readonly local: number }
+
+export interface LeaseOptions {
+  /** Most tokens this process may hold in advance for one key. */
+  readonly max: number
+  /** A lease unused for this long is given back, in milliseconds. */
+  readonly idle: number
+}
+
+/** How one limiter wants its buckets. */
+export interface BucketSettings {
+  readonly observe: Observer
+  readonly onStoreFailure: FailurePolicy
+  /** Milliseconds for which a denial may be repeated without asking the store; `false`: never. */
+  readonly denyCache: number | false
+  readonly lease: LeaseOptions | false
+}
+
+export interface StoreStats {
+  readonly store: 'memory' | 'cluster' | 'redis'
+  /** Buckets in this process. */
+  readonly keys: number
+  /** Buckets dropped before they were full, because of `maxKeys`. */
+  readonly evictions: number
+  /** Tokens that those evictions gave away: the only over-admission there is. */
+  readonly forgivenTokens: number
+  /** Calls to a shared store: scripts or messages, each for many decisions. */
+  readonly calls: number
+  /** Calls that failed or came too late. */
+  readonly failures: number
+  /** Whether a shared store is being asked at present. */
+  readonly up: boolean
+}
