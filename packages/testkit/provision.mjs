@@ -15,7 +15,7 @@ export const SERVERS = Object.freeze({
     debian: 'mariadb-server',
   },
   memcached: { program: 'memcached', variable: 'SPILLWAY_MEMCACHED', debian: 'memcached' },
-  nginx: { program: 'nginx', variable: 'SPILLWAY_NGINX', debian: 'nginx-light' },
+  nginx: { program: 'nginx', variable: 'SPILLWAY_NGINX', debian: 'nginx' },
   haproxy: { program: 'haproxy', variable: 'SPILLWAY_HAPROXY', debian: 'haproxy' },
 })
 

@@ -56,7 +56,7 @@ export class MariadbServer extends Server {
     ])
   }
 
-  protected command(): readonly [string, ...string[]] {
+  protected commandLine(): readonly [string, ...string[]] {
     return [
       binary('mariadb'),
       '--no-defaults',

@@ -218,6 +218,8 @@ export class FaultProxy implements AsyncDisposable {
     const last = bytes.subarray(0, this.#bytesUntilCut)
     this.#cuts++
     this.#mode = 'pass'
+    // What the target sends while the last byte is on its way must not follow it.
+    link.upstream.pause()
     link.client.write(last, () => this.#reset(link))
   }
 

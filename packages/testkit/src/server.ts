@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort, HOST } from './ports.js'
@@ -27,6 +27,7 @@ const ADDRESS_IN_USE = /address (is )?already in use|failed to listen/i
  */
 export abstract class Server implements AsyncDisposable {
   readonly host = HOST
+  protected readonly stopSignal: NodeJS.Signals = 'SIGTERM'
   /** What only this server uses: data, sockets, log. */
   readonly folder: string
   #port: number
@@ -48,7 +49,7 @@ export abstract class Server implements AsyncDisposable {
   }
 
   /** The program with its arguments. It must stay in the foreground. */
-  protected abstract command(): readonly [string, ...string[]]
+  protected abstract commandLine(): readonly [string, ...string[]]
   /** Whether the process that was launched last, and no other one, accepts connections. */
   protected abstract isReady(): boolean
   /** Where clients connect to. */
@@ -56,6 +57,8 @@ export abstract class Server implements AsyncDisposable {
 
   /** Makes the data folder of a server that starts empty. */
   protected prepare(): Promise<void> | void {}
+  /** Writes what depends on the port; before each launch. */
+  protected configure(): void {}
   protected environment(): NodeJS.ProcessEnv {
     return process.env
   }
@@ -104,8 +107,9 @@ export abstract class Server implements AsyncDisposable {
     const logFile = join(this.folder, 'log')
     this.#logStart = readIfThere(logFile).length
     rmSync(this.readyFile, { force: true })
+    this.configure()
     const output = openSync(logFile, 'a')
-    const child = launch(this.folder, this.command(), {
+    const child = launch(this.folder, this.commandLine(), {
       cwd: this.folder,
       env: this.environment(),
       stdio: ['ignore', output, output],
@@ -149,11 +153,16 @@ export abstract class Server implements AsyncDisposable {
     return join(this.folder, 'ready')
   }
 
-  /** Stops it gracefully (SIGTERM), and by SIGKILL after 15 s. The data stay for {@link restart}. Idempotent. */
+  protected hasReadyFile(): boolean {
+    return existsSync(this.readyFile)
+  }
+
+  /** Stops it gracefully, and by SIGKILL after 15 s. The data stay for {@link restart}. Idempotent. */
   async stop(): Promise<void> {
     if (!this.running) return
     await this.resume()
-    this.#signal('SIGTERM')
+    // A graceful stop is the master's to pass on; the other signals concern every process of the group.
+    process.kill(this.pid, this.stopSignal)
     const late = setTimeout(() => this.#signal('SIGKILL'), STOP_TIMEOUT)
     await this.#gone()
     clearTimeout(late)
@@ -207,11 +216,7 @@ export abstract class Server implements AsyncDisposable {
   }
 
   #signal(signal: NodeJS.Signals): void {
-    const pid = this.#child?.pid
-    if (pid === undefined) return
-    // A graceful stop is the master's to pass on; the rest concerns every process of the group.
-    if (signal === 'SIGTERM') process.kill(pid, signal)
-    else signalGroup(pid, signal)
+    if (this.#child?.pid !== undefined) signalGroup(this.#child.pid, signal)
   }
 
   async #gone(): Promise<void> {

@@ -2,6 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { processGroup } from './processes.js'
 
 // One shell per test process, in a session of its own. It reads a pipe whose only other end is in the test process,
 // so the kernel tells it when that process is gone, however it went. Then it kills every process group that left its
@@ -63,6 +64,11 @@ export function launch(
 export function killGroup(folder: string, pid: number): void {
   signalGroup(pid, 'SIGKILL')
   rmSync(join(folder, 'pid'), { force: true })
+}
+
+/** Whether a process of this group lives; zombies, which only wait to be taken note of, do not count. */
+export function groupExists(pid: number): boolean {
+  return processGroup(pid).length > 0
 }
 
 /** Sends a signal to a whole process group. Tells whether there was one. */

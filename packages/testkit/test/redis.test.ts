@@ -85,6 +85,16 @@ describe('a private Redis', () => {
     )
   })
 
+  it('asks for a password when it has one, which its URL says', async () => {
+    await using redis = await startRedis({ password: 'p@ss/word' })
+    const nobody = client(redis)
+    await expect(nobody.get('city')).rejects.toThrow('NOAUTH')
+    const somebody = new Redis(redis.url(), { retryStrategy: () => null })
+    clients.push(somebody)
+    expect(await somebody.set('city', 'Lisbon')).toBe('OK')
+    expect(await redis.command('GET', 'city')).toBe('Lisbon')
+  })
+
   it('never shares a port, however many start at once', async () => {
     const servers: RedisServer[] = await Promise.all(Array.from({ length: 8 }, () => startRedis()))
     expect(new Set(servers.map(({ port }) => port)).size).toBe(8)

@@ -1,0 +1,178 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { binary } from './binaries.js'
+import { eventually } from './eventually.js'
+import { RedisServer } from './redis.js'
+
+export interface SentinelOptions {
+  /** How many sentinels. Default: 1. */
+  readonly sentinels?: number
+  /** The name they know the primary by. Default: `primary`. */
+  readonly name?: string
+  /** How soon a silent primary counts as down, in milliseconds. Default: 500. */
+  readonly downAfter?: number
+  /** More arguments for both Redis servers. Default: none. */
+  readonly args?: readonly string[]
+}
+
+const FORMING = { timeout: 20_000, interval: 50 }
+
+/** One sentinel, with the URL `redis://127.0.0.1:<port>`. */
+export class SentinelServer extends RedisServer {
+  readonly #settings: string
+
+  constructor(settings: string) {
+    super({}, 'sentinel')
+    this.#settings = settings
+  }
+
+  // A sentinel keeps what it learns in its configuration file, so that a restart knows of past failovers.
+  protected override prepare(): void {
+    writeFileSync(join(this.folder, 'sentinel.conf'), this.#settings)
+  }
+
+  protected override commandLine(): readonly [string, ...string[]] {
+    return [
+      binary('redis'),
+      join(this.folder, 'sentinel.conf'),
+      ...[
+        '--sentinel',
+        '--port',
+        String(this.port),
+        '--bind',
+        this.host,
+        '--dir',
+        this.folder,
+        '--logfile',
+        '',
+      ],
+    ]
+  }
+
+  protected override isReady(): boolean {
+    return this.hasLogged(/\+monitor master/)
+  }
+}
+
+/** A primary, its replica, and the sentinels that watch over them. */
+export class SentinelSetup implements AsyncDisposable {
+  constructor(
+    /** The name that the sentinels know the primary by. */
+    readonly name: string,
+    /** Both Redis servers; the first one began as the primary. */
+    readonly servers: readonly [RedisServer, RedisServer],
+    readonly sentinels: readonly SentinelServer[],
+  ) {}
+
+  /** Where a client of sentinels begins. */
+  get addresses(): { host: string; port: number }[] {
+    return this.sentinels.map(({ host, port }) => ({ host, port }))
+  }
+
+  /** The server that the sentinels call the primary now. */
+  async primary(): Promise<RedisServer> {
+    const ports = await Promise.all(this.#watching().map((sentinel) => this.#portAt(sentinel)))
+    const found = this.servers.find(({ port }) => ports.length > 0 && ports.every((each) => each === port))
+    if (found === undefined) throw new Error(`The sentinels do not agree on a primary: ${ports.join(', ')}`)
+    return found
+  }
+
+  async replica(): Promise<RedisServer> {
+    return this.#other(await this.primary())
+  }
+
+  /** A planned failover. Resolves with the new primary when all sentinels name it and the old one follows it. */
+  async failover(): Promise<RedisServer> {
+    const next = await this.replica()
+    await this.#watching()[0]?.command('SENTINEL', 'FAILOVER', this.name)
+    await this.#promoted(next)
+    await eventually(async () => replicates(this.#other(next), next), FORMING)
+    return next
+  }
+
+  /** SIGKILL to the primary. Resolves with the new one when all sentinels name it. */
+  async killPrimary(): Promise<RedisServer> {
+    const victim = await this.primary()
+    await victim.kill()
+    const next = this.#other(victim)
+    await this.#promoted(next)
+    return next
+  }
+
+  /** Waits until the sentinels know the replica and each other, so that a failover can succeed. */
+  async waitUntilReady(): Promise<void> {
+    const [first, second] = this.servers
+    await eventually(async () => replicates(second, first), FORMING)
+    const wanted = { 'num-slaves': '1', 'num-other-sentinels': String(this.sentinels.length - 1) }
+    await eventually(async () => {
+      const states = await Promise.all(
+        this.sentinels.map(async (each) => pairs(await each.command('SENTINEL', 'MASTER', this.name))),
+      )
+      return states.every((state) =>
+        Object.entries(wanted).every(([field, value]) => state.get(field) === value),
+      )
+    }, FORMING)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.sentinels, ...this.servers].map((each) => each.stop()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.sentinels, ...this.servers].map((each) => each[Symbol.asyncDispose]()))
+  }
+
+  #watching(): SentinelServer[] {
+    return this.sentinels.filter((each) => each.running && !each.paused)
+  }
+
+  #other(server: RedisServer): RedisServer {
+    return server === this.servers[0] ? this.servers[1] : this.servers[0]
+  }
+
+  async #portAt(sentinel: SentinelServer): Promise<number> {
+    const address = await sentinel.command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.name)
+    return Array.isArray(address) ? Number(address[1]) : 0
+  }
+
+  async #promoted(next: RedisServer): Promise<void> {
+    await eventually(async () => {
+      const role = await next.command('ROLE')
+      return Array.isArray(role) && role[0] === 'master' && (await this.primary()) === next
+    }, FORMING)
+  }
+}
+
+async function replicates(replica: RedisServer, primary: RedisServer): Promise<boolean> {
+  const role = await replica.command('ROLE')
+  return Array.isArray(role) && role[0] === 'slave' && role[2] === primary.port && role[3] === 'connected'
+}
+
+/** A flat list of names and values, as Redis answers. */
+function pairs(reply: unknown): Map<string, string> {
+  const flat = Array.isArray(reply) ? reply.map(String) : []
+  return new Map(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : [])))
+}
+
+/** Starts a private primary with one replica and sentinels that fail over within a few seconds. */
+export async function startSentinel(options: SentinelOptions = {}): Promise<SentinelSetup> {
+  const { sentinels: count = 1, name = 'primary', downAfter = 500, args = [] } = options
+  const primary = await new RedisServer({ args }, 'redis-primary').start()
+  const replica = new RedisServer(
+    { args: ['--replicaof', `${primary.host} ${primary.port}`, ...args] },
+    'redis-replica',
+  )
+  const settings = [
+    `sentinel monitor ${name} ${primary.host} ${primary.port} ${Math.floor(count / 2) + 1}`,
+    `sentinel down-after-milliseconds ${name} ${downAfter}`,
+    `sentinel failover-timeout ${name} 3000`,
+    `sentinel parallel-syncs ${name} 1`,
+    '',
+  ].join('\n')
+  const sentinels = Array.from({ length: count }, () => new SentinelServer(settings))
+  await replica.start()
+  await Promise.all(sentinels.map((each) => each.start()))
+  const setup = new SentinelSetup(name, [primary, replica], sentinels)
+  await setup.waitUntilReady()
+  return setup
+}
