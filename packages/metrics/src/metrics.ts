@@ -1,0 +1,167 @@
+import cluster from 'node:cluster'
+import {
+  anything,
+  type Closable,
+  type CloseOptions,
+  closeOnce,
+  defineOptions,
+  misuse,
+  optional,
+  string,
+} from '@spillway/kit'
+import { Gauge, Registry } from 'prom-client'
+import { countEvents } from './events.js'
+import type { Gathered } from './messages.js'
+import { type MetricsOptions, resolveOptions } from './options.js'
+import { processGauges } from './process-gauges.js'
+import { RequestRecorder } from './requests.js'
+import type { StatsSchema } from './schema.js'
+import { SCHEMAS } from './schemas.js'
+import { merged, seriesOf } from './series.js'
+import { type Source, SourceGroup } from './source.js'
+import { WorkerLink } from './worker-link.js'
+
+/** What a scrape answers with. */
+export interface Exposition {
+  readonly contentType: string
+  readonly body: string
+}
+
+export interface WatchOptions {
+  /** The label `name` of its series; tells two caches apart. Default `'default'`. */
+  readonly name?: string
+  /** How to read its figures. Default: the schema of the Spillway package of that kind, else all are gauges. */
+  readonly schema?: StatsSchema
+}
+
+export interface MetricsStats {
+  /** Metrics in the registry. */
+  readonly series: number
+  /** Objects that are watched. */
+  readonly sources: number
+  /** Whether a primary collects this process's figures. */
+  readonly collected: boolean
+}
+
+const resolveWatch = defineOptions(
+  'metrics',
+  'watch',
+  { name: string(), schema: optional(anything) },
+  { name: 'default' },
+)
+
+/**
+ * The Prometheus figures of one process, and, under a primary that called `serveClusterMetrics()`, of the whole
+ * cluster: whichever worker is scraped answers for all.
+ *
+ * ```ts
+ * const metrics = new Metrics()
+ * metrics.watch('cache', cache)
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_METRICS_OPTION`
+ */
+export class Metrics implements Closable {
+  /** The prom-client registry, for metrics of your own. */
+  readonly registry: Registry
+  /** HTTP requests; the adapters record into it. */
+  readonly requests: RequestRecorder
+  readonly #groups = new Map<string, SourceGroup>()
+  readonly #link: WorkerLink | undefined
+  readonly #ownsRegistry: boolean
+  readonly #stop: (() => void)[] = []
+
+  /** Stops counting, tells the primary the last figures, and empties the registry unless it is yours. Idempotent. */
+  readonly close: (options?: CloseOptions) => Promise<void>
+
+  constructor(options: MetricsOptions = {}) {
+    const resolved = resolveOptions(options)
+    this.#ownsRegistry = resolved.registry === undefined
+    this.registry = resolved.registry ?? new Registry()
+    if (Object.keys(resolved.labels).length > 0) this.registry.setDefaultLabels({ ...resolved.labels })
+    this.#watchSources()
+    this.requests = new RequestRecorder(this.registry, resolved.buckets)
+    if (resolved.processMetrics) this.#stop.push(processGauges(this.registry))
+    if (resolved.events) this.#stop.push(countEvents(this.registry))
+    if (cluster.isWorker) this.#link = new WorkerLink(() => seriesOf(this.registry), resolved.timeout)
+    this.close = closeOnce(() => this.#release())
+  }
+
+  /**
+   * Exports the figures of anything with `stats()`, read anew at each scrape, as `spillway_<kind>_<figure>`. Returns
+   * what ends it.
+   *
+   * @param kind `'cache'`, `'mysql'`, `'limiter'`, ... or a word of your own: lower case, digits, `_`
+   * @throws TypeError | RangeError `ERR_METRICS_OPTION` | `ERR_METRICS_SOURCE`
+   */
+  watch(kind: string, source: Source, options: WatchOptions = {}): () => void {
+    const { name } = resolveWatch(options)
+    if (!/^[a-z][a-z0-9_]*$/.test(kind)) {
+      throw misuse(
+        RangeError,
+        'ERR_METRICS_SOURCE',
+        `A kind is lower-case letters, digits and _, not "${kind}"`,
+      )
+    }
+    if (typeof source?.stats !== 'function') {
+      throw misuse(TypeError, 'ERR_METRICS_SOURCE', `The source "${kind}" must have a method stats()`)
+    }
+    let group = this.#groups.get(kind)
+    if (group === undefined) {
+      group = new SourceGroup(kind, options.schema ?? SCHEMAS[kind] ?? {}, this.registry)
+      this.#groups.set(kind, group)
+    }
+    group.add(source, name)
+    return () => group.remove(source)
+  }
+
+  /** The figures of all workers where a primary collects them, else of this process alone. */
+  async gather(): Promise<Gathered> {
+    const everyone = await this.#link?.gather()
+    return everyone ?? { series: await seriesOf(this.registry), workers: 1, missing: 0 }
+  }
+
+  /** What a scrape answers with, in the Prometheus text format. */
+  async expose(): Promise<Exposition> {
+    const everyone = await this.#link?.gather()
+    const registry = everyone === undefined ? this.registry : merged([everyone.series])
+    return { contentType: registry.contentType, body: await registry.metrics() }
+  }
+
+  stats(): MetricsStats {
+    const sources = [...this.#groups.values()].reduce((sum, { size }) => sum + size, 0)
+    return {
+      series: this.registry.getMetricsAsArray().length,
+      sources,
+      collected: this.#link?.collected ?? false,
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Registered first, so that it is read first: a scrape begins with a fresh look at every source. */
+  #watchSources(): void {
+    const groups = this.#groups
+    new Gauge({
+      name: 'spillway_sources',
+      help: 'Objects whose stats() are exported',
+      labelNames: ['kind'],
+      registers: [this.registry],
+      collect() {
+        for (const group of groups.values()) {
+          group.refresh()
+          this.set({ kind: group.kind }, group.size)
+        }
+      },
+    })
+  }
+
+  async #release(): Promise<void> {
+    await this.#link?.close()
+    for (const stop of this.#stop) stop()
+    for (const group of this.#groups.values()) group.clear()
+    if (this.#ownsRegistry) this.registry.clear()
+  }
+}
