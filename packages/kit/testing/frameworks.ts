@@ -1,10 +1,11 @@
 /// <reference path="./versions.d.ts" />
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline, Readable } from 'node:stream'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import express4 from 'express4'
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import Koa, { type Context } from 'koa'
 import Koa2 from 'koa2'
 import { type Answer, type Ask, ask, open } from './client.js'
@@ -14,22 +15,22 @@ import { turns, until } from './waiting.js'
 export const FRAMEWORKS = ['express4', 'express5', 'fastify5', 'koa2', 'koa3'] as const
 export type Framework = (typeof FRAMEWORKS)[number]
 
-/** How a package puts its adapter on an app, as its user would: one line of native code per framework. */
+/** How a package puts its adapter on an app, as its user would: a line of native code per framework. */
 export interface Mounts {
-  express(app: Express): unknown
+  express(app: Express, server: Server): unknown
   fastify(app: FastifyInstance): unknown
-  koa(app: Koa): unknown
+  koa(app: Koa, server: Server): unknown
 }
 
 /** The framework's own request: Express's `req`, Fastify's `request`, Koa's `ctx`. */
 export type Native = Request | FastifyRequest | Context
 
-/** What a neutral route answers; each framework sends it in its own idiom (`res.send`, a returned value, `ctx.body`). */
+/** What a route answers; each framework sends it in its own idiom: `res.send`, `reply.send`, `ctx.body`. */
 export interface Reply {
   /** Default: 200. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
-  /** Text, bytes or a stream. Default: none. */
+  /** Default: `'ok'`. */
   readonly body?: string | Buffer | Readable
 }
 
@@ -38,10 +39,14 @@ export type Handler = (native: Native) => Reply | Promise<Reply>
 export interface Route {
   readonly handler: Handler
   /** Fastify's route `config`, by which a route opts out of a plugin or into it. */
-  readonly config?: object
+  readonly config?: object | undefined
 }
 
+/** `'GET /path'` and what answers it. `GET` answers `HEAD` too. */
+export type Routes = Readonly<Record<string, Handler | Route>>
+
 /** Where and how the Fastify plugin is registered. The others have one way: before the routes. */
+export const REGISTRATIONS = ['plain', 'awaited', 'late', 'encapsulated'] as const
 export type Registration =
   /** `app.register(...)`, then the routes. */
   | 'plain'
@@ -53,26 +58,26 @@ export type Registration =
   | 'encapsulated'
 
 export interface Site {
-  /** `'GET /path'` and what answers it. `GET` answers `HEAD` too. */
-  readonly routes: Readonly<Record<string, Handler | Route>>
-  readonly mounts?: Partial<Mounts>
+  readonly routes: Routes
+  readonly mounts?: Mounts | undefined
   /** Install the error handler of a user who wants errors in a form of their own. Default: the framework's. */
   readonly ownErrorHandler?: boolean
+  /** Default: `'plain'`. */
   readonly registration?: Registration
   /** Fastify, `encapsulated`: routes outside of the plugin's scope. */
-  readonly outside?: Readonly<Record<string, Handler | Route>>
+  readonly outside?: Routes
 }
 
 /** An app that listens on a port of its own. */
-export interface RunningApp extends AsyncDisposable {
+export interface RunningApp {
   readonly origin: string
   /** What the user's own error handler saw, in order. */
   readonly errors: readonly unknown[]
   ask(path: string, init?: Ask): Promise<Answer>
-  open(path: string, init?: Ask): ReturnType<typeof open>
-  /** Waits until every response so far is over on the server's side too. */
+  open(path: string, init?: Ask): Promise<IncomingMessage>
+  /** Waits until every request so far has come in, and is over on the server's side too. */
   idle(): Promise<void>
-  /** Closes the app as its framework does (for Fastify this runs `onClose`). */
+  /** Closes the app as its users do: `server.close()`, or Fastify's `app.close()`. Idempotent. */
   close(): Promise<void>
 }
 
@@ -80,36 +85,78 @@ export interface RunningApp extends AsyncDisposable {
 export async function start(framework: Framework, site: Site): Promise<RunningApp> {
   const errors: unknown[] = []
   if (framework === 'fastify5') {
-    const app = await buildFastify(site, errors)
-    const responses = countResponses(app.server)
+    const app = await fastifyApp(site, errors)
+    const active = countActive(app.server)
     await app.listen({ port: 0, host: '127.0.0.1' })
-    return running(app.server, errors, responses, () => app.close())
+    return running(app.server, errors, active, () => app.close())
   }
-  const listener = framework.startsWith('express')
-    ? buildExpress(framework === 'express4' ? express4 : express, site, errors)
-    : buildKoa(framework === 'koa2' ? Koa2 : Koa, site, errors)
-  const server = createServer(listener)
-  const responses = countResponses(server)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return running(server, errors, responses, async () => {
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    server.closeAllConnections()
-    await closed
+  const server = createServer()
+  const active = countActive(server)
+  if (framework === 'express4') expressApp(express4(), server, site, errors)
+  else if (framework === 'express5') expressApp(express(), server, site, errors)
+  else koaApp(framework === 'koa2' ? new Koa2() : new Koa(), server, site, errors)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return running(server, errors, active, async () => {
+    await new Promise((resolve) => server.close(resolve))
   })
 }
 
-function buildExpress(create: typeof express, site: Site, errors: unknown[]): RequestListener {
-  const app = create()
-  site.mounts?.express?.(app)
-  for (const [method, path, { handler }] of routesOf(site.routes)) {
-    const send = (reply: Reply, res: Response) => {
-      res.status(reply.status ?? 200)
-      for (const [name, value] of headersOf(reply)) res.set(name, value)
-      if (reply.body instanceof Readable) pipeline(reply.body, res, () => {})
-      else res.send(reply.body)
-    }
+/** Starts a site, works with it, and closes it in any case. */
+export async function serving<T>(
+  framework: Framework,
+  site: Site,
+  work: (app: RunningApp) => Promise<T>,
+): Promise<T> {
+  const app = await start(framework, site)
+  try {
+    return await work(app)
+  } finally {
+    await app.close()
+  }
+}
+
+function running(
+  server: Server,
+  errors: unknown[],
+  active: () => number,
+  shut: () => Promise<void>,
+): RunningApp {
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  let closing: Promise<void> | undefined
+  return {
+    origin,
+    errors,
+    ask: (path, init) => ask(origin + path, init),
+    open: (path, init) => open(origin + path, init),
+    idle: async () => {
+      await turns()
+      await until(() => active() === 0, 'every response is over')
+      await turns()
+    },
+    close: () => {
+      closing ??= shut()
+      return closing
+    },
+  }
+}
+
+/** Listens first, so that it counts whatever becomes of the request later. */
+function countActive(server: Server): () => number {
+  let active = 0
+  server.prependListener('request', (_req, res) => {
+    active++
+    res.once('close', () => active--)
+  })
+  return () => active
+}
+
+function expressApp(app: Express, server: Server, site: Site, errors: unknown[]): void {
+  app.set('env', 'test') // the final handler prints no stack
+  site.mounts?.express(app, server)
+  for (const { method, path, handler } of routesOf(site.routes)) {
     app[method](path, (req: Request, res: Response, next: NextFunction) => {
-      Promise.try_(() => handler(req)).then((reply) => send(reply, res)).catch(next)
+      answerOf(handler, req).then((reply) => sendExpress(reply, res), next)
     })
   }
   if (site.ownErrorHandler) {
@@ -119,5 +166,107 @@ function buildExpress(create: typeof express, site: Site, errors: unknown[]): Re
       else res.status(statusOf(error)).json(ownBody(error))
     })
   }
-  return app
+  server.on('request', app)
+}
+
+function sendExpress({ status = 200, headers = {}, body = 'ok' }: Reply, res: Response): void {
+  res.status(status)
+  for (const [name, value] of Object.entries(headers)) res.set(name, mutable(value))
+  if (body instanceof Readable) pipeline(body, res, () => {})
+  else res.send(body)
+}
+
+async function fastifyApp(site: Site, errors: unknown[]): Promise<FastifyInstance> {
+  const root = Fastify()
+  const { mounts, registration = 'plain' } = site
+  if (site.ownErrorHandler) {
+    root.setErrorHandler((error, _request, reply) => {
+      errors.push(error)
+      return reply.code(statusOf(error)).send(ownBody(error))
+    })
+  }
+  if (registration === 'encapsulated') {
+    addFastifyRoutes(root, site.outside ?? {})
+    root.register(async (scope) => {
+      await mounts?.fastify(scope)
+      addFastifyRoutes(scope, site.routes)
+    })
+  } else if (registration === 'late') {
+    addFastifyRoutes(root, site.routes)
+    mounts?.fastify(root)
+  } else {
+    const registered = mounts?.fastify(root)
+    if (registration === 'awaited') await registered
+    addFastifyRoutes(root, site.routes)
+  }
+  return root
+}
+
+function addFastifyRoutes(app: FastifyInstance, routes: Routes): void {
+  for (const { method, path, handler, config = {} } of routesOf(routes)) {
+    app[method](path, { config }, async (request: FastifyRequest, reply: FastifyReply) => {
+      const { status = 200, headers = {}, body = 'ok' } = await answerOf(handler, request)
+      for (const [name, value] of Object.entries(headers)) reply.header(name, value)
+      return reply.code(status).send(body)
+    })
+  }
+}
+
+function koaApp(app: Koa, server: Server, site: Site, errors: unknown[]): void {
+  app.silent = true // print no stack
+  if (site.ownErrorHandler) {
+    app.use(async (ctx, next) => {
+      try {
+        await next()
+      } catch (error) {
+        errors.push(error)
+        ctx.status = statusOf(error)
+        ctx.body = ownBody(error)
+      }
+    })
+  }
+  site.mounts?.koa(app, server)
+  const routes = new Map(routesOf(site.routes).map((route) => [`${route.method} ${route.path}`, route]))
+  app.use(async (ctx, next) => {
+    const method = ctx.method === 'HEAD' ? 'get' : ctx.method.toLowerCase()
+    const route = routes.get(`${method} ${ctx.path}`)
+    if (route === undefined) return next()
+    const { status = 200, headers = {}, body = 'ok' } = await answerOf(route.handler, ctx)
+    ctx.status = status
+    for (const [name, value] of Object.entries(headers)) ctx.set(name, mutable(value))
+    ctx.body = body
+  })
+  server.on('request', app.callback())
+}
+
+type Method = 'get' | 'post' | 'put' | 'delete'
+
+function routesOf(routes: Routes): (Route & { readonly method: Method; readonly path: string })[] {
+  return Object.entries(routes).map(([name, route]) => {
+    const [method = '', path = ''] = name.split(' ')
+    return {
+      ...(typeof route === 'function' ? { handler: route } : route),
+      method: method.toLowerCase() as Method,
+      path,
+    }
+  })
+}
+
+/** A handler that throws rejects. */
+async function answerOf(handler: Handler, native: Native): Promise<Reply> {
+  return handler(native)
+}
+
+function mutable(value: string | readonly string[]): string | string[] {
+  return typeof value === 'string' ? value : [...value]
+}
+
+function statusOf(error: unknown): number {
+  const status = (error as { status?: unknown } | null)?.status
+  return typeof status === 'number' ? status : 500
+}
+
+/** How the user's own error handler answers. */
+function ownBody(error: unknown): object {
+  return { problem: (error as { code?: unknown } | null)?.code ?? 'unknown' }
 }

@@ -1,1 +1,20 @@
+export { withoutLeak } from './census.js'
+export { type Check, failures } from './check.js'
+export { type Answer, type Ask, ask, askAndLeave, open } from './client.js'
 export { FakeClock } from './fake-clock.js'
+export {
+  FRAMEWORKS,
+  type Framework,
+  type Handler,
+  type Mounts,
+  type Native,
+  type Reply,
+  type Route,
+  type Routes,
+  type RunningApp,
+  type Site,
+  serving,
+  start,
+} from './frameworks.js'
+export { type GateMode, type GateSpec, type GateSubject, gateChecks, gateSuite } from './gate.js'
+export { type Latch, latch, patience, turns, until, within, withoutUnhandled } from './waiting.js'

@@ -1,8 +1,15 @@
-/** How long a check waits for something that must happen. Generous: it is only ever spent on a failure. */
-export const DEADLINE = 10_000
+/**
+ * How long a check waits for something that must happen. Generous: it is only ever spent on a failure. A test that
+ * expects a failure may shorten it.
+ */
+export const patience = { milliseconds: 10_000 }
 
 /** Settles like `promise`; rejects, naming what did not happen, when it takes longer than the deadline. */
-export async function within<T>(promise: Promise<T>, what: string, milliseconds = DEADLINE): Promise<T> {
+export async function within<T>(
+  promise: Promise<T>,
+  what: string,
+  milliseconds = patience.milliseconds,
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`Not within ${milliseconds} ms: ${what}`)), milliseconds)
@@ -14,16 +21,22 @@ export async function within<T>(promise: Promise<T>, what: string, milliseconds 
   }
 }
 
-/** Waits until `condition` holds, looking again on every few turns of the event loop. */
-export async function until(condition: () => boolean, what: string, milliseconds = DEADLINE): Promise<void> {
+/** Waits until `condition` holds, looking again every few milliseconds; rejects, naming it, after the deadline. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string | (() => string),
+  milliseconds = patience.milliseconds,
+): Promise<void> {
   const end = performance.now() + milliseconds
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`Not within ${milliseconds} ms: ${what}`)
+  while (!(await condition())) {
+    if (performance.now() > end) {
+      throw new Error(`Not within ${milliseconds} ms: ${typeof what === 'string' ? what : what()}`)
+    }
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
 
-/** Lets everything that is due happen: promises, immediates, closed sockets. */
+/** Lets everything that is due happen: promises, immediates, sockets that are ready. */
 export async function turns(count = 5): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve))
 }
