@@ -46,8 +46,10 @@ export class MariadbServer extends Server {
     writeFileSync(join(this.folder, 'init.sql'), INIT)
     const data = join(this.folder, 'data')
     await run(binary('mariadbInstallDb'), [
+      // A server that starts removes the temporary tables it finds, and in a shared folder those of another one.
       '--no-defaults',
       `--datadir=${data}`,
+      `--tmpdir=${join(this.folder, 'tmp')}`,
       `--user=${userInfo().username}`,
       '--auth-root-authentication-method=normal',
       '--skip-test-db',

@@ -25,6 +25,15 @@ describe('a private MariaDB', () => {
     await local.end()
   })
 
+  it('is made while others are made, which share nothing with it', async () => {
+    const servers = await Promise.all(Array.from({ length: 4 }, () => startMariadb()))
+    const ids = await Promise.all(
+      servers.map(async (each) => (await rows(each, 'SELECT @@port AS id'))?.[0]?.id),
+    )
+    expect(ids).toEqual(servers.map(({ port }) => port))
+    await Promise.all(servers.map((each) => each[Symbol.asyncDispose]()))
+  })
+
   it('keeps committed rows over a kill and loses them by restartEmpty', async () => {
     await using mariadb = await startMariadb()
     await mariadb.query('CREATE TABLE city (name VARCHAR(40))', "INSERT INTO city VALUES ('Lisbon')")
