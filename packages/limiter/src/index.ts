@@ -1,4 +1,6 @@
 export { limiters } from './all.js'
+export { type ClusterStoreServer, type ClusterStoreServerStats, serveClusterStore } from './cluster-server.js'
+export { type ClusterStore, type ClusterStoreOptions, clusterStore } from './cluster-store.js'
 export type { Decision, Source } from './decision.js'
 export { LimiterClosedError, RateLimitError, StoreUnavailableError } from './errors.js'
 export {
@@ -12,4 +14,7 @@ export {
 export { type ConsumeOptions, RateLimiter, type RateLimiterStats, type WaitOptions } from './limiter.js'
 export { type MemoryStoreOptions, memoryStore } from './memory-store.js'
 export { RATE_LIMITER_DEFAULTS, type RateLimiterOptions } from './options.js'
+export type { RedisClient } from './redis-client.js'
+export { type RedisStore, type RedisStoreOptions, redisStore } from './redis-store.js'
+export type { StoreChange, StoreEvents } from './shared-store.js'
 export type { Answer, BucketSettings, Buckets, FailurePolicy, Store, StoreStats } from './store.js'

@@ -14,12 +14,12 @@ export interface MemoryStoreOptions {
 
 export const MEMORY_STORE_DEFAULTS = Object.freeze({ maxKeys: 500_000, clock: monotonicClock })
 
-const resolveOptions = defineOptions(
-  'limiter',
-  'memoryStore',
-  { maxKeys: integer({ min: 1 }), clock: having<Clock>('a clock', 'now') },
-  MEMORY_STORE_DEFAULTS,
-)
+export const MEMORY_STORE_CHECKS = {
+  maxKeys: integer({ min: 1 }),
+  clock: having<Clock>('a clock', 'now'),
+} as const
+
+const resolveOptions = defineOptions('limiter', 'memoryStore', MEMORY_STORE_CHECKS, MEMORY_STORE_DEFAULTS)
 
 /** Buckets in this process; decisions are synchronous. */
 export function memoryStore(options?: MemoryStoreOptions): MemoryStore {

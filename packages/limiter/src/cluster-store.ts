@@ -1,0 +1,103 @@
+import cluster from 'node:cluster'
+import { type Duration, defineOptions, duration } from '@spillway/kit'
+import { type ClusterMessage, isClusterMessage, machineTime, PROTOCOL } from './cluster-message.js'
+import { ServedTables } from './cluster-server.js'
+import { MEMORY_STORE_DEFAULTS } from './memory-store.js'
+import { type Request, SharedStore } from './shared-store.js'
+
+export interface ClusterStoreOptions {
+  /** How long a decision may take before the policy for failures decides instead. Default: `'250ms'`. */
+  readonly deadline?: Duration
+}
+
+export const CLUSTER_STORE_DEFAULTS = Object.freeze({ deadline: 250 })
+
+const resolveOptions = defineOptions(
+  'limiter',
+  'clusterStore',
+  { deadline: duration({ min: 1, max: 60_000 }) },
+  CLUSTER_STORE_DEFAULTS,
+)
+
+/**
+ * Buckets in the primary of `node:cluster`, shared by all its workers; the primary must call `serveClusterStore()`. In a
+ * process that is no cluster worker there is nobody to share with, and the buckets are in the process itself.
+ *
+ * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
+ */
+export function clusterStore(options?: ClusterStoreOptions): ClusterStore {
+  return new ClusterStore(options)
+}
+
+interface Pending {
+  resolve(numbers: readonly number[]): void
+  reject(reason: Error): void
+}
+
+export class ClusterStore extends SharedStore {
+  readonly source = 'cluster'
+  readonly #pending = new Map<number, Pending>()
+  readonly #own = cluster.isWorker ? undefined : new ServedTables(MEMORY_STORE_DEFAULTS)
+  /** The primary speaks another version of the protocol; asking it would be wrong. */
+  #foreign: Error | undefined
+
+  constructor(options?: ClusterStoreOptions) {
+    super(resolveOptions(options).deadline)
+    if (this.#own !== undefined) return
+    cluster.worker?.on('message', this.#onMessage)
+    this.#post({ spillway: 'limiter', type: 'hello', version: PROTOCOL }, () => {})
+  }
+
+  bucketOf(key: string, limit: string): string {
+    return `${limit} ${key}`
+  }
+
+  protected slotOf(): number {
+    return 0
+  }
+
+  protected nodeOf(): string {
+    return ''
+  }
+
+  protected send({ id, keys, numbers, deadline }: Request): Promise<readonly number[]> {
+    if (this.#own !== undefined) return Promise.resolve(this.#own.answer(keys, numbers))
+    if (this.#foreign !== undefined) return Promise.reject(this.#foreign)
+    const latest = machineTime() + deadline - performance.now()
+    return new Promise<readonly number[]>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject })
+      this.#post({ spillway: 'limiter', type: 'ask', id, keys, numbers, latest }, reject)
+    })
+  }
+
+  protected override forget(id: number): void {
+    this.#pending.delete(id)
+  }
+
+  protected release(): void {
+    cluster.worker?.off('message', this.#onMessage)
+  }
+
+  readonly #onMessage = (message: unknown): void => {
+    if (!isClusterMessage(message)) return
+    if (message.type === 'welcome') {
+      this.#foreign =
+        message.version === PROTOCOL
+          ? undefined
+          : new Error(`The primary speaks version ${message.version} of the protocol, not ${PROTOCOL}`)
+      this.retryNow('')
+    } else if (message.type === 'answer') {
+      const pending = this.#pending.get(message.id)
+      if (message.numbers.length > 0) pending?.resolve(message.numbers)
+      else pending?.reject(new Error('The call reached the primary too late'))
+    }
+  }
+
+  #post(message: ClusterMessage, failed: (reason: Error) => void): void {
+    if (!process.connected || process.send === undefined) {
+      failed(new Error('The primary is gone'))
+      return
+    }
+    process.send(message, undefined, undefined, (error: Error | null) => error && failed(error))
+  }
+}

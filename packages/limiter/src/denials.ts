@@ -1,0 +1,57 @@
+import type { BucketState } from './batch.js'
+import { combined, type Decision, standing } from './decision.js'
+import { type Limit, sameLimits } from './limit.js'
+
+interface Denial {
+  readonly cost: number
+  readonly limits: readonly Limit[]
+  readonly state: readonly BucketState[]
+  /** When the question was sent: never later than the store's clock saw it, so a denial never outlives its cause. */
+  readonly since: number
+  readonly until: number
+}
+
+const MOST_KEYS = 10_000
+
+/**
+ * Denials that a shared store gave, repeated as long as they must hold: others can only take more. So a client that
+ * keeps knocking costs the store nothing. Who asks for less, or by another limit, is sent on.
+ */
+export class Denials {
+  readonly #known = new Map<string, Denial>()
+  readonly #life: number
+
+  /** @param life the longest time a denial is repeated, in milliseconds */
+  constructor(life: number) {
+    this.#life = life
+  }
+
+  find(key: string, cost: number, limits: readonly Limit[]): Decision | undefined {
+    const denial = this.#known.get(key)
+    if (denial === undefined) return undefined
+    const now = performance.now()
+    if (now >= denial.until) {
+      this.#known.delete(key)
+      return undefined
+    }
+    if (cost < denial.cost || !sameLimits(limits, denial.limits)) return undefined
+    const passed = (now - denial.since) * 1_000
+    const parts = limits.map((limit, i) => {
+      const { used, elapsed } = denial.state[i]!
+      return standing(limit, key, cost, used, elapsed + passed, 'cache')
+    })
+    const decision = parts.length === 1 ? parts[0]! : combined(parts)
+    return decision.allowed ? undefined : decision
+  }
+
+  note(decision: Decision, limits: readonly Limit[], state: readonly BucketState[], since: number): void {
+    const { key, cost, retryAfter } = decision
+    this.#known.delete(key)
+    if (this.#known.size >= MOST_KEYS) this.#known.delete(this.#known.keys().next().value!)
+    this.#known.set(key, { cost, limits, state, since, until: since + Math.min(retryAfter, this.#life) })
+  }
+
+  forget(key: string): void {
+    this.#known.delete(key)
+  }
+}

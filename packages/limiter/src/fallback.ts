@@ -1,0 +1,79 @@
+import { monotonicClock, workerCount } from '@spillway/kit'
+import type { Decision } from './decision.js'
+import { admitted } from './decision.js'
+import { type Limit, shareOfLimit } from './limit.js'
+import { MemoryBuckets } from './memory-store.js'
+import { MemoryTable } from './memory-table.js'
+import type { Buckets, FailurePolicy } from './store.js'
+
+const MOST_KEYS = 100_000
+const RETRY_AFTER = 1_000
+
+/** Decides while a shared store does not answer. */
+export class Fallback {
+  readonly policy: FailurePolicy
+  readonly #share: number
+  readonly #local: Buckets<Decision>
+
+  constructor(policy: FailurePolicy, limits: readonly Limit[]) {
+    this.policy = policy
+    this.#share = typeof policy === 'object' ? policy.local : 1 / workerCount()
+    const [first, ...others] = limits.map(
+      (limit) =>
+        new MemoryBuckets(
+          new MemoryTable(MOST_KEYS),
+          monotonicClock,
+          shareOfLimit(limit, this.#share),
+          (decision) => decision,
+          'fallback',
+        ),
+    )
+    this.#local = others.length === 0 ? first! : first!.join(others, (decision) => decision)
+  }
+
+  take(key: string, cost: number, limits: readonly Limit[]): Decision {
+    if (this.policy === 'allow') return unlimited(key, cost, limits[0]!)
+    if (this.policy === 'deny') return unavailable(key, cost, limits[0]!)
+    return this.#local.take(key, cost, this.#shared(limits))
+  }
+
+  peek(key: string, cost: number, limits: readonly Limit[]): Decision {
+    if (this.policy === 'allow') return unlimited(key, cost, limits[0]!)
+    if (this.policy === 'deny') return unavailable(key, cost, limits[0]!)
+    return this.#local.peek(key, cost, this.#shared(limits))
+  }
+
+  charge(key: string, cost: number, limits: readonly Limit[]): Decision {
+    if (this.policy === 'allow' || this.policy === 'deny') return this.peek(key, 0, limits)
+    return this.#local.charge(key, cost, this.#shared(limits))
+  }
+
+  /** Corrects what this policy itself charged. */
+  adjust(decision: Decision, difference: number): Decision {
+    if (this.policy === 'allow' || this.policy === 'deny') return decision
+    return this.#local.adjust(decision, difference)
+  }
+
+  reset(key: string, limits: readonly Limit[]): Decision {
+    this.#local.reset(key)
+    return this.peek(key, 0, limits)
+  }
+
+  #shared(limits: readonly Limit[]): readonly Limit[] {
+    return limits.map((limit) => shareOfLimit(limit, this.#share))
+  }
+}
+
+function unlimited(key: string, cost: number, limit: Limit): Decision {
+  return admitted(limit, key, cost, 0, 'fallback')
+}
+
+function unavailable(key: string, cost: number, limit: Limit): Decision {
+  return {
+    ...admitted(limit, key, cost, 0, 'fallback'),
+    allowed: false,
+    remaining: 0,
+    retryAfter: RETRY_AFTER,
+    unavailable: true,
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The part of an ioredis client (5 or 6: `Redis`, with Sentinel or without, or `Cluster`) that the store uses. The
+ * client is the user's: how it connects and when it gives up is theirs to choose, and so is closing it.
+ */
+export interface RedisClient {
+  evalsha(sha: string, keys: number, ...args: (string | number)[]): Promise<unknown>
+  eval(script: string, keys: number, ...args: (string | number)[]): Promise<unknown>
+  // biome-ignore lint/suspicious/noExplicitAny: the listeners of EventEmitter
+  on(event: string, listener: (...args: any[]) => void): unknown
+  // biome-ignore lint/suspicious/noExplicitAny: the listeners of EventEmitter
+  off(event: string, listener: (...args: any[]) => void): unknown
+  readonly isCluster?: boolean
+  readonly options?: object
+}
+
+type Run = (script: string, keys: number, ...args: (string | number)[]) => Promise<unknown>
+
+/** How to send a script with this client. */
+export interface Commands {
+  readonly evalsha: Run
+  readonly eval: Run
+}
+
+/** What ioredis has beyond {@link RedisClient}, found at run time. */
+interface Extras {
+  createBuiltinCommand?(name: string): { readonly string: Run }
+  readonly slots?: readonly (readonly string[] | undefined)[]
+}
+
+/**
+ * Commands that go out by themselves even with `enableAutoPipelining`: calls are batched already, and ioredis 5
+ * groups EVALSHA by the hash of the script instead of its keys, which a cluster refuses (ioredis #2109).
+ */
+export function commandsOf(client: RedisClient): Commands {
+  const { createBuiltinCommand } = client as Extras
+  if (typeof createBuiltinCommand !== 'function') {
+    return { evalsha: client.evalsha.bind(client), eval: client.eval.bind(client) }
+  }
+  const command = (name: string) => Reflect.apply(createBuiltinCommand, client, [name]).string.bind(client)
+  return { evalsha: command('evalsha'), eval: command('eval') }
+}
+
+/** The prefix that the client puts before each key. */
+export function keyPrefixOf({ options }: RedisClient): string {
+  return stringIn(options, 'keyPrefix') ?? ''
+}
+
+/** Whether the client may send a command again whose answer was lost with the connection. */
+export function mayResend({ isCluster, options }: RedisClient): boolean {
+  return isCluster === true || (options as Record<string, unknown>)?.autoResendUnfulfilledCommands !== false
+}
+
+/** The master of a slot, as far as the client knows: `host:port`, or `''`. */
+export function masterOf(client: RedisClient, slot: number): string {
+  return (client as Extras).slots?.[slot]?.[0] ?? ''
+}
+
+function stringIn(options: object | undefined, name: string): string | undefined {
+  const value = (options as Record<string, unknown> | undefined)?.[name]
+  return typeof value === 'string' ? value : undefined
+}

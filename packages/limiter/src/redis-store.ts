@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto'
+import { type Duration, defineOptions, duration, having, misuse, string } from '@spillway/kit'
+import { microseconds } from './bucket.js'
+import {
+  type Commands,
+  commandsOf,
+  keyPrefixOf,
+  masterOf,
+  mayResend,
+  type RedisClient,
+} from './redis-client.js'
+import { SCRIPT, SCRIPT_SHA } from './redis-script.js'
+import { type Request, SharedStore } from './shared-store.js'
+import { slotOfKey } from './slot.js'
+
+export interface RedisStoreOptions {
+  /** Begins every key, after the `keyPrefix` of the client. No braces. Default: `'spillway'`. */
+  readonly prefix?: string
+  /** How long a decision may take before the policy for failures decides instead. Default: `'250ms'`. */
+  readonly deadline?: Duration
+}
+
+export const REDIS_STORE_DEFAULTS = Object.freeze({ prefix: 'spillway', deadline: 250 })
+
+const resolveOptions = defineOptions(
+  'limiter',
+  'redisStore',
+  {
+    prefix: string({ pattern: /^[^{}]+$/, like: 'a text without braces' }),
+    deadline: duration({ min: 1, max: 60_000 }),
+  },
+  REDIS_STORE_DEFAULTS,
+)
+const clientCheck = having<RedisClient>('an ioredis client', 'evalsha', 'eval', 'on', 'off')
+
+/**
+ * Buckets in Redis (5 or newer; standalone, Sentinel, Cluster), decided there by one script with the server's clock.
+ *
+ * ```ts
+ * new RateLimiter({ limit: 100, window: '15m', store: redisStore(new Redis()) })
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
+ */
+export function redisStore(client: RedisClient, options?: RedisStoreOptions): RedisStore {
+  return new RedisStore(client, options)
+}
+
+export class RedisStore extends SharedStore {
+  readonly source = 'redis'
+  readonly #client: RedisClient
+  readonly #commands: Commands
+  readonly #prefix: string
+  readonly #keyPrefix: string
+  readonly #needsReceipt: boolean
+  readonly #process = randomBytes(9).toString('base64url')
+  /**
+   * By node: how far its clock is ahead of ours, in microseconds, as the last answer showed. Taken from the moment
+   * of sending, which makes it a little too much, so that a deadline in the server's time is never too early.
+   */
+  readonly #ahead = new Map<string, number>()
+  readonly #onReady = () => this.retryNow('')
+
+  constructor(client: RedisClient, options?: RedisStoreOptions) {
+    const { prefix, deadline } = resolveOptions(options)
+    clientCheck(client, { owner: 'redisStore', name: 'client', code: 'ERR_LIMITER_OPTION' })
+    super(deadline)
+    this.#client = client
+    this.#commands = commandsOf(client)
+    this.#prefix = prefix
+    this.#keyPrefix = keyPrefixOf(client)
+    this.#needsReceipt = mayResend(client)
+    client.on('ready', this.#onReady)
+  }
+
+  /** The key of the user is the hash tag, whatever is in it, so all buckets of one decision share a slot. */
+  bucketOf(key: string, limit: string): string {
+    return `${this.#prefix}:{${BRACES.test(key) ? key.replace(/[%{}]/g, encodeURIComponent) : key}}:${limit}`
+  }
+
+  protected slotOf(bucket: string): number {
+    return this.#client.isCluster ? slotOfKey(this.#keyPrefix + bucket) : 0
+  }
+
+  protected nodeOf(slot: number): string {
+    return this.#client.isCluster ? masterOf(this.#client, slot) : ''
+  }
+
+  protected async send(request: Request): Promise<readonly number[]> {
+    const answer = await this.#run(request)
+    if (answer !== LATE) return answer
+    // The server did nothing because by our last idea of its clock nobody waits any more. If somebody does, its clock
+    // was moved; the answer corrected our idea.
+    const again = performance.now() < request.deadline ? await this.#run(request) : LATE
+    if (again === LATE) throw new Error('The call reached Redis too late')
+    return again
+  }
+
+  protected release(): void {
+    this.#client.off('ready', this.#onReady)
+  }
+
+  async #run({ id, keys, numbers, node, deadline }: Request): Promise<readonly number[] | typeof LATE> {
+    const ahead = this.#ahead.get(node)
+    const latest = ahead === undefined ? 0 : microseconds(deadline) + ahead
+    const args = this.#needsReceipt
+      ? [this.#receiptOf(id, keys[0]!), ...keys, latest, 1, ...numbers]
+      : [...keys, latest, 0, ...numbers]
+    const sent = performance.now()
+    const text = await this.#evaluate(args, args.length - numbers.length - 2)
+    if (typeof text !== 'string') throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
+    const [time, ...answer] = text.split(' ')
+    this.#ahead.set(node, Number(time) - microseconds(sent))
+    return answer[0] === LATE ? LATE : answer.map(Number)
+  }
+
+  async #evaluate(args: readonly (string | number)[], keys: number): Promise<unknown> {
+    try {
+      return await this.#commands.evalsha(SCRIPT_SHA, keys, ...args)
+    } catch (error) {
+      // Nothing was carried out, so this one may be sent again; EVAL also leaves the script there.
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      return this.#commands.eval(SCRIPT, keys, ...args)
+    }
+  }
+
+  /** A key of the same slot that only this call has. */
+  #receiptOf(id: number, bucket: string): string {
+    return `${bucket}!${this.#process}${id.toString(36)}`
+  }
+}
+
+const LATE = 'late'
+const BRACES = /[%{}]/

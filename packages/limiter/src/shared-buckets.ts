@@ -1,0 +1,174 @@
+import { abortable, type CloseOptions, misuse } from '@spillway/kit'
+import type { BucketState, Call } from './batch.js'
+import { levelAt } from './bucket.js'
+import { admitted, combined, type Decision, standing } from './decision.js'
+import { Denials } from './denials.js'
+import { Fallback } from './fallback.js'
+import { Leases } from './leases.js'
+import type { Limit } from './limit.js'
+import type { SharedStore } from './shared-store.js'
+import type { BucketSettings, Buckets, FailurePolicy, Observer } from './store.js'
+import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './wire.js'
+
+/** The buckets of one limit, or of several decided together, in a shared store. */
+export class SharedBuckets implements Buckets<Promise<Decision>> {
+  readonly limits: readonly Limit[]
+  readonly store: SharedStore
+  readonly settings: BucketSettings
+  readonly #observe: Observer
+  readonly #fallback: Fallback
+  readonly #denials: Denials | undefined
+  readonly #leases: Leases | undefined
+
+  constructor(store: SharedStore, limits: readonly Limit[], settings: BucketSettings) {
+    this.store = store
+    this.limits = limits
+    this.settings = settings
+    this.#observe = settings.observe
+    this.#fallback = new Fallback(settings.onStoreFailure, limits)
+    if (settings.denyCache !== false) this.#denials = new Denials(settings.denyCache)
+    if (settings.lease !== false) {
+      this.#leases = new Leases(limits[0]!, settings.lease, (key, tokens) => this.charge(key, -tokens))
+    }
+  }
+
+  take(key: string, cost: number, limits = this.limits, signal?: AbortSignal): Promise<Decision> {
+    if (signal === undefined) return this.#take(key, cost, limits)
+    if (signal.aborted) return Promise.reject(signal.reason)
+    const decided = this.#take(key, cost, limits)
+    return abortable(decided, signal).catch((error) => {
+      if (signal.aborted) decided.then((late) => void (late.allowed && this.adjust(late, -cost)))
+      throw error
+    })
+  }
+
+  peek(key: string, cost: number, limits = this.limits): Promise<Decision> {
+    return this.#ask(PEEK, key, cost, limits)
+  }
+
+  charge(key: string, cost: number, limits = this.limits): Promise<Decision> {
+    if (cost < 0) this.#denials?.forget(key)
+    return this.#ask(CHARGE, key, cost, limits)
+  }
+
+  adjust(decision: Decision, difference: number): Promise<Decision> {
+    const limits = decision.parts?.map(({ limit }) => limit) ?? [decision.limit]
+    if (decision.source !== 'fallback') return this.charge(decision.key, difference, limits)
+    return Promise.resolve(this.#fallback.adjust(decision, difference))
+  }
+
+  reset(key: string): Promise<Decision> {
+    this.#denials?.forget(key)
+    this.#leases?.forget(key)
+    return this.#ask(RESET, key, 0, this.limits)
+  }
+
+  join(others: readonly Buckets<Promise<Decision>>[], observe: Observer): SharedBuckets {
+    const members = [this, ...others].map((member) => {
+      if (member instanceof SharedBuckets && member.store === this.store) return member
+      throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters of one store')
+    })
+    const limits = members.flatMap((member) => member.limits)
+    if (new Set(limits.map(({ name }) => name)).size < limits.length) {
+      throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters with different names')
+    }
+    const settings = members.map((member) => member.settings)
+    return new SharedBuckets(this.store, limits, {
+      observe,
+      onStoreFailure: strictest(settings.map(({ onStoreFailure }) => onStoreFailure)),
+      denyCache: settings.reduce<number | false>(
+        (least, { denyCache }) =>
+          least === false || denyCache === false ? false : Math.min(least, denyCache),
+        Number.POSITIVE_INFINITY,
+      ),
+      lease: false,
+    })
+  }
+
+  async close(_options?: CloseOptions): Promise<void> {
+    await this.#leases?.close()
+  }
+
+  #take(key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
+    const leases = limits === this.limits ? this.#leases : undefined
+    const known = leases?.spend(key, cost) ?? this.#denials?.find(key, cost, limits)
+    if (known !== undefined) return Promise.resolve(this.#observe(known))
+    return leases === undefined ? this.#ask(TAKE, key, cost, limits) : this.#takeInAdvance(leases, key, cost)
+  }
+
+  #takeInAdvance(leases: Leases, key: string, cost: number): Promise<Decision> {
+    return new Promise((resolve) => {
+      const serve = (decision: Decision | undefined) =>
+        resolve(decision === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#observe(decision))
+      if (leases.join(key, { cost, serve })) return
+      const count = leases.begin(key)
+      this.#dispatch(LEASE, key, cost, this.limits, resolve, count, (granted, state) =>
+        leases.end(key, granted, cost, count, state),
+      )
+    })
+  }
+
+  #ask(kind: Kind, key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
+    return new Promise((resolve) => this.#dispatch(kind, key, cost, limits, resolve))
+  }
+
+  #dispatch(
+    kind: Kind,
+    key: string,
+    cost: number,
+    limits: readonly Limit[],
+    resolve: (decision: Decision) => void,
+    count = 1,
+    then?: (granted: boolean, state: BucketState | undefined) => void,
+  ): void {
+    const buckets = limits.map(({ name }) => this.store.bucketOf(key, name))
+    const call: Call = {
+      kind,
+      key,
+      cost,
+      count,
+      limits,
+      buckets,
+      answered: (admitted, state, sent) => {
+        resolve(this.#decide(call, admitted > 0, state, sent))
+        then?.(admitted > 0, state[0])
+      },
+      failed: () => {
+        resolve(this.#fallBack(call))
+        then?.(false, undefined)
+      },
+    }
+    this.store.dispatch(call)
+  }
+
+  /** What the answer of the store means; the same code on the same numbers as in memory. */
+  #decide(call: Call, granted: boolean, state: readonly BucketState[], sent: number): Decision {
+    const { kind, key, cost, limits } = call
+    const { source } = this.store
+    const parts = limits.map((limit, i) => {
+      const { used, elapsed } = state[i]!
+      if (kind === RESET) return standing(limit, key, 0, 0, 0, source)
+      if (!granted) return standing(limit, key, cost, used, elapsed, source)
+      return admitted(limit, key, cost, Math.max(0, levelAt(used, elapsed, limit) + cost), source)
+    })
+    const decision = parts.length === 1 ? parts[0]! : combined(parts)
+    if (kind !== TAKE && kind !== LEASE) return decision
+    if (!granted) this.#denials?.note(decision, limits, state, sent)
+    return this.#observe(decision)
+  }
+
+  #fallBack({ kind, key, cost, limits }: Call): Decision {
+    if (kind === PEEK) return this.#fallback.peek(key, cost, limits)
+    if (kind === CHARGE) return this.#fallback.charge(key, cost, limits)
+    if (kind === RESET) return this.#fallback.reset(key, limits)
+    return this.#observe(this.#fallback.take(key, cost, limits))
+  }
+}
+
+/** The policy of limits that are decided together: the one that lets least through. */
+function strictest(policies: readonly FailurePolicy[]): FailurePolicy {
+  if (policies.includes('deny')) return 'deny'
+  const shares = policies.filter((policy) => typeof policy === 'object').map(({ local }) => local)
+  if (shares.length > 0) return { local: Math.min(...shares) }
+  return policies.includes('local') ? 'local' : 'allow'
+}

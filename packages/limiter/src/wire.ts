@@ -1,0 +1,121 @@
+import { levelAt } from './bucket.js'
+import type { Limit } from './limit.js'
+import type { MemoryTable } from './memory-table.js'
+import { NONE } from './memory-table.js'
+
+/**
+ * How calls travel to a shared store: bucket keys, and numbers that say what to do with them. The numbers are runs,
+ * `kind, cost, count, groups, n`, then `capacity, tokens, micros` of each of `n` limits; they hold for the next
+ * `groups` groups of `n` keys. The answer has, for each group, how often the cost was admitted, then `used` and
+ * `elapsed` of each bucket as they were before. From that every store's decisions are worked out by the same code, on
+ * the same doubles. {@link answerFrom} and the script for Redis are twins: a change to one is a change to both.
+ */
+export const TAKE = 0
+export const PEEK = 1
+export const CHARGE = 2
+export const RESET = 3
+/** Takes the cost, and of what is left up to `count` tokens in advance. */
+export const LEASE = 4
+
+export type Kind = typeof TAKE | typeof PEEK | typeof CHARGE | typeof RESET | typeof LEASE
+
+/** A lease leaves three quarters of what is there to others. */
+export const LEASE_PART = 4
+
+/** Carries out a request on buckets in this process, all at the time `now` (microseconds). */
+export function answerFrom(
+  tableOf: (key: string) => MemoryTable,
+  keys: readonly string[],
+  numbers: readonly number[],
+  now: number,
+): number[] {
+  const answer: number[] = []
+  let next = 0
+  for (let i = 0; i < numbers.length; ) {
+    const [kind, cost, count, groups, n] = numbers.slice(i, i + 5) as [Kind, number, number, number, number]
+    const limits = limitsIn(numbers, i + 5, n)
+    for (let group = 0; group < groups; group++, next += n) {
+      const slots = keys.slice(next, next + n).map((key, k) => new Slot(tableOf(key), key, limits[k]!, now))
+      answer.push(carryOut(kind, cost, count, slots))
+      for (const { used, elapsed } of slots) answer.push(used, elapsed)
+    }
+    i += 5 + 3 * n
+  }
+  return answer
+}
+
+function limitsIn(numbers: readonly number[], from: number, n: number): Limit[] {
+  return Array.from({ length: n }, (_, k) => {
+    const at = from + 3 * k
+    return { name: '', capacity: numbers[at]!, tokens: numbers[at + 1]!, micros: numbers[at + 2]! }
+  })
+}
+
+function carryOut(kind: Kind, cost: number, count: number, slots: readonly Slot[]): number {
+  if (kind === PEEK) return 0
+  if (kind === RESET) {
+    for (const slot of slots) slot.drop()
+    return 1
+  }
+  let admitted = 0
+  if (kind === CHARGE) {
+    for (const slot of slots) slot.level = Math.max(0, slot.level + cost)
+    admitted = 1
+  } else {
+    const most = kind === LEASE ? 1 : count
+    while (admitted < most && slots.every(({ level, limit }) => level + cost <= limit.capacity)) {
+      for (const slot of slots) slot.level += cost
+      admitted++
+    }
+    if (kind === LEASE && admitted === 1) {
+      const extra = leasable(slots[0]!.level, slots[0]!.limit, count)
+      slots[0]!.level += extra
+      admitted += extra
+    }
+  }
+  if (admitted > 0) for (const slot of slots) slot.save()
+  return admitted
+}
+
+/** Whole tokens that a lease of at most `most` may take from a bucket at `level`. */
+export function leasable(level: number, { capacity }: Limit, most: number): number {
+  return Math.max(0, Math.min(most, Math.floor((capacity - level) / LEASE_PART)))
+}
+
+/** One bucket while a request is carried out. */
+class Slot {
+  readonly used: number
+  readonly elapsed: number
+  level: number
+  readonly #slot: number
+  readonly #at: number
+
+  constructor(
+    readonly table: MemoryTable,
+    readonly key: string,
+    readonly limit: Limit,
+    now: number,
+  ) {
+    this.#slot = table.find(key)
+    const at = this.#slot === NONE ? now : table.at(this.#slot)
+    this.used = this.#slot === NONE ? 0 : table.used(this.#slot)
+    this.elapsed = Math.max(0, now - at)
+    this.level = levelAt(this.used, this.elapsed, limit)
+    this.#at = at + this.elapsed
+  }
+
+  save(): void {
+    // An earlier bucket of the same group may have swept this one away.
+    const slot = this.table.find(this.key)
+    if (this.level === 0) this.drop()
+    else if (slot === NONE) this.table.insert(this.key, this.level, this.#at, this.limit)
+    else {
+      this.table.noteLimit(this.limit)
+      this.table.write(slot, this.level, this.#at)
+    }
+  }
+
+  drop(): void {
+    this.table.delete(this.key)
+  }
+}
