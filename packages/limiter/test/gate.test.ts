@@ -1,0 +1,39 @@
+import { gateSuite } from '@spillway/kit/testing'
+import { rateLimit as express } from '../src/express.js'
+import { rateLimit as fastify } from '../src/fastify.js'
+import { memoryStore, RateLimiter, redisStore } from '../src/index.js'
+import { rateLimit as koa } from '../src/koa.js'
+
+/** A client of a Redis that is not there. */
+const gone = {
+  evalsha: () => Promise.reject(new Error('connect ECONNREFUSED')),
+  eval: () => Promise.reject(new Error('connect ECONNREFUSED')),
+  on() {},
+  off() {},
+}
+
+gateSuite('rateLimit', {
+  setup(mode) {
+    const limit = { limit: 1_000, window: '1h' } as const
+    const limiter =
+      mode === 'fail'
+        ? new RateLimiter({ ...limit, store: redisStore(gone), onStoreFailure: 'deny' })
+        : new RateLimiter({ ...limit, store: memoryStore() })
+    if (mode === 'refuse') limiter.consume('all', { cost: 1_000 })
+    const options = { limiter, key: () => 'all' }
+    return {
+      express: (app) => app.use(express(options)),
+      fastify: (app) => app.register(fastify, options),
+      koa: (app) => app.use(koa(options)),
+      close: () => limiter.close(),
+    }
+  },
+  refusal: {
+    status: 429,
+    code: 'ERR_LIMITER_LIMITED',
+    headers: ['retry-after', 'ratelimit', 'ratelimit-policy'],
+  },
+  admitted: { headers: ['ratelimit', 'ratelimit-policy'] },
+  failure: { status: 503, code: 'ERR_LIMITER_UNAVAILABLE' },
+  optOut: { rateLimit: false },
+})
