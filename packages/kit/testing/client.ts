@@ -1,5 +1,10 @@
 import { once } from 'node:events'
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import {
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http'
 import { connect } from 'node:net'
 import { within } from './waiting.js'
 
@@ -24,7 +29,8 @@ export async function open(
   url: string,
   { method = 'GET', headers = {}, body }: Ask = {},
 ): Promise<IncomingMessage> {
-  const request = httpRequest(url, { method, headers, agent: false })
+  const type = body === undefined ? {} : { 'content-type': 'text/plain' } // Fastify refuses a body without a type
+  const request = httpRequest(url, { method, headers: { ...type, ...headers }, agent: false })
   request.end(body)
   try {
     const [response] = (await within(once(request, 'response'), `a response of ${method} ${url}`)) as [
@@ -59,4 +65,12 @@ export async function askAndLeave(url: string): Promise<void> {
     socket.write(`GET ${pathname} HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`, () => resolve())
   })
   socket.destroy()
+}
+
+/** Begins a request whose answer nobody reads; destroying it is a client that leaves. */
+export function visit(url: string): ClientRequest {
+  const request = httpRequest(url, { agent: false }, (response) => response.resume())
+  request.on('error', () => {})
+  request.end()
+  return request
 }

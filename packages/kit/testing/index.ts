@@ -1,6 +1,7 @@
+export { type AttachSpec, type AttachSubject, attachChecks, attachSuite } from './attach.js'
 export { withoutLeak } from './census.js'
 export { type Check, failures } from './check.js'
-export { type Answer, type Ask, ask, askAndLeave, open } from './client.js'
+export { type Answer, type Ask, ask, askAndLeave, open, visit } from './client.js'
 export { FakeClock } from './fake-clock.js'
 export {
   FRAMEWORKS,
@@ -17,4 +18,12 @@ export {
   start,
 } from './frameworks.js'
 export { type GateMode, type GateSpec, type GateSubject, gateChecks, gateSuite } from './gate.js'
+export { type ProbeSpec, type ProbeSubject, probeChecks, probeSuite } from './probe.js'
+export {
+  type ReplayMode,
+  type ReplaySpec,
+  type ReplaySubject,
+  replayChecks,
+  replaySuite,
+} from './replay.js'
 export { type Latch, latch, patience, turns, until, within, withoutUnhandled } from './waiting.js'
