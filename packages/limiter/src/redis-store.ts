@@ -55,8 +55,8 @@ export class RedisStore extends SharedStore {
   readonly #needsReceipt: boolean
   readonly #process = randomBytes(9).toString('base64url')
   /**
-   * By node: how far its clock is ahead of ours, in microseconds, as the last answer showed. Taken from the moment
-   * of sending, which makes it a little too much, so that a deadline in the server's time is never too early.
+   * By node: how far its clock is ahead of ours, in microseconds, as answers showed. Taken from the moment of sending,
+   * which makes it a little too much, so that a deadline in the server's time is never too early.
    */
   readonly #ahead = new Map<string, number>()
   readonly #onReady = () => this.retryNow('')
@@ -110,8 +110,11 @@ export class RedisStore extends SharedStore {
     const text = await this.#evaluate(args, args.length - numbers.length - 2)
     if (typeof text !== 'string') throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
     const [time, ...answer] = text.split(' ')
-    this.#ahead.set(node, Number(time) - microseconds(sent))
-    return answer[0] === LATE ? LATE : answer.map(Number)
+    const isLate = answer[0] === LATE
+    const upper = Number(time) - microseconds(sent)
+    // The least of the upper bounds is the best one, until it proves too small: then that clock was moved.
+    this.#ahead.set(node, ahead === undefined || isLate ? upper : Math.min(ahead, upper))
+    return isLate ? LATE : answer.map(Number)
   }
 
   async #evaluate(args: readonly (string | number)[], keys: number): Promise<unknown> {
