@@ -77,6 +77,8 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
   readonly #shadow: boolean
   readonly #lines = new WaitingLines()
   readonly #settled = new WeakSet<Decision>()
+  /** Ends the waiting when the limiter is closed. */
+  readonly #closing = new AbortController()
   #closed = false
   #allowed = 0
   #denied = 0
@@ -90,8 +92,15 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     if (isMembers(given)) {
       const [first, ...others] = given
       if (first === undefined) throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'There is no limiter to join')
+      if (given.some((member) => member.#shadow !== first.#shadow)) {
+        throw misuse(
+          TypeError,
+          'ERR_LIMITER_JOIN',
+          'Either all limiters of limiters.all() are in shadow mode, or none',
+        )
+      }
       this.#store = first.#store
-      this.#shadow = given.every((member) => member.#shadow)
+      this.#shadow = first.#shadow
       this.#buckets = first.#buckets.join(
         others.map((member) => member.#buckets),
         this.#observe,
@@ -168,7 +177,8 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     options.signal?.throwIfAborted()
     const deadline = performance.now() + patience
     const late = new AbortController()
-    const signal = options.signal === undefined ? late.signal : AbortSignal.any([options.signal, late.signal])
+    const signals = [late.signal, this.#closing.signal]
+    const signal = AbortSignal.any(options.signal === undefined ? signals : [options.signal, ...signals])
     const timer = setTimeout(() => late.abort(), Math.min(patience, 2_147_483_647))
     if (!ref) timer.unref()
     try {
@@ -205,9 +215,10 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     return this.close()
   }
 
-  /** Stops deciding and gives leases back. The store, and the client in it, stay open: they may serve others. */
+  /** Stops deciding, sends those that wait away and gives leases back. The store, and the client in it, stay open: they may serve others. */
   readonly close = closeOnce(async (options: CloseOptions) => {
     this.#closed = true
+    this.#closing.abort(new LimiterClosedError())
     await this.#buckets.close(options)
   })
 
