@@ -10,7 +10,7 @@ export function notify<Events extends Record<keyof Events, unknown[]>, Name exte
   event: Name,
   ...args: Events[Name]
 ): void {
-  const source = emitter as unknown as EventEmitter
+  const source = emitter as EventEmitter
   if (source.listenerCount(event) === 0) return
   for (const listener of source.rawListeners(event)) {
     try {

@@ -27,8 +27,8 @@ export function closeOnce(
 }
 
 /**
- * Waits for `drained`, but no longer than the close options allow. Tells whether it came in time. Never rejects
- * for time; the timer it needs does not keep the process alive.
+ * Waits for `drained`, but no longer than the close options allow; a timeout that is no duration counts as not given.
+ * Tells whether it came in time. Never rejects; the timer it needs does not keep the process alive.
  */
 export async function drainWithin(
   drained: Promise<unknown>,
@@ -41,7 +41,7 @@ export async function drainWithin(
     () => true,
     () => true,
   )
-  const late = sleep(durationMs(timeout ?? fallback) ?? 0, { signal: stop }).then(
+  const late = sleep(durationMs(timeout) ?? durationMs(fallback) ?? 0, { signal: stop }).then(
     () => false,
     () => false,
   )

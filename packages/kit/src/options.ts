@@ -150,7 +150,7 @@ export function func<F extends (...args: any[]) => unknown>(): Check<F> {
   }
 }
 
-/** One of a few literal values: `oneOf('allow', 'deny', false)`. */
+/** One of a few literal values. Values of different types need the type spelt out: `oneOf<'auto' | false>('auto', false)`. */
 export function oneOf<const T extends string | number | boolean>(...values: readonly T[]): Check<T> {
   const allowed = values.map(show).join(' or ')
   return (value, place) => {
@@ -192,8 +192,11 @@ export function nested<C extends Checks>(
   defaults: { readonly [Name in keyof C]?: unknown } = {},
 ): Check<Resolved<C>> {
   return (value, place) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      refuse(TypeError, place, 'an object', value)
+    }
     const pkg = place.code.slice('ERR_'.length, -'_OPTION'.length)
-    return defineOptions(pkg, `${place.owner} option "${place.name}"`, checks, defaults)(value as object)
+    return defineOptions(pkg, `${place.owner} option "${place.name}"`, checks, defaults)(value)
   }
 }
 
@@ -212,7 +215,10 @@ export function orFalse<T>(check: Check<T>): Check<T | false> {
   return either(oneOf(false), check)
 }
 
-/** The first check that accepts the value wins; the error is the last one's, prefixed by the others' literal values. */
+/**
+ * The first check that accepts the value wins. When neither does, the error says what both allow; but when one of them
+ * accepts the value's kind and refuses what is in it (an option of an object, an item of an array), its error stands.
+ */
 export function either<A, B>(first: Check<A>, second: Check<B>): Check<A | B> {
   return (value, place) => {
     try {
@@ -221,18 +227,20 @@ export function either<A, B>(first: Check<A>, second: Check<B>): Check<A | B> {
       try {
         return second(value, place)
       } catch (secondError) {
-        throw misuse(
-          secondError instanceof RangeError ? RangeError : TypeError,
-          place.code,
-          `${place.owner} option "${place.name}" must be ${allowedIn(firstError)} or ${allowedIn(secondError)}, not ${show(value)}`,
-        )
+        const allowed = [allowedAt(place, firstError), allowedAt(place, secondError)]
+        if (allowed[1] === undefined) throw secondError
+        if (allowed[0] === undefined) throw firstError
+        refuse(secondError instanceof RangeError ? RangeError : TypeError, place, allowed.join(' or '), value)
       }
     }
   }
 }
 
-function allowedIn(error: unknown): string {
-  return /must be (.*), not /s.exec((error as Error).message)?.[1] ?? 'something else'
+/** What an error says is allowed at this place; `undefined` when it is about something within. */
+function allowedAt({ owner, name }: Place, error: unknown): string | undefined {
+  const { message } = error as Error
+  const head = `${owner} option "${name}" must be `
+  return message.startsWith(head) ? message.slice(head.length, message.lastIndexOf(', not ')) : undefined
 }
 
 function between(min: number, max: number, unit = ''): string {

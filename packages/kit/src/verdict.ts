@@ -17,7 +17,7 @@ export const ADMIT: Verdict = Object.freeze({ headers: Object.freeze({}) })
  * waiting exactly that long is enough.
  */
 export function retryAfterSeconds(milliseconds: number): string {
-  return String(Math.min(Math.max(1, Math.ceil(milliseconds / 1000)), Number.MAX_SAFE_INTEGER))
+  return String(Math.min(Math.max(1, Math.ceil(milliseconds / 1000) || 1), Number.MAX_SAFE_INTEGER))
 }
 
 export interface RateLimitPolicy {
@@ -61,12 +61,13 @@ export function rateLimitField(states: readonly RateLimitState[]): string {
 /** The largest integer a structured field may hold (RFC 9651 section 3.3.1). */
 const MAX_FIELD_INTEGER = 999_999_999_999_999
 
+/** Not a number counts as nothing: a broken field is worse than a wrong one. */
 function whole(value: number): number {
-  return Math.min(Math.max(0, Math.floor(value)), MAX_FIELD_INTEGER)
+  return Math.min(Math.max(0, Math.floor(value) || 0), MAX_FIELD_INTEGER)
 }
 
 function wholeUp(value: number): number {
-  return Math.min(Math.max(0, Math.ceil(value)), MAX_FIELD_INTEGER)
+  return Math.min(Math.max(0, Math.ceil(value) || 0), MAX_FIELD_INTEGER)
 }
 
 /** A structured-field String: printable ASCII, with `"` and `\` escaped. Other characters become `?`. */
