@@ -1,0 +1,127 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ADMIT, rateLimitField, rateLimitPolicyField, retryAfterSeconds } from '../src/index.js'
+
+describe('Retry-After', () => {
+  it('is whole seconds, rounded up, at least 1', () => {
+    expect(retryAfterSeconds(0)).toBe('1')
+    expect(retryAfterSeconds(1)).toBe('1')
+    expect(retryAfterSeconds(1_000)).toBe('1')
+    expect(retryAfterSeconds(1_001)).toBe('2')
+    expect(retryAfterSeconds(-5)).toBe('1')
+  })
+
+  it('waiting exactly that long is enough, and a second less is not', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e12, noNaN: true }), (milliseconds) => {
+        const text = retryAfterSeconds(milliseconds)
+        expect(text).toMatch(/^[1-9]\d*$/)
+        expect(Number(text) * 1_000).toBeGreaterThanOrEqual(milliseconds)
+        if (Number(text) > 1) expect((Number(text) - 1) * 1_000).toBeLessThan(milliseconds)
+      }),
+    )
+  })
+
+  it('is a number of digits for any value at all', () => {
+    fc.assert(
+      fc.property(fc.double(), (value) => /^[1-9]\d*$/.test(retryAfterSeconds(value))),
+      {
+        examples: [[Number.NaN], [Number.POSITIVE_INFINITY], [Number.NEGATIVE_INFINITY]],
+      },
+    )
+  })
+})
+
+/** A strict reader of structured-field lists (RFC 9651 section 4.2), for strings with integer parameters. */
+function parseList(text: string): { name: string; params: Record<string, number> }[] {
+  const items = []
+  let rest = text
+  for (;;) {
+    const string = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"/.exec(rest)
+    if (string === null) throw new Error(`not a string: ${rest}`)
+    rest = rest.slice(string[0].length)
+    const params: Record<string, number> = {}
+    for (let param = next(); param !== null; param = next()) {
+      params[param[1]!] = Number(param[2])
+      rest = rest.slice(param[0].length)
+    }
+    items.push({ name: string[1]!.replace(/\\(.)/g, '$1'), params })
+    if (rest === '') return items
+    const comma = /^[ \t]*,[ \t]*/.exec(rest)
+    if (comma === null) throw new Error(`no comma: ${rest}`)
+    rest = rest.slice(comma[0].length)
+  }
+  function next() {
+    return /^; *([a-z*][a-z0-9_\-.*]*)=(-?\d{1,15})(?!\d)/.exec(rest)
+  }
+}
+
+const name = fc.string({ minLength: 1, unit: fc.string({ minLength: 1, maxLength: 1 }) })
+const amount = fc.oneof(fc.nat(), fc.double(), fc.constantFrom(Number.POSITIVE_INFINITY, Number.NaN))
+
+describe('RateLimit-Policy', () => {
+  it('is one item per policy', () => {
+    const field = rateLimitPolicyField([
+      { name: 'burst', quota: 10, window: 1_500 },
+      { name: 'daily', quota: 1_000 },
+    ])
+    expect(field).toBe('"burst";q=10;w=2, "daily";q=1000')
+  })
+
+  it('is a structured field for any policy: names survive, quotas are whole and never too large', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ name, quota: amount, window: fc.option(amount, { nil: undefined }) }), {
+          minLength: 1,
+        }),
+        (policies) => {
+          const items = parseList(rateLimitPolicyField(policies))
+          expect(items.map((item) => item.name)).toEqual(policies.map((policy) => visible(policy.name)))
+          for (const [i, { params }] of items.entries()) {
+            expect(params.q).toBeGreaterThanOrEqual(0)
+            expect(params.q).toBeLessThanOrEqual(999_999_999_999_999)
+            if (policies[i]!.window === undefined) expect(params).not.toHaveProperty('w')
+            else expect(params.w).toBeGreaterThanOrEqual(1)
+          }
+        },
+      ),
+    )
+  })
+})
+
+describe('RateLimit', () => {
+  it('rounds what is left down and the waiting up', () => {
+    expect(rateLimitField([{ name: 'a', remaining: 4.9, resetAfter: 1 }])).toBe('"a";r=4;t=1')
+    expect(rateLimitField([{ name: 'a', remaining: 5 }])).toBe('"a";r=5')
+    expect(rateLimitField([{ name: 'a', remaining: -1, resetAfter: 0 }])).toBe('"a";r=0;t=0')
+  })
+
+  it('is a structured field for any state', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ name, remaining: amount, resetAfter: fc.option(amount, { nil: undefined }) }), {
+          minLength: 1,
+        }),
+        (states) => {
+          const items = parseList(rateLimitField(states))
+          expect(items.map((item) => item.name)).toEqual(states.map((state) => visible(state.name)))
+          for (const { params } of items) expect(params.r).toBeGreaterThanOrEqual(0)
+        },
+      ),
+    )
+  })
+
+  it('escapes quotes and backslashes, and shows what is not ASCII as a question mark', () => {
+    expect(rateLimitField([{ name: 'a"b\\c\né', remaining: 1 }])).toBe('"a\\"b\\\\c??";r=1')
+  })
+})
+
+it('the verdict that admits cannot be changed', () => {
+  expect(ADMIT).toEqual({ headers: {} })
+  expect(Object.isFrozen(ADMIT)).toBe(true)
+  expect(Object.isFrozen(ADMIT.headers)).toBe(true)
+})
+
+function visible(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?')
+}
