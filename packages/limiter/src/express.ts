@@ -1,7 +1,10 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { type GateVerdict, listed, RateLimitGate, type RateLimitOptions } from './gate.js'
+import type { Decision } from './decision.js'
+import { decisionOn, type GateVerdict, listed, RateLimitGate } from './gate.js'
+import type { RateLimitOptions } from './gate-options.js'
 
-export type ExpressRateLimitOptions = RateLimitOptions<[req: Request, res: Response]>
+type Args = [req: Request, res: Response, next: NextFunction]
+export type ExpressRateLimitOptions = RateLimitOptions<Args>
 
 /**
  * Limits the requests that pass through it. A refusal goes to the app's error handler, with its status and headers.
@@ -16,7 +19,7 @@ export function rateLimit(options: ExpressRateLimitOptions): RequestHandler {
   const gate = new RateLimitGate(options)
   return (req, res, next) => {
     try {
-      const verdict = gate.check(req, res, req, res)
+      const verdict = gate.check(req, res, req, res, next)
       if (verdict instanceof Promise) verdict.then((late) => apply(gate, late, req, res, next)).catch(next)
       else apply(gate, verdict, req, res, next)
     } catch (error) {
@@ -25,26 +28,30 @@ export function rateLimit(options: ExpressRateLimitOptions): RequestHandler {
   }
 }
 
-function apply(
-  gate: RateLimitGate<[Request, Response]>,
-  { headers, decision, error }: GateVerdict,
-  req: Request,
-  res: Response,
-  next: NextFunction,
-): void {
+/** The decision about a request, to settle its cost later. */
+export function decisionOf(req: Request): Decision | undefined {
+  return decisionOn(req)
+}
+
+function apply(gate: RateLimitGate<Args>, verdict: GateVerdict, ...[req, res, next]: Args): void {
+  const { headers, error } = verdict
   for (const name in headers) res.setHeader(name, listed(name, headers[name]!, res.getHeader(name)))
-  if (error === undefined || decision === undefined) {
-    next()
-    return
-  }
-  const reply = gate.replyTo(decision, error.status)
-  if (gate.handler === undefined && reply === undefined) {
+  if (error === undefined || !gate.answersItself) {
     next(error)
     return
   }
-  for (const name in error.headers) if (!(name in headers)) res.setHeader(name, error.headers[name]!)
   res.status(error.status)
-  if (gate.handler !== undefined) gate.handler(req, res)
-  else if (reply?.type !== undefined) res.type(reply.type).send(JSON.stringify(reply.body))
-  else res.send(reply?.body)
+  for (const name in error.headers) if (!(name in headers)) res.setHeader(name, error.headers[name]!)
+  answer(gate, verdict, req, res, next).catch(next)
+}
+
+async function answer(gate: RateLimitGate<Args>, verdict: GateVerdict, ...args: Args): Promise<void> {
+  if (gate.handler !== undefined) {
+    await gate.handler(...args)
+    return
+  }
+  const { type, body } = await gate.replyTo(verdict, ...args)
+  const [, res] = args
+  if (type !== undefined) res.type(type)
+  res.send(body)
 }

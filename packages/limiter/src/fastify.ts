@@ -1,17 +1,20 @@
 import { plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { type GateVerdict, listed, RateLimitGate, type RateLimitOptions } from './gate.js'
+import type { Decision } from './decision.js'
+import { decisionOn, type GateVerdict, listed, RateLimitGate } from './gate.js'
+import { overriding, type RateLimitOptions } from './gate-options.js'
 
-export type FastifyRateLimitOptions = RateLimitOptions<[request: FastifyRequest, reply: FastifyReply]>
+type Args = [request: FastifyRequest, reply: FastifyReply]
+export type FastifyRateLimitOptions = RateLimitOptions<Args>
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Another limit for this route, or `false` for none. */
+    /** Another limit for this route, `false` for none. Other options are those of the plugin unless given here. */
     rateLimit?: FastifyRateLimitOptions | false
   }
 }
 
-type Gate = RateLimitGate<[FastifyRequest, FastifyReply]>
+type Gate = RateLimitGate<Args>
 
 /**
  * Limits every route of the scope it is registered in, those registered earlier and unknown paths too. A refusal is
@@ -29,36 +32,65 @@ export const rateLimit: FastifyPluginAsync<FastifyRateLimitOptions> = plugin(
   async (app: FastifyInstance, options: FastifyRateLimitOptions) => {
     const own: Gate = new RateLimitGate(options)
     const ofRoutes = new WeakMap<object, Gate>()
-    app.addHook('onRequest', async (request, reply) => {
+    const gateOf = (config: FastifyRateLimitOptions): Gate => {
+      let gate = ofRoutes.get(config)
+      if (gate === undefined) ofRoutes.set(config, (gate = new RateLimitGate(overriding(options, config))))
+      return gate
+    }
+    // A mistake in a route's options shows when the route is registered, if that comes later than this plugin.
+    app.addHook('onRoute', ({ config }) => {
+      if (config?.rateLimit) gateOf(config.rateLimit)
+    })
+    app.addHook('onRequest', (request, reply, done) => {
       const config = request.routeOptions.config.rateLimit
-      if (config === false) return
-      const gate = config === undefined ? own : gateOf(config, ofRoutes)
-      const checked = gate.check(request.raw, reply.raw, request, reply)
-      return apply(gate, checked instanceof Promise ? await checked : checked, request, reply)
+      if (config === false) {
+        done()
+        return
+      }
+      try {
+        const gate = config === undefined ? own : gateOf(config)
+        const verdict = gate.check(request.raw, reply.raw, request, reply)
+        if (verdict instanceof Promise) {
+          verdict.then((late) => apply(gate, late, request, reply, done)).catch(done)
+        } else apply(gate, verdict, request, reply, done)
+      } catch (error) {
+        done(error as Error)
+      }
     })
   },
 )
 
-function gateOf(config: FastifyRateLimitOptions, known: WeakMap<object, Gate>): Gate {
-  let gate = known.get(config)
-  if (gate === undefined) known.set(config, (gate = new RateLimitGate(config)))
-  return gate
+/** The decision about a request, to settle its cost later. */
+export function decisionOf(request: FastifyRequest): Decision | undefined {
+  return decisionOn(request.raw)
 }
 
 function apply(
   gate: Gate,
-  { headers, decision, error }: GateVerdict,
+  verdict: GateVerdict,
   request: FastifyRequest,
   reply: FastifyReply,
-): unknown {
+  done: (error?: Error) => void,
+): void {
+  const { headers, error } = verdict
   for (const name in headers) reply.header(name, listed(name, headers[name]!, reply.getHeader(name)))
-  if (error === undefined || decision === undefined) return undefined
-  const answer = gate.replyTo(decision, error.status)
-  if (gate.handler === undefined && answer === undefined) throw error
+  if (error === undefined || !gate.answersItself) {
+    done(error)
+    return
+  }
   reply.headers(error.headers).code(error.status)
-  if (gate.handler !== undefined) return gate.handler(request, reply) ?? reply
-  if (answer?.type !== undefined) return reply.type(answer.type).send(JSON.stringify(answer.body))
-  return reply.send(answer?.body)
+  answer(gate, verdict, request, reply).catch(done)
+}
+
+async function answer(gate: Gate, verdict: GateVerdict, ...args: Args): Promise<void> {
+  if (gate.handler !== undefined) {
+    await gate.handler(...args)
+    return
+  }
+  const { type, body } = await gate.replyTo(verdict, ...args)
+  const [, reply] = args
+  if (type !== undefined) reply.type(type)
+  reply.send(body)
 }
 
 export default rateLimit

@@ -1,5 +1,7 @@
 import type { Context, Middleware } from 'koa'
-import { listed, RateLimitGate, type RateLimitOptions } from './gate.js'
+import type { Decision } from './decision.js'
+import { decisionOn, listed, RateLimitGate } from './gate.js'
+import type { RateLimitOptions } from './gate-options.js'
 
 export type KoaRateLimitOptions = RateLimitOptions<[ctx: Context]>
 
@@ -16,16 +18,22 @@ export function rateLimit(options: KoaRateLimitOptions): Middleware {
   const gate = new RateLimitGate(options)
   return async (ctx, next) => {
     const checked = gate.check(ctx.req, ctx.res, ctx)
-    const { headers, decision, error } = checked instanceof Promise ? await checked : checked
+    const verdict = checked instanceof Promise ? await checked : checked
+    const { headers, error } = verdict
     for (const name in headers)
       ctx.set(name, listed(name, headers[name]!, ctx.response.get(name) || undefined))
-    if (error === undefined || decision === undefined) return next()
-    const reply = gate.replyTo(decision, error.status)
-    if (gate.handler === undefined && reply === undefined) throw error
+    if (error === undefined) return next()
+    if (!gate.answersItself) throw error
     ctx.set(error.headers)
     ctx.status = error.status
     if (gate.handler !== undefined) return gate.handler(ctx)
-    ctx.body = reply?.body
-    if (reply?.type !== undefined) ctx.type = reply.type
+    const { type, body } = await gate.replyTo(verdict, ctx)
+    ctx.body = body
+    if (type !== undefined) ctx.type = type
   }
+}
+
+/** The decision about a request, to settle its cost later. */
+export function decisionOf(ctx: Context): Decision | undefined {
+  return decisionOn(ctx.req)
 }

@@ -1,0 +1,216 @@
+import {
+  anything,
+  boolean,
+  type Check,
+  type Duration,
+  defineOptions,
+  duration,
+  either,
+  func,
+  having,
+  integer,
+  list,
+  oneOf,
+  optional,
+  orFalse,
+  string,
+} from '@spillway/kit'
+import type { Trust } from './address.js'
+import type { HeaderStyle } from './fields.js'
+import { defineLimit, type Limit, type LimitOptions } from './limit.js'
+import type { RateLimiter } from './limiter.js'
+import { RATE_LIMITER_CHECKS, type RateLimiterOptions } from './options.js'
+import type { Answer } from './store.js'
+
+export type MaybePromise<T> = T | Promise<T>
+type StandardHeaders = boolean | 'draft-6' | 'draft-7' | 'draft-8'
+
+/** What the adapters take beside the limit. `Args` are what the framework hands to a middleware. */
+export interface GateOptions<Args extends unknown[]> {
+  /** A limiter made elsewhere. Default: one made of the limit in these same options. */
+  readonly limiter?: RateLimiter<Answer>
+  /** Who is limited. Default: the address of the client, see `trust`. */
+  readonly key?: (...args: Args) => MaybePromise<string | undefined>
+  /** Tokens this request costs. Default: 1. */
+  readonly cost?: number | ((...args: Args) => MaybePromise<number>)
+  /** The limit for this request (the plan of its user); with several limits, a record by name. */
+  readonly limitFor?: (...args: Args) => MaybePromise<PerCall>
+  /** Requests that are not counted. Default: none. */
+  readonly skip?: (...args: Args) => MaybePromise<boolean>
+  /** Proxies in front: how many, or in which subnets. Default: `0`, the address of the socket counts. */
+  readonly trust?: Trust
+  /** Bits of an IPv6 address that make the key, 32 to 128. Default: 64. */
+  readonly ipv6Prefix?: number
+  /** What to do without a key: `'error'` (500), `'allow'`, or `'deny'` (429). Default: `'error'`. */
+  readonly onMissingKey?: 'error' | 'allow' | 'deny'
+  /** Header fields that show the limits. Default: `'draft-8'`. */
+  readonly headers?: HeaderStyle | readonly HeaderStyle[] | false
+  /** Status of a refusal. Default: 429. */
+  readonly statusCode?: number
+  /** Answer refusals with an RFC 9457 problem document instead of the app's error handler. Default: `false`. */
+  readonly problem?: boolean
+  /** Give the cost back when the response ended like this. `aborted`: the client went away first. */
+  readonly refundOn?: (status: number, aborted: boolean) => boolean
+  /** express-rate-limit: the window in milliseconds. Same as `window`. */
+  readonly windowMs?: Duration
+  /** express-rate-limit: same as `limit`. */
+  readonly max?: number | ((...args: Args) => MaybePromise<number>)
+  /** express-rate-limit: same as `key`. */
+  readonly keyGenerator?: (...args: Args) => MaybePromise<string | undefined>
+  /** express-rate-limit: `true` or `'draft-6'` is the triple, `'draft-7'` and `'draft-8'` are `draft-8`. */
+  readonly standardHeaders?: StandardHeaders
+  /** express-rate-limit: the `X-RateLimit-*` fields. Here the default is `false`. */
+  readonly legacyHeaders?: boolean
+  /**
+   * express-rate-limit: answer refusals with this body instead of the app's error handler. A function gets what a
+   * middleware gets and returns the body.
+   */
+  readonly message?: unknown
+  /** express-rate-limit: answer refusals by this function; it gets what a middleware gets. */
+  readonly handler?: (...args: Args) => unknown
+  /** express-rate-limit: give the cost back for statuses below 400. */
+  readonly skipSuccessfulRequests?: boolean
+  /** express-rate-limit: give the cost back for statuses from 400, and when the client went away. */
+  readonly skipFailedRequests?: boolean
+}
+
+export type PerCall = Limit | LimitOptions | Readonly<Record<string, Limit | LimitOptions>> | undefined
+
+/** Options of `rateLimit`: the limit itself, or a `limiter`, and how requests are measured by it. */
+export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
+  Partial<Omit<RateLimiterOptions, 'limit'>> & {
+    readonly capacity?: number
+    readonly refill?: { readonly tokens: number; readonly per: Duration }
+    /** Requests per window; a function tells it for each request, such as by the plan of its user. */
+    readonly limit?: number | ((...args: Args) => MaybePromise<number>)
+    readonly window?: Duration
+  }
+
+const style = oneOf('draft-8', 'triple', 'legacy')
+const trust: Check<Trust> = either(integer({ min: 0, max: 64 }), list(string()))
+
+const GATE_CHECKS = {
+  limiter: optional(having<RateLimiter<Answer>>('a RateLimiter', 'consume', 'settle', 'stats')),
+  key: optional(func()),
+  cost: optional(anything),
+  limitFor: optional(func()),
+  skip: optional(func()),
+  trust,
+  ipv6Prefix: integer({ min: 32, max: 128 }),
+  onMissingKey: oneOf('error', 'allow', 'deny'),
+  headers: orFalse(either(style, list(style, { min: 1 }))),
+  statusCode: integer({ min: 400, max: 599 }),
+  problem: boolean,
+  refundOn: optional(func()),
+  windowMs: optional(duration({ min: 1 })),
+  max: optional(either(func(), integer({ min: 0 }))),
+  keyGenerator: optional(func()),
+  standardHeaders: optional(oneOf<StandardHeaders>(true, false, 'draft-6', 'draft-7', 'draft-8')),
+  legacyHeaders: optional(boolean),
+  message: optional(anything),
+  handler: optional(func()),
+  skipSuccessfulRequests: optional(boolean),
+  skipFailedRequests: optional(boolean),
+} as const
+
+export const RATE_LIMIT_DEFAULTS = Object.freeze({
+  trust: 0,
+  ipv6Prefix: 64,
+  onMissingKey: 'error',
+  headers: 'draft-8',
+  statusCode: 429,
+  problem: false,
+})
+
+const limiterNames = Object.keys(RATE_LIMITER_CHECKS)
+const optionalLimiterChecks = Object.fromEntries(
+  limiterNames.map((name) => [name, optional(anything)]),
+) as Record<string, Check<unknown>>
+export const resolveGate = defineOptions(
+  'limiter',
+  'rateLimit',
+  { ...optionalLimiterChecks, ...GATE_CHECKS },
+  RATE_LIMIT_DEFAULTS,
+)
+
+/** The header fields that the options ask for. */
+export function stylesOf({
+  headers,
+  standardHeaders,
+  legacyHeaders,
+}: GateOptions<never>): readonly HeaderStyle[] {
+  const styles = new Set<HeaderStyle>()
+  if (standardHeaders === undefined) {
+    for (const style of headers === undefined
+      ? ['draft-8' as const]
+      : headers === false
+        ? []
+        : [headers].flat()) {
+      styles.add(style)
+    }
+  } else if (standardHeaders === true || standardHeaders === 'draft-6') styles.add('triple')
+  else if (standardHeaders !== false) styles.add('draft-8')
+  if (legacyHeaders) styles.add('legacy')
+  return [...styles]
+}
+
+/** When the cost is given back, from the options that say so. */
+export function refundRule({ refundOn, skipSuccessfulRequests, skipFailedRequests }: GateOptions<never>) {
+  if (!skipSuccessfulRequests && !skipFailedRequests) return refundOn
+  return (status: number, aborted: boolean) =>
+    refundOn?.(status, aborted) ||
+    (aborted || status >= 400 ? skipFailedRequests === true : skipSuccessfulRequests === true)
+}
+
+/** What of the options describes the limiter. A limit that is told for each request has a placeholder here. */
+export function limiterOptions(options: RateLimitOptions<never>): RateLimiterOptions {
+  const own = Object.fromEntries(Object.entries(options).filter(([name]) => limiterNames.includes(name)))
+  own.limit ??= options.max
+  own.window ??= options.windowMs
+  if (typeof own.limit === 'function') own.limit = 1
+  return own as unknown as RateLimiterOptions
+}
+
+/** The limit of a request, where the options have a function for that. */
+export function limitRule<Args extends unknown[]>(
+  options: RateLimitOptions<Args>,
+): ((...args: Args) => MaybePromise<PerCall>) | undefined {
+  const { limit = options.max, window = options.windowMs, limitFor } = options
+  if (typeof limit !== 'function' || window === undefined) return limitFor
+  const known = new Map<number, Limit>()
+  const limitOfCount = (count: number) => {
+    const made = known.get(count) ?? defineLimit({ limit: count, window })
+    if (known.size < MOST_PLANS) known.set(count, made)
+    return made
+  }
+  return (...args) => {
+    const count = limit(...args)
+    return count instanceof Promise ? count.then(limitOfCount) : limitOfCount(count)
+  }
+}
+
+const LIMIT_NAMES = [
+  'name',
+  'capacity',
+  'refill',
+  'limit',
+  'window',
+  'max',
+  'windowMs',
+  'limitFor',
+  'limiter',
+]
+
+/** The options of a route: its own, and those of the whole app where it says nothing. A limit is never mixed. */
+export function overriding<Args extends unknown[]>(
+  options: RateLimitOptions<Args>,
+  own: RateLimitOptions<Args>,
+): RateLimitOptions<Args> {
+  const kept = Object.entries(options).filter(
+    ([name]) => !(LIMIT_NAMES.includes(name) && LIMIT_NAMES.some((each) => each in own)),
+  )
+  return { ...Object.fromEntries(kept), ...own }
+}
+
+/** Limits that are kept ready; an app has a few plans. */
+const MOST_PLANS = 100
