@@ -1,0 +1,169 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+/** What the house tests read: the files of this repository, as text and as syntax. */
+export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
+
+export const PUBLISHED = ['cluster', 'cache', 'mysql', 'limiter', 'offload', 'memory', 'metrics'] as const
+export type Published = (typeof PUBLISHED)[number]
+
+export const FRAMEWORKS = ['express', 'fastify', 'koa'] as const
+
+const SKIPPED = new Set(['node_modules', 'dist', '.git', '.vite-temp', '.vitepress', 'coverage'])
+
+/** Every file below a folder of the house, as a path from its root with slashes. Installed and built ones left out. */
+export function filesBelow(folder: string, matches: RegExp = /./): string[] {
+  const absolute = join(ROOT, folder)
+  if (!existsSync(absolute)) return []
+  return readdirSync(absolute, { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+      if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : filesBelow(path, matches)
+      return entry.isFile() && matches.test(path) ? [path] : []
+    })
+    .sort()
+}
+
+export function textOf(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8')
+}
+
+export function exists(path: string): boolean {
+  return existsSync(join(ROOT, path))
+}
+
+/** The TypeScript sources of a package. */
+export function sourcesOf(name: string): string[] {
+  return filesBelow(`packages/${name}/src`, /\.[cm]?ts$/)
+}
+
+const parsed = new Map<string, ts.SourceFile>()
+
+export function syntaxOf(path: string): ts.SourceFile {
+  let file = parsed.get(path)
+  if (file === undefined) {
+    file = ts.createSourceFile(path, textOf(path), ts.ScriptTarget.ESNext, true)
+    parsed.set(path, file)
+  }
+  return file
+}
+
+/** Every node of a file, parents first. */
+export function* nodesOf(path: string): Generator<ts.Node> {
+  const stack: ts.Node[] = [syntaxOf(path)]
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    yield node
+    stack.push(...[...node.getChildren()].reverse())
+  }
+}
+
+/** `packages/limiter/src/gate.ts:12`, for messages. */
+export function placeOf(node: ts.Node): string {
+  const file = node.getSourceFile()
+  return `${file.fileName}:${file.getLineAndCharacterOfPosition(node.getStart()).line + 1}`
+}
+
+export interface Import {
+  readonly place: string
+  readonly specifier: string
+  /** Leaves nothing in the built code. */
+  readonly typeOnly: boolean
+}
+
+/** Everything a file imports, in any way: import, export from, dynamic import, require, import type. */
+export function importsOf(path: string): Import[] {
+  const found: Import[] = []
+  const add = (node: ts.Node, specifier: ts.Node | undefined, typeOnly: boolean) => {
+    if (specifier !== undefined && ts.isStringLiteralLike(specifier))
+      found.push({ place: placeOf(node), specifier: specifier.text, typeOnly })
+  }
+  for (const node of nodesOf(path)) {
+    if (ts.isImportDeclaration(node)) add(node, node.moduleSpecifier, node.importClause?.isTypeOnly ?? false)
+    else if (ts.isExportDeclaration(node)) add(node, node.moduleSpecifier, node.isTypeOnly)
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+      add(node, node.argument.literal, true)
+    else if (ts.isCallExpression(node)) {
+      const dynamic = node.expression.kind === ts.SyntaxKind.ImportKeyword
+      if (dynamic || /^require(\.resolve)?$/.test(node.expression.getText()))
+        add(node, node.arguments[0], false)
+    }
+  }
+  return found
+}
+
+/**
+ * The names of the values (not the types) that a module exports, through its re-exports. The syntax tells them apart,
+ * since `verbatimModuleSyntax` demands `type` on every type.
+ */
+export function exportedValues(path: string): string[] {
+  const names = syntaxOf(path).statements.flatMap((statement): string[] => {
+    if (ts.isExportAssignment(statement)) return ['default']
+    if (ts.isExportDeclaration(statement)) {
+      if (statement.isTypeOnly) return []
+      const { exportClause, moduleSpecifier } = statement
+      if (exportClause === undefined && moduleSpecifier && ts.isStringLiteral(moduleSpecifier))
+        return exportedValues(target(path, moduleSpecifier.text).replace(/\.js$/, '.ts'))
+      if (exportClause === undefined || !ts.isNamedExports(exportClause)) return []
+      return exportClause.elements.filter((one) => !one.isTypeOnly).map((one) => one.name.text)
+    }
+    const exported = ts.canHaveModifiers(statement) && isExported(ts.getModifiers(statement))
+    if (!exported) return []
+    if (ts.isVariableStatement(statement))
+      return statement.declarationList.declarations.map(({ name }) => name.getText())
+    if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement))
+      return statement.name === undefined ? ['default'] : [statement.name.text]
+    return []
+  })
+  return [...new Set(names)].sort()
+}
+
+function isExported(modifiers: readonly ts.Modifier[] | undefined): boolean {
+  return modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) ?? false
+}
+
+export interface Manifest {
+  readonly name: string
+  readonly private?: boolean
+  readonly bin?: Readonly<Record<string, string>>
+  readonly exports: Readonly<Record<string, unknown>>
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta?: Readonly<Record<string, { optional?: boolean }>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+  readonly [field: string]: unknown
+}
+
+export function manifestOf(name: string): Manifest {
+  return JSON.parse(textOf(`packages/${name}/package.json`)) as Manifest
+}
+
+/** The package that a specifier is of: `mysql2/promise` is `mysql2`. */
+export function packageOf(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+}
+
+/** Where a relative specifier of a file points, from the root. */
+export function target(path: string, specifier: string): string {
+  return relative(ROOT, join(ROOT, dirname(path), specifier))
+    .split(sep)
+    .join('/')
+}
+
+/** The rows of every Markdown table whose first cell is code: cells without their back-ticks. */
+export function rowsOf(path: string): string[][] {
+  return textOf(path)
+    .split('\n')
+    .filter((line) => /^\| *`/.test(line))
+    .map((line) =>
+      line
+        .trim()
+        .replace(/^\||\|$/g, '')
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim().replace(/^`([^`]*)`$/, '$1')),
+    )
+}
