@@ -1,3 +1,4 @@
 import { bundle } from '../../tsup.base.js'
 
-export default bundle(['index', 'express', 'fastify', 'koa', 'cli'])
+// `agent` is preloaded in every worker and `watchdog` is a thread of it; neither is for import.
+export default bundle(['index', 'express', 'fastify', 'koa', 'cli', 'agent', 'watchdog'])

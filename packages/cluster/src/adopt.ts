@@ -1,0 +1,18 @@
+import { Server } from 'node:net'
+import type { Runtime } from './runtime.js'
+import { ServedServer } from './served-server.js'
+
+/**
+ * Follows every server that the app makes listen without `serve()`, so that an unchanged app drains as well. Only
+ * `listen` is wrapped; nothing else of the server changes.
+ */
+export function adoptServers(host: Runtime): void {
+  const { listen } = Server.prototype
+  Server.prototype.listen = function adopted(this: Server, ...args: unknown[]): Server {
+    if (!host.watched.has(this)) {
+      host.servers.add(ServedServer.of(this, host))
+      this.once('listening', () => host.listens())
+    }
+    return Reflect.apply(listen, this, args) as Server
+  }
+}

@@ -1,0 +1,23 @@
+import cluster from 'node:cluster'
+import { isMainThread } from 'node:worker_threads'
+import { adoptServers } from './adopt.js'
+import { handleCrashes } from './crash.js'
+import { beat } from './heartbeat.js'
+import { runtime } from './runtime.js'
+import { startWatchdog } from './watchdog-start.js'
+import { handleWorkerSignals } from './worker-signals.js'
+
+/**
+ * Loaded before the app in every worker of a supervisor (`--require`): heartbeats, signals, crash policy, the way out when
+ * the primary is gone. Threads and children of a worker load it too, by inheritance; it does nothing there.
+ */
+const host = runtime()
+if (isMainThread && cluster.isWorker && host.settings !== undefined) {
+  const { heartbeat, watchdog, adopt, drainTimeout } = host.settings
+  host.attach()
+  handleCrashes(host)
+  handleWorkerSignals(host, { timeout: drainTimeout, delay: 0 })
+  if (heartbeat !== false) beat(host, heartbeat)
+  if (watchdog) startWatchdog(host.settings)
+  if (adopt) adoptServers(host)
+}

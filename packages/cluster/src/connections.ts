@@ -1,0 +1,206 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2Session, ServerHttp2Stream } from 'node:http2'
+import type { Server, Socket } from 'node:net'
+import type { Clock } from '@spillway/kit'
+import { goingAway } from './websocket.js'
+
+/** One client connection, as far as draining needs to know it. */
+interface Connection {
+  /** Requests in flight. */
+  active: number
+  /** When the last request ended, or the connection came. */
+  since: number
+  /** Bytes received when the last request ended: more than that means that the next one is arriving. */
+  bytes: number
+  /** `http` until a request says otherwise; a connection in its TLS handshake is `raw`. */
+  kind: 'raw' | 'http' | 'http2' | 'upgraded' | 'websocket'
+}
+
+export interface EndOptions {
+  /** A connection that was quiet for less than this may bring one more request. Milliseconds. */
+  readonly linger: number
+}
+
+/** How often idle connections are looked for while draining. Milliseconds. */
+const SWEEP = 25
+
+/** Close code of RFC 6455 section 7.4.1: the endpoint is going away. */
+const GOING_AWAY = 1001
+
+const NO_ERROR = 0
+const LAST_STREAM = 2 ** 31 - 1
+
+/**
+ * Follows the connections of one server, and ends them so that no client loses a request:
+ *
+ * - Every response says `Connection: close` from now on, and the connection ends with it.
+ * - A connection without a request is closed, at once if it has been quiet for `linger`, else when it has: a client
+ *   that uses its connection every few milliseconds would otherwise meet the closing with its next request. It happens
+ *   right after the event loop has read everything that had come, which leaves only the way over the wire.
+ * - HTTP/2 sessions get a first GOAWAY that refuses nothing, then the last one (RFC 9113 section 6.8).
+ * - WebSockets get a close frame with 1001 and close by themselves.
+ */
+export class Connections {
+  /** Finished and running requests since the beginning. */
+  requests = 0
+  /** Requests in flight. */
+  active = 0
+  readonly #server: Server
+  readonly #clock: Clock
+  readonly #open = new Map<Socket, Connection>()
+  readonly #sessions = new Set<Http2Session>()
+  readonly #responses = new Set<ServerResponse>()
+  #ending: EndOptions | undefined
+  #sweeper: NodeJS.Timeout | undefined
+
+  constructor(server: Server, clock: Clock) {
+    this.#server = server
+    this.#clock = clock
+    const secure = 'setSecureContext' in server
+    server.prependListener('connection', (socket: Socket) => this.#opened(socket, secure ? 'raw' : 'http'))
+    if (secure) server.prependListener('secureConnection', (socket: Socket) => this.#opened(socket, 'http'))
+    server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res))
+    server.on('session', (session: Http2Session) => this.#session(session))
+    server.on('stream', (stream: ServerHttp2Stream) => this.#stream(stream))
+    this.#alsoListen('upgrade', (req: IncomingMessage, socket: Socket) => this.#upgraded(req, socket))
+    this.#alsoListen('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res))
+  }
+
+  get count(): number {
+    return this.#open.size
+  }
+
+  /** Begins to end them all. It is over when the server has closed. */
+  end(options: EndOptions): void {
+    if (this.#ending !== undefined) return
+    this.#ending = options
+    for (const res of this.#responses) announceClose(res)
+    for (const session of this.#sessions) this.#endSession(session)
+    for (const [socket, { kind }] of this.#open) if (kind === 'websocket') goingAway(socket, GOING_AWAY)
+    // Right after the poll phase: what had arrived has been read, so a quiet connection is really quiet.
+    this.#sweeper = setInterval(() => setImmediate(() => this.#sweep()), SWEEP)
+    setImmediate(() => this.#sweep())
+  }
+
+  /** Cuts off what is left. Tells how many requests that cost. */
+  destroy(): number {
+    const lost = this.active
+    clearInterval(this.#sweeper)
+    for (const session of this.#sessions) session.destroy()
+    for (const socket of this.#open.keys()) socket.destroy()
+    return lost
+  }
+
+  #opened(socket: Socket, kind: Connection['kind']): void {
+    this.#open.set(socket, { active: 0, since: this.#clock.now(), bytes: 0, kind })
+    socket.once('close', () => {
+      this.#open.delete(socket)
+      if (this.#open.size === 0) clearInterval(this.#sweeper)
+    })
+    if (kind === 'http' && 'encrypted' in socket) this.#secured(socket)
+  }
+
+  /** The handshake is over: the raw connection below a TLS socket is no longer ours to judge. */
+  #secured(socket: Socket): void {
+    for (const [raw, connection] of this.#open) {
+      if (
+        connection.kind === 'raw' &&
+        raw.remotePort === socket.remotePort &&
+        raw.remoteAddress === socket.remoteAddress
+      ) {
+        this.#open.delete(raw)
+        return
+      }
+    }
+  }
+
+  #request(req: IncomingMessage, res: ServerResponse): void {
+    // HTTP/2 streams are counted as streams.
+    if (req.httpVersionMajor === 2) return
+    const connection = this.#open.get(req.socket)
+    this.requests++
+    this.active++
+    this.#responses.add(res)
+    if (connection !== undefined) connection.active++
+    if (this.#ending !== undefined) announceClose(res)
+    res.once('close', () => {
+      this.active--
+      this.#responses.delete(res)
+      if (connection === undefined) return
+      connection.active--
+      connection.since = this.#clock.now()
+      connection.bytes = req.socket.bytesRead
+    })
+  }
+
+  #session(session: Http2Session): void {
+    const connection = session.socket === undefined ? undefined : this.#find(session)
+    if (connection !== undefined) connection.kind = 'http2'
+    this.#sessions.add(session)
+    session.once('close', () => this.#sessions.delete(session))
+    if (this.#ending !== undefined) this.#endSession(session)
+  }
+
+  /** A session's own `socket` is a proxy object: it is found by its address. */
+  #find({ socket }: Http2Session): Connection | undefined {
+    for (const [open, connection] of this.#open) {
+      if (open.remotePort === socket.remotePort && open.remoteAddress === socket.remoteAddress)
+        return connection
+    }
+    return undefined
+  }
+
+  #stream(stream: ServerHttp2Stream): void {
+    this.requests++
+    this.active++
+    stream.once('close', () => {
+      this.active--
+    })
+  }
+
+  #endSession(session: Http2Session): void {
+    if (session.closed || session.destroyed) return
+    session.goaway(NO_ERROR, LAST_STREAM)
+    setTimeout(() => {
+      if (!session.closed) session.close()
+    }, this.#ending?.linger).unref()
+  }
+
+  #upgraded(req: IncomingMessage, socket: Socket): void {
+    const connection = this.#open.get(socket)
+    if (connection === undefined) return
+    const websocket = req.headers.upgrade?.toLowerCase() === 'websocket'
+    connection.kind = websocket ? 'websocket' : 'upgraded'
+    // Told after its handshake, which the app answers next.
+    if (this.#ending !== undefined && websocket) setImmediate(() => goingAway(socket, GOING_AWAY))
+  }
+
+  #sweep(): void {
+    const { linger = 0 } = this.#ending ?? {}
+    const now = this.#clock.now()
+    for (const [socket, { active, since, bytes, kind }] of this.#open) {
+      if (kind !== 'http' && kind !== 'raw') continue
+      const arriving = kind === 'http' && socket.bytesRead > bytes
+      if (active === 0 && !arriving && now - since >= linger) socket.destroySoon()
+    }
+  }
+
+  /** Listens to an event only when somebody else does: for Node, to have a listener means something. */
+  #alsoListen(event: string, listener: (req: IncomingMessage, other: never) => void): void {
+    const ours = listener as (...args: unknown[]) => void
+    if (this.#server.listenerCount(event) > 0) {
+      this.#server.prependListener(event, ours)
+      return
+    }
+    const added = (name: string | symbol) => {
+      if (name !== event) return
+      this.#server.off('newListener', added)
+      this.#server.prependListener(event, ours)
+    }
+    this.#server.on('newListener', added)
+  }
+}
+
+function announceClose(res: ServerResponse): void {
+  if (!res.headersSent) res.setHeader('Connection', 'close')
+}

@@ -1,0 +1,59 @@
+import { brand, RejectedError, retryAfterSeconds } from '@spillway/kit'
+import type { ExitInfo } from './events.js'
+import type { RemoteError } from './messages.js'
+import type { WorkerProcess } from './worker-process.js'
+
+/** This process is going to stop and takes no more requests: 503, for `drainGate`. */
+export class DrainingError extends RejectedError {
+  constructor(retryAfter: number) {
+    super('The server is restarting; please try again', {
+      code: 'ERR_CLUSTER_DRAINING',
+      status: 503,
+      headers: { 'Retry-After': retryAfterSeconds(retryAfter), Connection: 'close' },
+    })
+  }
+}
+brand(DrainingError, 'DrainingError')
+
+/** A worker did not become ready. `remote` is its own error, as far as it could tell. */
+export class StartError extends Error {
+  readonly code: 'ERR_CLUSTER_START' | 'ERR_CLUSTER_START_TIMEOUT' | 'ERR_CLUSTER_PORT'
+  readonly remote: RemoteError | undefined
+
+  constructor(message: string, code: StartError['code'], remote?: RemoteError) {
+    super(message)
+    this.code = code
+    this.remote = remote
+  }
+}
+brand(StartError, 'StartError')
+
+/** What to say of a worker that ended before (or right after) it was ready. */
+export function startError(
+  worker: WorkerProcess,
+  { code, signal }: Pick<ExitInfo, 'code' | 'signal'>,
+): StartError {
+  const { error } = worker
+  if (error?.code === 'EADDRINUSE') return new StartError(error.message, 'ERR_CLUSTER_PORT', error)
+  if (worker.killed === 'start') {
+    return new StartError(
+      `Worker ${worker.pid} was not ready in time: it neither listened nor called ready()`,
+      'ERR_CLUSTER_START_TIMEOUT',
+    )
+  }
+  const how =
+    error === undefined
+      ? `exited with ${signal ?? `code ${code}`}`
+      : `failed: ${error.name}: ${error.message}`
+  return new StartError(`Worker ${worker.pid} ${how}`, 'ERR_CLUSTER_START', error)
+}
+
+/** The supervisor has been closed, or is closing. */
+export class SupervisorClosedError extends Error {
+  readonly code = 'ERR_CLUSTER_CLOSED'
+
+  constructor() {
+    super('The supervisor is closed')
+  }
+}
+brand(SupervisorClosedError, 'SupervisorClosedError')

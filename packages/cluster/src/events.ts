@@ -1,0 +1,95 @@
+import { channel } from '@spillway/kit'
+import type { RemoteError } from './messages.js'
+import type { LeaveReason } from './worker-process.js'
+
+/** Why a worker was replaced: what it did, or the reason it was told to leave. */
+export type RestartCause = 'crash' | 'exit' | 'killed' | 'hang' | 'start' | LeaveReason
+
+export interface WorkerInfo {
+  readonly id: number
+  readonly pid: number
+  readonly slot: number
+  readonly generation: number
+}
+
+export interface ExitInfo extends WorkerInfo {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** `undefined` when it left as it was told to. */
+  readonly cause: RestartCause | undefined
+  /** Its own last error, when it could tell. */
+  readonly error: RemoteError | undefined
+  /** Requests that were cut off. */
+  readonly lost: number
+}
+
+export interface HangInfo extends WorkerInfo {
+  /** Milliseconds since it was last heard. */
+  readonly silent: number
+  /** Where its event loop stands, when its watchdog could see it. */
+  readonly stack: string | undefined
+}
+
+export interface ListeningInfo {
+  /** `127.0.0.1:3000`, `*:3000`, or the path of a socket. */
+  readonly address: string
+  readonly port: number | undefined
+}
+
+export interface ReloadResult {
+  readonly ok: boolean
+  readonly generation: number
+  /** Workers that were replaced. */
+  readonly replaced: number
+  /** Of those, how many had to be killed at the drain deadline. */
+  readonly forced: number
+  readonly milliseconds: number
+  /** Why the new version was refused. */
+  readonly error?: Error
+}
+
+export interface DrainResult {
+  /** Workers that left by themselves. */
+  readonly clean: number
+  /** Workers that had to be killed. */
+  readonly forced: number
+  /** Requests that were cut off, as far as the workers could tell. */
+  readonly lost: number
+}
+
+export interface DegradedInfo {
+  readonly worker: WorkerInfo
+  readonly error: RemoteError | undefined
+  /** The window of the restart policy, in milliseconds. */
+  readonly within: number
+}
+
+export interface SupervisorEvents {
+  fork: [worker: WorkerInfo]
+  ready: [worker: WorkerInfo]
+  exit: [exit: ExitInfo]
+  listening: [address: ListeningInfo]
+  /** A worker missed its heartbeat deadline and is killed. */
+  hang: [hang: HangInfo]
+  /** More crashes than the restart policy allows: restarts go on, slowly. */
+  degraded: [last: DegradedInfo]
+  /** The window after {@link SupervisorEvents.degraded} was quiet. */
+  recovered: []
+  reload: [result: ReloadResult]
+  scale: [change: { readonly from: number; readonly to: number; readonly by: 'call' | 'load' }]
+  /** Everything is over. */
+  close: [result: DrainResult]
+}
+
+/** The same for machines. Ids of processes and counts only. */
+export const channels = {
+  fork: channel<WorkerInfo>('spillway:cluster:fork'),
+  ready: channel<WorkerInfo & { readonly milliseconds: number }>('spillway:cluster:ready'),
+  exit: channel<Omit<ExitInfo, 'error'>>('spillway:cluster:exit'),
+  hang: channel<HangInfo>('spillway:cluster:hang'),
+  degraded: channel<WorkerInfo & { readonly within: number }>('spillway:cluster:degraded'),
+  reload: channel<Omit<ReloadResult, 'error'>>('spillway:cluster:reload'),
+  scale: channel<{ readonly from: number; readonly to: number; readonly by: 'call' | 'load' }>(
+    'spillway:cluster:scale',
+  ),
+}

@@ -1,0 +1,38 @@
+import { pathOf } from '@spillway/kit'
+import { applyVerdict } from '@spillway/kit/express'
+import type { RequestHandler } from 'express'
+import { type DrainGateOptions, drainVerdict } from './gate.js'
+import { HEALTH_HEADERS, Health, type HealthOptions } from './health.js'
+
+/**
+ * Liveness on `/healthz` and readiness on `/readyz`: `app.use(health())`, before everything else. Readiness is 503
+ * until the process is ready and once the whole service stops. Express 4 and 5.
+ *
+ * @throws TypeError | RangeError `ERR_CLUSTER_OPTION`
+ */
+export function health(options?: HealthOptions): RequestHandler {
+  const routes = new Health(options)
+  return (req, res, next) => {
+    const answer =
+      req.method === 'GET' || req.method === 'HEAD' ? routes.at(pathOf(req.originalUrl)) : undefined
+    if (answer === undefined) return next()
+    Promise.resolve(answer)
+      .then(({ status, body }) => res.status(status).set(HEALTH_HEADERS).json(body))
+      .catch(next)
+  }
+}
+
+/**
+ * Turns requests away that come when this process should have stopped: `app.use(drainGate())`. The app's error handler
+ * gets a {@link DrainingError} (503, `Retry-After`).
+ *
+ * @throws TypeError | RangeError `ERR_CLUSTER_OPTION`
+ */
+export function drainGate(options?: DrainGateOptions): RequestHandler {
+  const verdict = drainVerdict(options)
+  return (_req, res, next) => applyVerdict(verdict(), res, next)
+}
+
+export { DrainingError } from './errors.js'
+export type { DrainGateOptions } from './gate.js'
+export type { HealthCheck, HealthOptions } from './health.js'

@@ -1,0 +1,461 @@
+import type { EventEmitter } from 'node:events'
+import { type Clock, notify } from '@spillway/kit'
+import { Deferred } from './deferred.js'
+import { type StartError, SupervisorClosedError, startError } from './errors.js'
+import {
+  channels,
+  type DrainResult,
+  type ExitInfo,
+  type ReloadResult,
+  type RestartCause,
+  type SupervisorEvents,
+  type WorkerInfo,
+} from './events.js'
+import { fork } from './fork.js'
+import { type ListeningAddress, listeningInfo } from './listening.js'
+import { Liveness } from './liveness.js'
+import { recycleReason } from './marks.js'
+import { fromWorker, type Load, type RemoteError } from './messages.js'
+import type { ResolvedSupervisorOptions } from './options.js'
+import { plan } from './plan.js'
+import { Restarts } from './restarts.js'
+import { Roll } from './roll.js'
+import { Tally } from './tally.js'
+import { Vacancies } from './vacancies.js'
+import { watchReports } from './watchdog-reports.js'
+import { type LeaveReason, WorkerProcess } from './worker-process.js'
+import type { WorkerState } from './worker-state.js'
+
+/** After its drain deadline a worker has so long to say what it lost, before it is killed. Milliseconds. */
+const LAST_WORDS = 1_000
+
+export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
+
+/**
+ * The workers, and the one loop that turns what is into what is wanted: {@link plan} decides, this class does. Every
+ * event (a worker is ready, silent, over a mark, gone; a call to reload or scale) ends in `#reconcile()`.
+ */
+export class Fleet {
+  readonly tally = new Tally()
+  readonly workers = new Map<number, WorkerProcess>()
+  readonly listening = new Map<string, number | undefined>()
+  phase: FleetPhase = 'idle'
+  target: number
+  generation = 0
+  readonly #options: ResolvedSupervisorOptions
+  readonly #events: EventEmitter<SupervisorEvents>
+  readonly #clock: Clock
+  readonly #restarts: Restarts
+  readonly #vacancies = new Vacancies()
+  readonly #ports: (number | undefined)[] = []
+  #knownPorts: readonly (number | undefined)[] = []
+  readonly #start = new Deferred<void>()
+  readonly #stop = new Deferred<DrainResult>()
+  readonly #waiting: Deferred<void>[] = []
+  #env: Readonly<Record<string, string | undefined>> = {}
+  #formerEnv: Readonly<Record<string, string | undefined>> = {}
+  #failure: StartError | undefined
+  #roll: Roll | undefined
+  #nextRoll: Roll | undefined
+  #wakeUp: NodeJS.Timeout | undefined
+  #pulse: NodeJS.Timeout | undefined
+
+  constructor(options: ResolvedSupervisorOptions, target: number, events: EventEmitter<SupervisorEvents>) {
+    this.#options = options
+    this.#events = events
+    this.#clock = options.clock
+    this.target = target
+    const { max } = options.restarts
+    const most = max === 'auto' ? Math.max(10, 2 * target) : max
+    this.#restarts = new Restarts({ ...options.restarts, max: most }, this.#clock)
+  }
+
+  get degraded(): boolean {
+    return this.#restarts.degraded
+  }
+
+  get ready(): number {
+    return [...this.workers.values()].filter(({ state }) => state === 'ready').length
+  }
+
+  /** The first generation. Rejects, with nobody left behind, when one of it fails. */
+  start(): Promise<void> {
+    if (this.phase === 'idle') {
+      this.phase = 'starting'
+      this.#newGeneration()
+      this.#watchPulse()
+      this.#reconcile()
+    }
+    return this.#start.promise
+  }
+
+  /** One after the other; calls that come while one waits get the same result. */
+  reload(): Promise<ReloadResult> {
+    if (this.phase === 'stopping' || this.phase === 'stopped')
+      return Promise.reject(new SupervisorClosedError())
+    const roll = (this.#nextRoll ??= new Roll())
+    if (this.phase === 'running') this.#beginRoll()
+    return roll.promise
+  }
+
+  scale(target: number, by: 'call' | 'load'): void {
+    if (this.phase === 'stopping' || this.phase === 'stopped') throw new SupervisorClosedError()
+    if (target === this.target) return
+    const change = { from: this.target, to: target, by }
+    this.target = target
+    notify(this.#events, 'scale', change)
+    channels.scale.publish(() => change)
+    this.#reconcile()
+  }
+
+  /** Resolves when as many are ready as are wanted, and no more. */
+  settled(): Promise<void> {
+    const waiting = new Deferred<void>()
+    this.#waiting.push(waiting)
+    this.#reconcile()
+    return waiting.promise
+  }
+
+  /** Everybody leaves; `delay` is the time in which readiness already says no. */
+  drain(delay: number): Promise<DrainResult> {
+    if (this.phase !== 'stopping' && this.phase !== 'stopped') {
+      this.phase = 'stopping'
+      const closed = new SupervisorClosedError()
+      this.#nextRoll?.cancel(closed)
+      this.#nextRoll = undefined
+      if (this.#roll !== undefined) this.#roll.error ??= closed
+      for (const worker of this.workers.values()) this.#leave(worker, 'stop', delay)
+      this.#settle(this.#clock.now())
+    }
+    return this.#stop.promise
+  }
+
+  /** No more waiting. */
+  kill(): void {
+    for (const worker of this.workers.values()) worker.kill('force')
+  }
+
+  /** Replaces one worker; the replacement comes first. Ignored for one that is about to leave anyway. */
+  replace(worker: WorkerProcess, reason: LeaveReason): void {
+    if (worker.outdated !== undefined || worker.over || worker.state === 'draining') return
+    worker.outdated = reason
+    this.#reconcile()
+  }
+
+  /** Tells every worker to read its certificates again. */
+  reloadTls(): void {
+    for (const worker of this.workers.values()) worker.send({ type: 'tls' })
+  }
+
+  #reconcile(): void {
+    const now = this.#clock.now()
+    const current = this.#living().filter(({ outdated }) => outdated === undefined).length
+    const held = this.#vacancies.held(now, this.target - current)
+    const { fork: forks, drain } = plan({
+      workers: [...this.workers.values()].map(({ id, state, outdated }) => ({
+        id,
+        state,
+        outdated: outdated !== undefined,
+      })),
+      target: this.target,
+      surge: this.#options.surge,
+      held,
+      stopping: this.phase === 'stopping',
+    })
+    for (const id of drain) {
+      const worker = this.workers.get(id)
+      if (worker !== undefined) this.#leave(worker, worker.outdated ?? 'scale', 0)
+    }
+    for (let i = 0; i < forks; i++) this.#fork(now)
+    this.#sleepUntil(this.#vacancies.next(now), now)
+    this.#settle(now)
+  }
+
+  /** Ends whatever has come to its end: the start, a roll, the fleet. */
+  #settle(now: number): void {
+    if (this.phase === 'starting' && this.ready >= this.target) {
+      this.phase = 'running'
+      this.#start.resolve()
+    }
+    const leftOver = [...this.workers.values()].some(
+      (worker) =>
+        worker.outdated === 'reload' || worker.leaving === 'reload' || worker.leaving === 'rollback',
+    )
+    const rolled = this.phase !== 'running' || this.ready >= this.target || this.#roll?.error !== undefined
+    if (this.#roll !== undefined && !leftOver && rolled) {
+      const result = this.#roll.finish(now)
+      this.#roll = undefined
+      if (result.ok) this.tally.reloads.ok++
+      else this.tally.reloads.refused++
+      notify(this.#events, 'reload', result)
+      channels.reload.publish(() => ({ ...result, error: undefined }))
+    }
+    if (this.phase === 'running') this.#beginRoll()
+    if (this.ready === this.target && this.#living().length === this.target) {
+      for (const waiting of this.#waiting.splice(0)) waiting.resolve()
+    }
+    if (this.phase === 'stopping' && this.workers.size === 0) this.#finish()
+  }
+
+  #finish(): void {
+    this.phase = 'stopped'
+    clearTimeout(this.#wakeUp)
+    clearInterval(this.#pulse)
+    const closed = new SupervisorClosedError()
+    this.#start.reject(this.#failure ?? closed)
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(closed)
+    this.#stop.resolve(this.tally.drains)
+  }
+
+  #beginRoll(): void {
+    if (this.#roll !== undefined || this.#nextRoll === undefined) return
+    this.#roll = this.#nextRoll
+    this.#nextRoll = undefined
+    // New code may have cured what the old one died of.
+    this.#vacancies.clear()
+    this.#restarts.reset()
+    this.#newGeneration()
+    this.#roll.begin(this.generation, this.#clock.now())
+    for (const worker of this.#living()) worker.outdated = 'reload'
+    this.#reconcile()
+  }
+
+  /** The new version is no good: those of it that are not ready go, the old ones stay. */
+  #abortRoll(error: Error): void {
+    if (this.#roll === undefined || this.#roll.error !== undefined) return
+    this.#roll.error = error
+    this.#env = this.#formerEnv
+    for (const worker of this.#living()) {
+      if (worker.outdated === 'reload') worker.outdated = undefined
+      else if (worker.state === 'starting' && worker.generation === this.generation)
+        worker.outdated = 'rollback'
+    }
+  }
+
+  #newGeneration(): void {
+    const { env } = this.#options
+    this.generation++
+    this.#formerEnv = this.#env
+    this.#env = typeof env === 'function' ? env() : (env ?? {})
+  }
+
+  #fork(now: number): void {
+    // As long as a worker lives, node:cluster itself gives its port to the others that ask for any.
+    if (this.workers.size === 0) this.#knownPorts = [...this.#ports]
+    const vacancy = this.#vacancies.take(now)
+    const slot = vacancy?.slot ?? this.#freeSlot()
+    const handle = fork(this.#options, {
+      env: this.#env,
+      workers: this.target,
+      slot,
+      generation: this.generation,
+      ports: this.#knownPorts,
+    })
+    const worker = new WorkerProcess(handle, {
+      generation: this.generation,
+      slot,
+      streak: vacancy?.streak ?? 0,
+      saysReady: this.#options.waitForReady,
+      now,
+    })
+    this.workers.set(worker.id, worker)
+    this.tally.forks++
+    watchReports(worker)
+    handle.on('message', (message: unknown) => this.#hear(worker, message))
+    handle.on('listening', (address: ListeningAddress) => {
+      this.#listens(address)
+      if (!worker.saysReady) this.#becomeReady(worker)
+    })
+    handle.on('exit', (code: number | null, signal: NodeJS.Signals | null) =>
+      this.#gone(worker, code, signal),
+    )
+    // A fork that fails, or a channel that breaks: the exit that follows says the rest.
+    handle.on('error', (error: Error) => {
+      worker.error ??= { name: error.name, message: error.message, stack: error.stack }
+      if (handle.process.pid === undefined) this.#gone(worker, null, null)
+    })
+    worker.after(this.#options.startTimeout, () => {
+      if (worker.state === 'starting') worker.kill('start')
+    })
+    notify(this.#events, 'fork', info(worker))
+    channels.fork.publish(() => info(worker))
+  }
+
+  #hear(worker: WorkerProcess, raw: unknown): void {
+    const message = fromWorker(raw)
+    if (message === undefined) return
+    const now = this.#clock.now()
+    worker.heardAt = now
+    const recovered = worker.apply('beat', now)
+    if (message.type === 'serving') worker.saysReady = true
+    else if (message.type === 'ready') this.#becomeReady(worker, message)
+    else if (message.type === 'load') this.#weigh(worker, message, now)
+    else if (message.type === 'replace') this.replace(worker, message.reason)
+    else if (message.type === 'failed') this.#confess(worker, message.error)
+    else if (message.type === 'drained') {
+      worker.lost = message.lost
+      worker.send({ type: 'bye' })
+    }
+    if (recovered) this.#reconcile()
+  }
+
+  #listens(at: ListeningAddress): void {
+    const { address, port } = listeningInfo(at)
+    if (this.listening.has(address)) return
+    this.listening.set(address, port)
+    notify(this.#events, 'listening', { address, port })
+  }
+
+  #becomeReady(worker: WorkerProcess, { index, port }: { index?: number; port?: number } = {}): void {
+    if (index !== undefined && port !== undefined) this.#ports[index] = port
+    const now = this.#clock.now()
+    worker.heardAt = now
+    if (!worker.apply('ready', now)) return
+    notify(this.#events, 'ready', info(worker))
+    channels.ready.publish(() => ({ ...info(worker), milliseconds: now - worker.startedAt }))
+    this.#reconcile()
+  }
+
+  #weigh(worker: WorkerProcess, load: Load, now: number): void {
+    worker.load = load
+    if (worker.state !== 'ready') return
+    const reason = recycleReason(worker, load, this.#options, now)
+    if (reason !== undefined) this.replace(worker, reason)
+  }
+
+  /** A worker has met an error it must not survive. It drains by itself; its place is refilled now. */
+  #confess(worker: WorkerProcess, error: RemoteError): void {
+    worker.error = error
+    if (worker.state !== 'ready' && worker.state !== 'suspect') return
+    worker.leaving = 'crash'
+    this.#crashed(worker, 'crash')
+    worker.apply('drain', this.#clock.now())
+    worker.after(this.#options.drain.timeout + LAST_WORDS, () => worker.kill('deadline'))
+    this.#reconcile()
+  }
+
+  /** Tells a worker to leave, and sees to it that it does. */
+  #leave(worker: WorkerProcess, reason: LeaveReason, delay: number): void {
+    const starting = worker.state === 'starting'
+    if (!worker.apply('drain', this.#clock.now())) return
+    worker.leaving = reason
+    const { timeout } = this.#options.drain
+    const drain = { type: 'drain', reason: reason === 'stop' ? 'stop' : 'replace', delay, timeout } as const
+    // One that is still starting has nothing to finish; it may not even listen to us yet.
+    if (starting) worker.kill('start')
+    else if (!worker.send(drain)) worker.kill('deadline')
+    else worker.after(delay + timeout + LAST_WORDS, () => worker.kill('deadline'))
+  }
+
+  #gone(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    const now = this.#clock.now()
+    const before = worker.state
+    if (!worker.apply('exit', now)) return
+    worker.clearTimers()
+    this.workers.delete(worker.id)
+    const cause =
+      worker.state === 'failed' || worker.leaving === 'crash'
+        ? causeOf(worker, before, code, signal)
+        : undefined
+    const exit: ExitInfo = { ...info(worker), code, signal, cause, error: worker.error, lost: worker.lost }
+    this.tally.exited(worker, exit, now)
+    notify(this.#events, 'exit', exit)
+    channels.exit.publish(() => ({ ...exit, error: undefined }))
+    if (this.#roll !== undefined && worker.leaving === 'reload') {
+      this.#roll.replaced++
+      if (worker.killed !== undefined) this.#roll.forced++
+    }
+    if (before !== 'draining') this.#failed(worker, exit)
+    this.#reconcile()
+  }
+
+  /** A worker has ended that nobody had told to. */
+  #failed(worker: WorkerProcess, exit: ExitInfo): void {
+    if (this.phase === 'stopping') return
+    if (this.phase === 'starting') {
+      this.#failure ??= startError(worker, exit)
+      void this.drain(0)
+      return
+    }
+    this.#crashed(worker, exit.cause ?? 'exit', exit)
+  }
+
+  #crashed(worker: WorkerProcess, cause: RestartCause, exit?: ExitInfo): void {
+    const now = this.#clock.now()
+    const rolledIn = this.#roll !== undefined && worker.generation === this.#roll.generation
+    // A kill from outside says nothing about the new version.
+    if (rolledIn && cause !== 'killed') {
+      this.#abortRoll(
+        startError(
+          worker,
+          exit ?? { ...info(worker), code: null, signal: null, cause, error: worker.error, lost: 0 },
+        ),
+      )
+      if (worker.readyAt === undefined) return
+    }
+    const { delay, streak, degraded } = this.#restarts.crashed(now - (worker.readyAt ?? now), worker.streak)
+    this.#vacancies.add({ slot: worker.slot, streak, at: now + delay })
+    if (!degraded) return
+    const { within } = this.#options.restarts
+    notify(this.#events, 'degraded', { within, worker: info(worker), error: worker.error })
+    channels.degraded.publish(() => ({ ...info(worker), within }))
+  }
+
+  #living(): WorkerProcess[] {
+    return [...this.workers.values()].filter(({ state }) => state !== 'draining')
+  }
+
+  /** The lowest place that nobody holds; a replacement gets the place of the one it replaces. */
+  #freeSlot(): number {
+    const living = this.#living()
+    const taken = new Set(living.filter(({ outdated }) => outdated === undefined).map(({ slot }) => slot))
+    let slot = 1
+    while (taken.has(slot)) slot++
+    return slot
+  }
+
+  #sleepUntil(at: number | undefined, now: number): void {
+    clearTimeout(this.#wakeUp)
+    if (at === undefined) return
+    // Not unref'ed: with every worker down, this timer alone keeps the supervisor at work.
+    this.#wakeUp = setTimeout(() => this.#reconcile(), Math.max(1, Math.ceil(at - now)))
+  }
+
+  #watchPulse(): void {
+    const { heartbeat } = this.#options
+    if (heartbeat === false) return
+    const liveness = new Liveness(heartbeat, this.#clock.now())
+    this.#pulse = setInterval(() => this.#takePulse(liveness), liveness.period).unref()
+  }
+
+  #takePulse(liveness: Liveness): void {
+    const now = this.#clock.now()
+    const { late, hung } = liveness.check(this.workers.values(), now)
+    for (const worker of late) worker.apply('late', now)
+    for (const worker of hung) {
+      if (worker.killed !== undefined) continue
+      const hang = { ...info(worker), silent: now - worker.heardAt, stack: worker.hangStack }
+      notify(this.#events, 'hang', hang)
+      channels.hang.publish(() => hang)
+      worker.kill('hang')
+    }
+    if (this.#restarts.recovered()) notify(this.#events, 'recovered')
+  }
+}
+
+function info({ id, pid, slot, generation }: WorkerProcess): WorkerInfo {
+  return { id, pid, slot, generation }
+}
+
+function causeOf(
+  worker: WorkerProcess,
+  before: WorkerState,
+  code: number | null,
+  signal: NodeJS.Signals | null,
+): RestartCause {
+  if (worker.killed === 'hang') return 'hang'
+  if (before === 'starting') return 'start'
+  if (worker.error !== undefined) return 'crash'
+  if (signal !== null) return 'killed'
+  return code === 0 ? 'exit' : 'crash'
+}

@@ -1,0 +1,259 @@
+import {
+  anything,
+  boolean,
+  type Check,
+  type Clock,
+  type Duration,
+  defineOptions,
+  duration,
+  either,
+  func,
+  having,
+  integer,
+  list,
+  monotonicClock,
+  nested,
+  number,
+  oneOf,
+  optional,
+  orFalse,
+  type Size,
+  size,
+  string,
+} from '@spillway/kit'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+export interface DrainOptions {
+  /** How long a worker may take to finish what it has; then it is cut off and killed. Default: `'30s'`. */
+  readonly timeout?: Duration
+  /**
+   * Before a stop of the whole service (not before a reload): how long readiness answers 503 while everything is still
+   * served, so that load balancers look elsewhere first. Default: `0`.
+   */
+  readonly delay?: Duration
+}
+
+export interface RestartPolicyOptions {
+  /** Crashes within the window before the supervisor is degraded. Default: `'auto'`, 10 or twice the workers. */
+  readonly max?: number | 'auto'
+  /** The window. Default: `'1m'`. */
+  readonly within?: Duration
+  /** Wait before the second restart in a row; doubles each time. The first is immediate. Default: `'200ms'`. */
+  readonly backoff?: Duration
+  /** The longest wait, also of a degraded supervisor. Default: `'15s'`. */
+  readonly maxBackoff?: Duration
+  /** A worker that lived so long starts a new row when it crashes. Default: `'30s'`. */
+  readonly stableAfter?: Duration
+}
+
+export interface HeartbeatOptions {
+  /** How often a worker says that its event loop turns, with its load. Default: `'1s'`. */
+  readonly interval?: Duration
+  /** A ready worker that was silent for so long is killed and replaced. Default: `'10s'`. */
+  readonly deadline?: Duration
+}
+
+export interface AutoscaleOptions {
+  /** Default: `1`. */
+  readonly min?: number
+  /** Default: the available CPUs. */
+  readonly max?: number
+  /** Add a worker when the mean event-loop utilisation of the workers stays above. Default: `0.7`. */
+  readonly up?: number
+  /** Remove one when it stays so low that the others would be below it without that worker. Default: `0.4`. */
+  readonly down?: number
+  /** How long it must stay above before one is added. Default: `'5s'`. */
+  readonly upAfter?: Duration
+  /** How long it must stay below before one is removed. Default: `'60s'`. */
+  readonly downAfter?: Duration
+}
+
+export interface StickyOptions {
+  readonly port: number
+  /** Default: every interface. */
+  readonly host?: string
+}
+
+export interface LogOptions {
+  /** A file to append to; opened again on `reopenLogs()`. Default: the supervisor's own stdout and stderr. */
+  readonly file?: string
+  /** `'prefix'`: `web.1 | text`. `'json'`: one object per line. Default: `'prefix'`. */
+  readonly format?: 'prefix' | 'json'
+  /** Bytes held for a reader (or disk) that does not keep up; what comes beyond is dropped and counted. Default: `'4mb'`. */
+  readonly buffer?: Size
+}
+
+export interface SupervisorOptions {
+  /** The workers' entry: ESM, CJS, or TypeScript with the right `execArgv`. Default: the running script. */
+  readonly exec?: string | URL
+  /** Instead of `exec`: the workers run the same script, and `start()` calls this there. */
+  readonly app?: () => unknown
+  /** Arguments of the workers. Default: our own. */
+  readonly args?: readonly string[]
+  /** Node's arguments for the workers, such as `['--import', 'tsx']`. Default: our own. */
+  readonly execArgv?: readonly string[]
+  /** Added to our environment for the workers; a function is asked again at each reload. Default: nothing. */
+  readonly env?: Env | (() => Env)
+  /** The workers' directory, resolved again for each one: a link that a deployment moves. Default: ours. */
+  readonly cwd?: string
+  /** A name for logs, the CLI and the control socket. Default: `'app'`. */
+  readonly name?: string
+  /** How many; `'auto'`: the CPUs this container may use (quota rounded up). Default: `'auto'`. */
+  readonly workers?: number | 'auto'
+  /** Checked to be free before anything is forked, and given to the workers as `PORT`. Default: not checked. */
+  readonly port?: number
+  /** Ready is only who calls `ready()`, however early it listens. Default: `false`. */
+  readonly waitForReady?: boolean
+  /** A worker that is not ready by then has failed. Default: `'30s'`. */
+  readonly startTimeout?: Duration
+  /** How many extra workers may run during a reload. Default: `1`. */
+  readonly surge?: number
+  readonly drain?: DrainOptions
+  readonly restarts?: RestartPolicyOptions
+  /** `false`: hung workers are not noticed. */
+  readonly heartbeat?: HeartbeatOptions | false
+  /** A thread in each worker that finds out where it hangs and outlives a hang when the primary is gone. Default: `true`. */
+  readonly watchdog?: boolean
+  /** Servers that the app opens without `serve()` are drained as well. Default: `true`. */
+  readonly adopt?: boolean
+  /** Replace a worker whose resident memory stays above. Default: `false`. */
+  readonly maxRss?: Size | false
+  /** Replace a worker whose used heap stays above. Default: `false`. */
+  readonly maxHeap?: Size | false
+  /** Replace a worker of this age (up to a tenth earlier, so that they do not all go at once). Default: `false`. */
+  readonly maxAge?: Duration | false
+  /** Replace a worker after so many requests (up to a tenth earlier). Default: `false`. */
+  readonly maxRequests?: number | false
+  readonly autoscale?: AutoscaleOptions | false
+  /** The supervisor listens and gives connections of one address to one worker. Default: `false`. */
+  readonly sticky?: StickyOptions | false
+  /** Take the workers' output line by line. `false`: they write to our stdout and stderr themselves. Default: `false`. */
+  readonly logs?: LogOptions | boolean
+  /** Path of a control socket for the CLI (owner only). Default: `false`. */
+  readonly control?: string | false
+  /**
+   * Handle SIGTERM and SIGINT (stop; a second one forces), SIGHUP and SIGUSR2 (reload) and, with a log file, SIGUSR1
+   * (open it again). A stop by signal ends the process. Default: `true`.
+   */
+  readonly signals?: boolean
+  /** Runs when the workers are gone, before a stop by signal ends the process. Default: nothing. */
+  readonly beforeExit?: () => unknown
+  readonly clock?: Clock
+}
+
+export const DRAIN_DEFAULTS = Object.freeze({ timeout: 30_000, delay: 0 })
+
+export const RESTART_DEFAULTS = Object.freeze({
+  max: 'auto',
+  within: 60_000,
+  backoff: 200,
+  maxBackoff: 15_000,
+  stableAfter: 30_000,
+})
+
+export const HEARTBEAT_DEFAULTS = Object.freeze({ interval: 1_000, deadline: 10_000 })
+
+export const AUTOSCALE_DEFAULTS = Object.freeze({
+  min: 1,
+  up: 0.7,
+  down: 0.4,
+  upAfter: 5_000,
+  downAfter: 60_000,
+})
+
+export const LOG_DEFAULTS = Object.freeze({ format: 'prefix', buffer: 4 * 1024 ** 2 })
+
+export const SUPERVISOR_DEFAULTS = Object.freeze({
+  name: 'app',
+  workers: 'auto',
+  waitForReady: false,
+  startTimeout: 30_000,
+  surge: 1,
+  drain: DRAIN_DEFAULTS,
+  restarts: RESTART_DEFAULTS,
+  heartbeat: HEARTBEAT_DEFAULTS,
+  watchdog: true,
+  adopt: true,
+  maxRss: false,
+  maxHeap: false,
+  maxAge: false,
+  maxRequests: false,
+  autoscale: false,
+  sticky: false,
+  logs: false,
+  control: false,
+  signals: true,
+  clock: monotonicClock,
+})
+
+const port = integer({ min: 0, max: 65_535 })
+const autoOr = (check: Check<number>): Check<'auto' | number> => either(oneOf('auto'), check)
+const env = either(func<() => Env>(), having<Env>('an object of strings'))
+
+export const resolveSupervisorOptions = defineOptions(
+  'cluster',
+  'Supervisor',
+  {
+    exec: optional(either(having<URL>('a file URL', 'toJSON'), string())),
+    app: optional(func<() => unknown>()),
+    args: optional(list(anything as Check<string>)),
+    execArgv: optional(list(string())),
+    env: optional(env),
+    cwd: optional(string()),
+    name: string({ pattern: /^[\w.-]{1,60}$/, like: 'up to 60 letters, digits, ".", "_" or "-"' }),
+    workers: autoOr(integer({ min: 1, max: 1_024 })),
+    port: optional(port),
+    waitForReady: boolean,
+    startTimeout: duration({ min: 1 }),
+    surge: integer({ min: 1 }),
+    drain: nested({ timeout: duration(), delay: duration() }, DRAIN_DEFAULTS),
+    restarts: nested(
+      {
+        max: autoOr(integer({ min: 0 })),
+        within: duration({ min: 1 }),
+        backoff: duration(),
+        maxBackoff: duration(),
+        stableAfter: duration(),
+      },
+      RESTART_DEFAULTS,
+    ),
+    heartbeat: orFalse(
+      nested({ interval: duration({ min: 20 }), deadline: duration({ min: 60 }) }, HEARTBEAT_DEFAULTS),
+    ),
+    watchdog: boolean,
+    adopt: boolean,
+    maxRss: orFalse(size({ min: 1 })),
+    maxHeap: orFalse(size({ min: 1 })),
+    maxAge: orFalse(duration({ min: 1 })),
+    maxRequests: orFalse(integer({ min: 1 })),
+    autoscale: orFalse(
+      nested(
+        {
+          min: integer({ min: 1 }),
+          max: optional(integer({ min: 1 })),
+          up: number({ min: 0, max: 1 }),
+          down: number({ min: 0, max: 1 }),
+          upAfter: duration(),
+          downAfter: duration(),
+        },
+        AUTOSCALE_DEFAULTS,
+      ),
+    ),
+    sticky: orFalse(nested({ port, host: optional(string()) })),
+    logs: either(
+      boolean,
+      nested(
+        { file: optional(string()), format: oneOf('prefix', 'json'), buffer: size({ min: 1_024 }) },
+        LOG_DEFAULTS,
+      ),
+    ),
+    control: orFalse(string()),
+    signals: boolean,
+    beforeExit: optional(func<() => unknown>()),
+    clock: having<Clock>('a clock', 'now'),
+  },
+  SUPERVISOR_DEFAULTS,
+)
+
+export type ResolvedSupervisorOptions = ReturnType<typeof resolveSupervisorOptions>

@@ -1,0 +1,59 @@
+import { unlinkSync } from 'node:fs'
+import { connect, type ListenOptions, type Server } from 'node:net'
+
+/** Where to listen. */
+export type Place = Pick<ListenOptions, 'port' | 'host' | 'path' | 'backlog'>
+
+const DEFAULT_PORT = 3_000
+
+/** `former`: the port that an earlier process of this app got for port 0. */
+export function placeOf({ port, host, path, backlog }: Place, former: number | undefined): Place {
+  const rest = { ...(host === undefined ? {} : { host }), ...(backlog === undefined ? {} : { backlog }) }
+  if (path !== undefined) return { path, ...(backlog === undefined ? {} : { backlog }) }
+  const wanted = port ?? portOf(process.env.PORT) ?? DEFAULT_PORT
+  return { port: wanted === 0 && former !== undefined ? former : wanted, ...rest }
+}
+
+/** Resolves with the port, or `undefined` on a unix socket. */
+export async function listen(server: Server, place: Place): Promise<number | undefined> {
+  if (place.path !== undefined) await removeStale(place.path)
+  if (!server.listening) {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(place, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+  }
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : undefined
+}
+
+/** Removes a unix socket that nobody answers on. A living one is left alone, for `listen` to complain about. */
+function removeStale(path: string): Promise<void> {
+  return new Promise((resolve) => {
+    const probe = connect({ path })
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve()
+    })
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') {
+        try {
+          unlinkSync(path)
+        } catch {
+          // Somebody else has been quicker, or we may not: `listen` says which.
+        }
+      }
+      resolve()
+    })
+  })
+}
+
+function portOf(text: string | undefined): number | undefined {
+  const port = Number(text)
+  return text !== undefined && text !== '' && Number.isInteger(port) && port >= 0 && port < 65_536
+    ? port
+    : undefined
+}

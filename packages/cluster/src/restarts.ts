@@ -1,0 +1,71 @@
+import type { Clock } from '@spillway/kit'
+
+export interface RestartOptions {
+  /** Crashes within the window that are taken for bad luck; one more, and the supervisor is degraded. */
+  readonly max: number
+  /** Milliseconds. */
+  readonly within: number
+  /** The second crash in a row waits so long, then twice as long each time. Milliseconds. */
+  readonly backoff: number
+  /** The longest wait, and the wait of a degraded supervisor. Milliseconds. */
+  readonly maxBackoff: number
+  /** A worker that lived so long has proved itself: its crash starts a new row. Milliseconds. */
+  readonly stableAfter: number
+}
+
+export interface Restart {
+  /** Milliseconds until the place may be filled again. */
+  readonly delay: number
+  /** Crashes in a row of this place, to be handed to the next worker in it. */
+  readonly streak: number
+  /** Whether this crash was the one too many. */
+  readonly degraded: boolean
+}
+
+/**
+ * How fast crashed workers come back: restart intensity over a window as in Erlang/OTP supervisors, and per place an
+ * exponential back-off with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015) on its upper half. The
+ * first crash of a stable worker is answered at once, so that one bad request costs no capacity. It never gives up for good.
+ */
+export class Restarts {
+  degraded = false
+  readonly #options: RestartOptions
+  readonly #clock: Clock
+  readonly #random: () => number
+  #crashes: number[] = []
+
+  constructor(options: RestartOptions, clock: Clock, random: () => number = Math.random) {
+    this.#options = options
+    this.#clock = clock
+    this.#random = random
+  }
+
+  /** A worker that lived `lived` milliseconds has crashed; `streak` crashes in a row came before it. */
+  crashed(lived: number, streak: number): Restart {
+    const { max, within, backoff, maxBackoff, stableAfter } = this.#options
+    const now = this.#clock.now()
+    this.#crashes = this.#crashes.filter((at) => at > now - within)
+    this.#crashes.push(now)
+    const tooMany = this.#crashes.length > max
+    const degraded = tooMany && !this.degraded
+    this.degraded = tooMany
+    const inRow = lived >= stableAfter ? 0 : streak
+    const wait = tooMany ? maxBackoff : Math.min(maxBackoff, inRow === 0 ? 0 : backoff * 2 ** (inRow - 1))
+    return { delay: wait / 2 + (this.#random() * wait) / 2, streak: inRow + 1, degraded }
+  }
+
+  /** Tells whether the window has become quiet since {@link degraded} was set, and clears it. */
+  recovered(): boolean {
+    const { within } = this.#options
+    const last = this.#crashes.at(-1) ?? Number.NEGATIVE_INFINITY
+    if (!this.degraded || this.#clock.now() - last < within) return false
+    this.degraded = false
+    return true
+  }
+
+  /** A reload brings new code: old crashes say nothing about it. */
+  reset(): void {
+    this.#crashes = []
+    this.degraded = false
+  }
+}

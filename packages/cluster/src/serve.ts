@@ -1,0 +1,146 @@
+import type { RequestListener } from 'node:http'
+import type { Server } from 'node:net'
+import {
+  anything,
+  boolean,
+  type Closable,
+  type Duration,
+  defineOptions,
+  duration,
+  having,
+  integer,
+  list,
+  nested,
+  optional,
+  string,
+} from '@spillway/kit'
+import { handleCrashes } from './crash.js'
+import { placeOf } from './place.js'
+import { runtime } from './runtime.js'
+import { ServedApp } from './served-app.js'
+import { type FastifyLike, type KoaLike, serverOf } from './server-of.js'
+import { TlsFiles, type TlsOptions } from './tls.js'
+import { handleWorkerSignals } from './worker-signals.js'
+
+/** What `serve` takes: a server of Node, a request handler (Express), a Koa app or a Fastify app. */
+export type Servable = Server | RequestListener | KoaLike | FastifyLike
+
+export interface ServeDrainOptions {
+  /** How long requests in flight may take when we stop; then they are cut off. A supervisor's own setting wins. Default: `'30s'`. */
+  readonly timeout?: Duration
+  /** How long readiness says 503 before a stop closes the listener. A supervisor's own setting wins. Default: `0`. */
+  readonly delay?: Duration
+}
+
+export interface ServeOptions {
+  /** Default: the environment's `PORT`, else 3000. 0: any; the same one after a restart of a worker. */
+  readonly port?: number
+  /** Default: every interface. */
+  readonly host?: string
+  /** Listen on this unix socket instead. One that was left over by a crash is removed. */
+  readonly path?: string
+  /** Connections that may wait to be accepted. Default: Node's 511. */
+  readonly backlog?: number
+  /** HTTPS. Files are read again when they change, without a restart. Default: plain HTTP. */
+  readonly tls?: TlsOptions
+  /** With `tls`: HTTP/2 as well as HTTP/1.1. Not for Express. Default: `false`. */
+  readonly http2?: boolean
+  readonly drain?: ServeDrainOptions
+  /** Closed after the server has drained, the last first: pools, caches, monitors. Default: none. */
+  readonly close?: readonly { close(): unknown }[]
+  /** `false`: not ready by listening; call `ready()` when caches are warm. Default: `true`. */
+  readonly ready?: boolean
+  /**
+   * An uncaught exception or unhandled rejection is logged once, the process drains and exits with 1: its state is
+   * unknown, so it never goes on. Default: `true`.
+   */
+  readonly crash?: boolean
+  /** SIGTERM and SIGINT drain and end the process; a second one ends it at once. Default: `true`. */
+  readonly signals?: boolean
+}
+
+const port = integer({ min: 0, max: 65_535 })
+
+const resolveOptions = defineOptions(
+  'cluster',
+  'serve',
+  {
+    port: optional(port),
+    host: optional(string()),
+    path: optional(string()),
+    backlog: optional(integer({ min: 1 })),
+    tls: optional(anything),
+    http2: boolean,
+    drain: nested({ timeout: duration(), delay: duration() }, { timeout: 30_000, delay: 0 }),
+    close: list(having<{ close(): unknown }>('an object', 'close')),
+    ready: boolean,
+    crash: boolean,
+    signals: boolean,
+  },
+  { http2: false, drain: {}, close: [], ready: true, crash: true, signals: true },
+)
+
+/** A running server. */
+export interface Served extends Closable {
+  readonly server: Server
+  /** `undefined` on a unix socket. */
+  readonly port: number | undefined
+  /** Aborts when draining begins: the moment for endless responses (server-sent events) to end. */
+  readonly draining: AbortSignal
+  /** With `ready: false`: now it is. */
+  ready(): void
+  /** Reads the certificates again. Keeps the old ones, and rejects, when the new ones are no good. */
+  reloadTls(): Promise<void>
+  stats(): ServedStats
+  /** Takes the handlers for signals and crashes away again; does not close. */
+  uninstall(): void
+}
+
+export interface ServedStats {
+  readonly phase: string
+  readonly requests: number
+  readonly active: number
+  readonly connections: number
+}
+
+/** Numbers the calls, so that the next process of this app finds the port that this one had. */
+let calls = 0
+
+/**
+ * Listens, and sees to it that nothing is lost when this process has to go: under a `Supervisor` or alone.
+ *
+ * ```js
+ * await serve(app, { port: 3000, close: [pool] })
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_CLUSTER_OPTION`; TypeError `ERR_CLUSTER_APP` for something that cannot be served;
+ *   the error of `listen` as it is
+ */
+export async function serve(app: Servable, options: ServeOptions = {}): Promise<Served> {
+  const { tls, ready, crash, signals, drain, close, http2 } = resolveOptions(options)
+  const index = calls++
+  const host = runtime()
+  host.begin()
+  const undo = [
+    ...(crash ? [handleCrashes(host)] : []),
+    ...(signals ? [handleWorkerSignals(host, drain)] : []),
+  ]
+  try {
+    const files = tls === undefined ? undefined : new TlsFiles(tls as TlsOptions)
+    const { server, close: closeApp } = await serverOf(app, { tls: files, http2 })
+    const closers = [
+      ...close.map((each) => () => each.close()),
+      ...(closeApp === undefined ? [] : [closeApp]),
+    ]
+    const served = new ServedApp(host, server, { index, files, closers, undo, timeout: drain.timeout })
+    const place = host.settings?.sticky
+      ? undefined
+      : placeOf(options, host.settings?.ports[index] ?? undefined)
+    await served.open(place)
+    if (ready) served.ready()
+    return served
+  } catch (error) {
+    for (const each of undo) each()
+    throw error
+  }
+}

@@ -1,0 +1,61 @@
+import { Server } from 'node:net'
+import { drainWithin, monotonicClock } from '@spillway/kit'
+import { Connections } from './connections.js'
+import type { Lifecycle } from './lifecycle.js'
+import type { Runtime, Watched } from './runtime.js'
+
+/** How long a connection that was just in use may bring its next request while draining. Milliseconds. */
+export const LINGER = 1_000
+
+/** A listening server and the way to end it without losing a request. Makes no difference to it before that. */
+export class ServedServer implements Watched {
+  readonly server: Server
+  readonly connections: Connections
+  readonly #life: Lifecycle
+  readonly #cut = new AbortController()
+  #drained: Promise<number> | undefined
+
+  constructor(server: Server, life: Lifecycle) {
+    this.server = server
+    this.connections = new Connections(server, monotonicClock)
+    this.#life = life
+  }
+
+  /** The one for this server; one of another copy of this package will do as well. */
+  static of(server: Server, host: Runtime): Watched {
+    let served = host.watched.get(server)
+    if (served === undefined) {
+      served = new ServedServer(server, host.life)
+      host.watched.set(server, served)
+    }
+    return served
+  }
+
+  /** Takes no more connections, finishes those it has. Resolves with the number of requests that were cut off. */
+  drain(timeout: number): Promise<number> {
+    this.#drained ??= this.#drain(timeout)
+    return this.#drained
+  }
+
+  cut(): void {
+    this.#cut.abort()
+  }
+
+  async #drain(timeout: number): Promise<number> {
+    const closed = new Promise<void>((resolve) => {
+      // Not http.Server's own close(): that one cuts idle connections while their next request is on its way.
+      if (this.server.listening) Server.prototype.close.call(this.server, () => resolve())
+      else resolve()
+    })
+    const refuse = setTimeout(() => {
+      if (this.#life.phase === 'draining') this.#life.phase = 'refusing'
+    }, LINGER).unref()
+    this.connections.end({ linger: Math.min(LINGER, timeout / 2) })
+    const clean = await drainWithin(closed, { timeout, signal: this.#cut.signal }, timeout)
+    clearTimeout(refuse)
+    const lost = clean ? 0 : this.connections.destroy()
+    // Stops what http.Server itself keeps running; the listener is closed already.
+    this.server.close(() => {})
+    return lost
+  }
+}

@@ -1,0 +1,165 @@
+import cluster from 'node:cluster'
+import { EventEmitter } from 'node:events'
+import {
+  availableCpus,
+  type Closable,
+  type CloseOptions,
+  closeOnce,
+  durationMs,
+  misuse,
+  notify,
+} from '@spillway/kit'
+import type { DrainResult, ReloadResult, SupervisorEvents } from './events.js'
+import { Fleet } from './fleet.js'
+import {
+  type ResolvedSupervisorOptions,
+  resolveSupervisorOptions,
+  type SupervisorOptions,
+} from './options.js'
+import { assertPortFree } from './port.js'
+import { handleSignals } from './signals.js'
+import { type SupervisorStats, snapshot } from './stats.js'
+
+/**
+ * Runs an app in several processes that share its port, and keeps them running: a worker that dies or hangs is replaced,
+ * a reload replaces all of them without a lost request, and no worker outlives its supervisor.
+ *
+ * ```js
+ * const supervisor = new Supervisor({ exec: './app.js', workers: 'auto' })
+ * await supervisor.start()
+ * ```
+ *
+ * The primary stays an ordinary `node:cluster` primary: `cluster.workers` and the workers' messages are there for others.
+ */
+export class Supervisor extends EventEmitter<SupervisorEvents> implements Closable {
+  readonly #options: ResolvedSupervisorOptions
+  readonly #fleet: Fleet
+  readonly #uninstall: (() => void)[] = []
+  #exitCode = 0
+  #started: Promise<void> | undefined
+
+  /**
+   * Drains the workers and releases everything. The time is that of the `drain` option unless given here; after it, or
+   * when `signal` aborts, the workers that are left are killed. Idempotent.
+   */
+  readonly close: (options?: CloseOptions) => Promise<void>
+
+  /** @throws TypeError | RangeError `ERR_CLUSTER_OPTION` */
+  constructor(options: SupervisorOptions = {}) {
+    super()
+    this.#options = resolveSupervisorOptions(options)
+    const { workers } = this.#options
+    this.#fleet = new Fleet(this.#options, workers === 'auto' ? availableCpus() : workers, this)
+    this.close = closeOnce((given) => this.#close(given))
+  }
+
+  /**
+   * Forks the first generation; resolves when all of it is ready. In a worker (option `app`) it runs the app instead.
+   * When one of the first generation fails, the others are stopped too: a version that cannot start is no service.
+   *
+   * @throws StartError `ERR_CLUSTER_START` with the worker's own error, `ERR_CLUSTER_START_TIMEOUT`, `ERR_CLUSTER_PORT`
+   * @throws TypeError `ERR_CLUSTER_PRIMARY` in a worker without the option `app`
+   */
+  start(): Promise<void> {
+    this.#started ??= this.#start()
+    return this.#started
+  }
+
+  /**
+   * Replaces all workers, each only when its replacement is ready. Never rejects because of the new version: when that
+   * fails, `ok` is false, `error` says why, and the old version goes on serving. Calls are served one after the other.
+   *
+   * @throws SupervisorClosedError `ERR_CLUSTER_CLOSED`
+   */
+  reload(): Promise<ReloadResult> {
+    return this.#fleet.reload()
+  }
+
+  /**
+   * Changes the number of workers; resolves when so many are ready. New ones see the new `SPILLWAY_WORKERS`; those that
+   * run keep theirs until they are replaced.
+   *
+   * @throws RangeError `ERR_CLUSTER_SCALE`
+   * @throws SupervisorClosedError `ERR_CLUSTER_CLOSED`
+   */
+  async scale(workers: number): Promise<void> {
+    if (!Number.isSafeInteger(workers) || workers < 1) {
+      throw misuse(RangeError, 'ERR_CLUSTER_SCALE', `scale() takes a number of workers >= 1, not ${workers}`)
+    }
+    this.#fleet.scale(workers, 'call')
+    await this.#fleet.settled()
+  }
+
+  /** Makes all workers finish what they have and leave, and tells how it went. They do not come back. */
+  drain(): Promise<DrainResult> {
+    return this.#fleet.drain(this.#options.drain.delay)
+  }
+
+  /** What there is and what has happened so far; a plain snapshot. */
+  stats(): SupervisorStats {
+    return snapshot(this.#options, this.#fleet)
+  }
+
+  /** Tells the workers' `serve()` to read its certificates again. */
+  reloadTls(): void {
+    this.#fleet.reloadTls()
+  }
+
+  /** 0 when everything that was stopped has stopped by itself, 1 when something was killed or nothing ever ran. */
+  get exitCode(): number {
+    return this.#exitCode
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #start(): Promise<void> {
+    const { app, port, signals } = this.#options
+    if (cluster.isWorker) {
+      if (app === undefined) {
+        throw misuse(TypeError, 'ERR_CLUSTER_PRIMARY', 'start() belongs into the primary; this is a worker')
+      }
+      await app()
+      return
+    }
+    if (port !== undefined && port !== 0) await assertPortFree(port)
+    if (signals) this.#uninstall.push(handleSignals(this.#signalActions()))
+    try {
+      await this.#fleet.start()
+    } catch (error) {
+      this.#exitCode = 1
+      await this.close()
+      throw error
+    }
+  }
+
+  #signalActions() {
+    return {
+      reload: () => void this.reload().catch(() => {}),
+      stop: async () => {
+        await this.close()
+        await this.#options.beforeExit?.()
+        process.exit(this.exitCode)
+      },
+      force: () => {
+        this.#fleet.kill()
+      },
+    }
+  }
+
+  async #close({ timeout, signal }: CloseOptions): Promise<void> {
+    const drained = this.#fleet.drain(this.#options.drain.delay)
+    const force = () => this.#fleet.kill()
+    const limit = durationMs(timeout)
+    const late = limit === undefined ? undefined : setTimeout(force, limit)
+    signal?.addEventListener('abort', force, { once: true })
+    if (signal?.aborted) force()
+    const result = await drained
+    clearTimeout(late)
+    signal?.removeEventListener('abort', force)
+    if (result.forced > 0) this.#exitCode = 1
+    for (const undo of this.#uninstall.splice(0)) undo()
+    notify(this, 'close', result)
+  }
+}

@@ -1,0 +1,37 @@
+/** The places of crashed workers, each with the time at which it may be filled again. */
+export interface Vacancy {
+  readonly slot: number
+  readonly streak: number
+  /** Not before. */
+  readonly at: number
+}
+
+export class Vacancies {
+  #open: Vacancy[] = []
+
+  add(vacancy: Vacancy): void {
+    this.#open.push(vacancy)
+    this.#open.sort((a, b) => a.at - b.at)
+  }
+
+  /** How many of the `missing` places have to wait. */
+  held(now: number, missing: number): number {
+    // Scaled down meanwhile: the places that would have waited longest are gone.
+    this.#open.length = Math.min(this.#open.length, Math.max(0, missing))
+    return this.#open.filter(({ at }) => at > now).length
+  }
+
+  /** A place whose time has come. */
+  take(now: number): Vacancy | undefined {
+    return this.#open[0] !== undefined && this.#open[0].at <= now ? this.#open.shift() : undefined
+  }
+
+  /** When the next place may be filled. */
+  next(now: number): number | undefined {
+    return this.#open.find(({ at }) => at > now)?.at
+  }
+
+  clear(): void {
+    this.#open = []
+  }
+}
