@@ -1,0 +1,38 @@
+/**
+ * What the cache did with a request, as the `Cache-Status` field says it (RFC 9211): `spillway; hit; ttl=12`,
+ * `spillway; fwd=uri-miss; stored`.
+ */
+export type CacheStatus =
+  | { readonly hit: true; readonly ttl: number; readonly detail?: string | undefined }
+  | {
+      readonly hit?: false
+      /** Why the handler ran. */
+      readonly fwd: 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'stale' | 'request'
+      readonly stored?: boolean
+      /** The request waited for another's handler. */
+      readonly collapsed?: boolean
+      readonly detail?: string | undefined
+    }
+
+function cacheStatusField(name: string, status: CacheStatus): string {
+  const parts: string[] = [name]
+  if (status.hit) parts.push('hit', `ttl=${Math.floor(status.ttl / 1000)}`)
+  else {
+    parts.push(`fwd=${status.fwd}`)
+    if (status.stored) parts.push('stored')
+    if (status.collapsed) parts.push('collapsed')
+  }
+  if (status.detail !== undefined) parts.push(`detail=${status.detail}`)
+  return parts.join('; ')
+}
+
+/** Adds our word to those of caches nearer to the origin, which stand first (RFC 9211 section 2). */
+export function withCacheStatus(
+  before: string | undefined,
+  name: string | false,
+  status: CacheStatus,
+): string | undefined {
+  if (name === false) return before
+  const own = cacheStatusField(name, status)
+  return before === undefined ? own : `${before}, ${own}`
+}

@@ -1,0 +1,352 @@
+import { randomUUID } from 'node:crypto'
+import { type CloseOptions, closeOnce } from '@spillway/kit'
+import { Bus } from './bus.js'
+import { channels } from './channels.js'
+import { encode } from './codec.js'
+import type { Loader } from './context.js'
+import { Counters } from './counters.js'
+import { CacheClosedError } from './errors.js'
+import { Failures } from './failures.js'
+import { Fence } from './fence.js'
+import { FirstTier } from './first-tier.js'
+import { Flights } from './flights.js'
+import { freshnessOf, timesOf } from './freshness.js'
+import { Guard } from './guard.js'
+import { type Held, handOut, hold } from './held.js'
+import { Invalidation } from './invalidation.js'
+import { type CacheKey, encodeKey } from './key.js'
+import {
+  type CacheOptions,
+  type CallOptions,
+  callResolver,
+  type EntryOptions,
+  type ResolvedCacheOptions,
+  type ResolvedCall,
+  resolveCacheOptions,
+  resolveTags,
+} from './options.js'
+import type { Parts } from './parts.js'
+import { type Draft, SecondTier } from './second-tier.js'
+import { shapeOf } from './shape.js'
+import { type CacheStats, statsOf } from './stats.js'
+
+/**
+ * A cache-aside cache of one or two tiers: this process, and a store that all processes share.
+ *
+ * ```ts
+ * const cache = new Cache({ store: redisStore(redis), ttl: '1m' })
+ * const user = await cache.getOrSet(['user', id], () => db.user(id), { tags: ['users'] })
+ * ```
+ *
+ * One load per key runs at a time, in the whole cluster when the store is there. A delete, a set or a tag's
+ * invalidation wins over every load that began before it. Errors of the loader reach the callers as they are;
+ * errors of the store never do.
+ */
+export class Cache implements AsyncDisposable {
+  readonly name: string
+  readonly #options: ResolvedCacheOptions
+  readonly #parts: Parts
+  readonly #first: FirstTier
+  readonly #fence: Fence
+  readonly #flights: Flights
+  readonly #invalidation: Invalidation
+  readonly #resolve: (given: CallOptions | undefined) => ResolvedCall
+  #closed = false
+
+  /** @throws TypeError | RangeError `ERR_CACHE_OPTION` naming the option and what is allowed */
+  constructor(options: CacheOptions = {}) {
+    this.#options = resolveCacheOptions(options)
+    this.name = this.#options.name
+    this.#resolve = callResolver(this.#options)
+    this.#fence = new Fence()
+    this.#parts = this.#assemble()
+    this.#first = this.#parts.first
+    this.#flights = new Flights(this.#parts)
+    this.#invalidation = new Invalidation(this.#parts, this.#flights)
+    this.#parts.second?.guard.tier.listen?.(this.#invalidation)
+  }
+
+  /**
+   * The value of the key; when there is none, what the loader returns, which is stored (unless it is `undefined`).
+   *
+   * @throws whatever the loader throws, unchanged, for every caller who waits for it
+   * @throws LoadTimeoutError when it takes longer than `loadTimeout`
+   * @throws ReentrantLoadError when it waits for itself
+   * @throws the reason of `options.signal` when that aborts
+   */
+  getOrSet<T>(key: CacheKey, loader: Loader<T>, options?: CallOptions): Promise<T> {
+    try {
+      const text = encodeKey(key)
+      const held = this.#first.get(text)
+      if (
+        held !== undefined &&
+        held.clock === this.#fence.clock &&
+        this.#options.clock.now() < held.hotUntil &&
+        options?.refresh !== true
+      ) {
+        return this.#hit(held) as Promise<T>
+      }
+      return this.#find(text, loader, options) as Promise<T>
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** The fresh value of the key, or `undefined`. */
+  async get<T = unknown>(key: CacheKey): Promise<T | undefined> {
+    const [value] = await this.getMany<T>([key])
+    return value
+  }
+
+  /** The fresh values of the keys in their order, `undefined` for those that are not there, in one round trip. */
+  async getMany<T = unknown>(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
+    this.#admit()
+    const values = new Array<unknown>(keys.length)
+    const open: Open[] = []
+    for (const [at, given] of keys.entries()) {
+      const key = encodeKey(given)
+      const held = this.#trusted(key, this.#now())
+      if (held !== undefined && this.#now() < held.freshUntil) values[at] = await this.#hit(held)
+      else open.push({ at, key })
+    }
+    if (open.length > 0) await this.#lookUp(open, values)
+    return values as (T | undefined)[]
+  }
+
+  /**
+   * Stores a value. It wins over every load that began before. `undefined`, and a `ttl` of 0 or less, delete the key.
+   *
+   * @throws UncacheableValueError for functions, symbols and class instances
+   */
+  async set(key: CacheKey, value: unknown, options?: EntryOptions): Promise<void> {
+    this.#admit()
+    const text = encodeKey(key)
+    const call = this.#resolve(options)
+    if (value === undefined || call.ttl === 0) return this.#invalidation.keys([text])
+    const { second, bus } = this.#parts
+    const { plain, bytes } = shapeOf(value)
+    const encoded = second && encode(value, plain)
+    const times = timesOf(call.ttl, call, this.#now(), this.#options.jitter, 0)
+    const meta = { ...times, bytes, tags: call.tags, id: '', clock: 0 }
+    const held = hold({ ...meta, value, plain, known: true }, this.#options.share)
+    if (encoded !== undefined && !second?.admits(encoded)) return this.#invalidation.keys([text])
+    this.#invalidation.touch(text)
+    const mark = this.#fence.mark(text)
+    if (encoded !== undefined) {
+      const message = bus.write({ kind: 'keys', names: [text] })
+      held.id = await this.#write(text, { encoded, tags: call.tags, times }, message)
+    }
+    const last = this.#fence.holds(text, mark, call.tags)
+    this.#invalidation.touch(text)
+    if (last) this.#first.keep(text, held, this.#fence.clock, this.#now())
+  }
+
+  /** Deletes the key on all nodes. A load that began before is not stored, and callers after this begin a new one. */
+  async delete(key: CacheKey): Promise<void> {
+    this.#admit()
+    return this.#invalidation.keys([encodeKey(key)])
+  }
+
+  async deleteMany(keys: readonly CacheKey[]): Promise<void> {
+    this.#admit()
+    if (keys.length > 0) await this.#invalidation.keys(keys.map(encodeKey))
+  }
+
+  /** Invalidates all entries with the tag, or with any of the tags: one command each, however many entries. */
+  async deleteByTag(tags: string | readonly string[]): Promise<void> {
+    this.#admit()
+    const list = resolveTags(typeof tags === 'string' ? [tags] : tags)
+    if (list.length > 0) await this.#invalidation.tags(list)
+  }
+
+  /** Invalidates everything in this cache's namespace, in one command. */
+  async clear(): Promise<void> {
+    this.#admit()
+    return this.#invalidation.everything()
+  }
+
+  /** A function that answers from the cache: `const user = cache.wrap(loadUser, { key: (id) => ['user', id] })`. */
+  wrap<Args extends unknown[], T>(fn: (...args: Args) => T | Promise<T>, options: WrapOptions<Args>) {
+    const { key, ...rest } = options
+    const call = Object.freeze(rest)
+    this.#resolve(call)
+    return (...args: Args): Promise<T> => this.getOrSet(key(...args), () => fn(...args), call)
+  }
+
+  stats(): CacheStats {
+    return statsOf(this.#parts, this.#flights.size)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Stops admitting, waits for loads under way (5 s by default), closes what it opened. The store's client is yours. */
+  readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
+    this.#closed = true
+    this.#first.clear()
+    await this.#flights.close(options, new CacheClosedError())
+    this.#first.clear()
+    this.#parts.second?.guard.close()
+    await this.#parts.second?.guard.tier.close()
+  })
+
+  #assemble(): Parts {
+    const options = this.#options
+    const bus = new Bus(randomUUID())
+    const tier = options.store?.open(options.name)
+    const guard =
+      tier &&
+      new Guard({
+        cache: options.name,
+        tier,
+        timeout: options.storeTimeout,
+        maxPending: options.maxPending,
+        maxQueuedInvalidations: options.maxQueuedInvalidations,
+        replay: (debt, send) => this.#invalidation.replay(debt, send),
+      })
+    const hasBus = tier?.listen !== undefined
+    const ownTtl = tier === undefined || hasBus ? Number.POSITIVE_INFINITY : TTL_WITHOUT_BUS
+    const { l1 } = options
+    const first = l1 && {
+      maxBytes: l1.maxBytes,
+      maxEntryBytes: l1.maxEntryBytes,
+      ttl: l1.ttl === undefined ? ownTtl : l1.ttl === false ? Number.POSITIVE_INFINITY : l1.ttl,
+      early: options.earlyRefresh !== false,
+      informed: () => !hasBus || bus.healthy,
+    }
+    return {
+      options,
+      bus,
+      fence: this.#fence,
+      first: new FirstTier(first),
+      second: guard && new SecondTier(guard, options),
+      failures: new Failures(this.#fence),
+      counters: new Counters(),
+    }
+  }
+
+  #find(key: string, loader: Loader<unknown>, options: CallOptions | undefined): Promise<unknown> {
+    this.#admit()
+    const call = this.#resolve(options)
+    const now = this.#now()
+    const failure = this.#parts.failures.of(key)
+    const pausing = failure !== undefined && now < failure.retryAt
+    const anew = options?.refresh === true
+    const held = anew ? undefined : this.#trusted(key, now)
+    if (held !== undefined) {
+      switch (freshnessOf(held, call, now, this.#options.earlyRefresh)) {
+        case 'fresh':
+          return this.#hit(held)
+        case 'early':
+          if (!pausing) this.#flights.refresh(key, loader, call, held, held.id)
+          return this.#hit(held)
+        case 'revalidate':
+          if (!pausing) this.#flights.refresh(key, loader, call, held)
+          return this.#hitStale(held, 'revalidate')
+        case 'failover':
+          if (pausing) return this.#hitStale(held, 'error')
+      }
+    }
+    if (failure !== undefined && now < failure.until && !anew) return Promise.reject(failure.error)
+    const again = () => this.#find(key, loader, options)
+    return this.#flights.join({ key, loader, call, signal: options?.signal, again, anew }, this.#valid(key))
+  }
+
+  /** An entry that was not invalidated as far as this process knows. */
+  #valid(key: string): Held | undefined {
+    const held = this.#first.get(key)
+    return held !== undefined && this.#fence.current(held.clock, held.tags) ? held : undefined
+  }
+
+  /** A valid entry that may be used without a look at the store. */
+  #trusted(key: string, now: number): Held | undefined {
+    const held = this.#valid(key)
+    if (held === undefined) return undefined
+    const guard = this.#parts.second?.guard
+    if (guard !== undefined && !guard.usable) this.#first.trust(held, this.#fence.clock, now)
+    else if (guard !== undefined && (now >= held.verifyAt || this.#fence.doubts(held.clock))) return undefined
+    else held.clock = this.#fence.clock
+    return held
+  }
+
+  async #lookUp(open: readonly Open[], values: unknown[]): Promise<void> {
+    const { second, counters } = this.#parts
+    let found = 0
+    try {
+      if (second?.guard.opening !== undefined) await second.guard.opening
+      const marks = open.map(({ key }) => this.#fence.mark(key))
+      const looks = second === undefined ? [] : await second.lookMany(open.map(({ key }) => key))
+      for (const [i, { frame }] of looks.entries()) {
+        const { at, key } = open[i]!
+        if (frame === undefined || this.#now() >= frame.freshUntil) continue
+        const known = this.#valid(key)
+        const held = known?.id === frame.id ? known : second!.unpack(frame, marks[i]!.clock)
+        if (held === undefined) continue
+        if (this.#fence.holds(key, marks[i]!, held.tags)) {
+          this.#first.keep(key, held, this.#fence.clock, this.#now())
+        }
+        values[at] = handOut(held)
+        found++
+      }
+    } catch (error) {
+      this.#storeFailed(error)
+    }
+    counters.l2Hits += found
+    counters.misses += open.length - found
+    if (found > 0) channels.hit.publish(() => ({ cache: this.name, tier: 'l2', stale: false }))
+    if (found < open.length) channels.miss.publish(() => ({ cache: this.name }))
+  }
+
+  /** The id of the entry; `''` when it was not written: then whatever stands there must go, as soon as possible. */
+  async #write(key: string, draft: Draft, message: string): Promise<string> {
+    const { guard } = this.#parts.second!
+    try {
+      if (guard.opening !== undefined) await guard.opening
+      return await this.#parts.second!.write(key, draft, message)
+    } catch (error) {
+      guard.journal.key(key)
+      guard.probe()
+      this.#storeFailed(error)
+      return ''
+    }
+  }
+
+  #hit(held: Held): Promise<unknown> {
+    this.#parts.counters.l1Hits++
+    if (channels.hit.active) channels.hit.publish(() => ({ cache: this.name, tier: 'l1', stale: false }))
+    return held.promise ?? Promise.resolve(handOut(held))
+  }
+
+  #hitStale(held: Held, reason: 'revalidate' | 'error'): Promise<unknown> {
+    this.#parts.counters.stale++
+    channels.hit.publish(() => ({ cache: this.name, tier: 'l1', stale: true }))
+    channels.stale.publish(() => ({ cache: this.name, reason }))
+    return held.promise ?? Promise.resolve(handOut(held))
+  }
+
+  #storeFailed(error: unknown): void {
+    channels.reject.publish(() => ({ cache: this.name, reason: 'store', error }))
+  }
+
+  #now(): number {
+    return this.#options.clock.now()
+  }
+
+  #admit(): void {
+    if (this.#closed) throw new CacheClosedError()
+  }
+}
+
+/** Milliseconds that an entry is used without a look at a store that has no bus. */
+const TTL_WITHOUT_BUS = 5_000
+
+interface Open {
+  readonly at: number
+  readonly key: string
+}
+
+export interface WrapOptions<Args extends unknown[]> extends EntryOptions {
+  /** The key of a call. */
+  readonly key: (...args: Args) => CacheKey
+}

@@ -1,0 +1,33 @@
+import type { Request, RequestHandler, Response } from 'express'
+import type { Cache } from './cache.js'
+import type { Answer } from './capture.js'
+import type { CacheResponseOptions } from './http-options.js'
+import { ResponseCache } from './response-cache.js'
+
+export type ExpressCacheResponseOptions = CacheResponseOptions<[req: Request, res: Response]>
+
+/**
+ * Stores the responses of the handlers behind it and answers from the store, by the rules of RFC 9111.
+ *
+ * ```ts
+ * app.use('/products', cacheResponse(cache, { ttl: '30s' }))
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_CACHE_OPTION`
+ */
+export function cacheResponse(cache: Cache, options?: ExpressCacheResponseOptions): RequestHandler {
+  const responses = new ResponseCache<[Request, Response]>(cache, options)
+  return (req, res, next) => {
+    responses
+      .answer({ req, res, url: req.originalUrl, before: res.getHeaders() }, [req, res])
+      .then((answer) => (answer === undefined ? next() : send(answer, req, res)))
+      .catch(next)
+  }
+}
+
+function send({ status, headers, body }: Answer, req: Request, res: Response): void {
+  res.status(status)
+  for (const name in headers) res.setHeader(name, headers[name]!)
+  if (req.method === 'HEAD') res.end()
+  else res.end(body)
+}

@@ -1,0 +1,67 @@
+import { LRUCache } from 'lru-cache'
+import type { Fence, Mark } from './fence.js'
+
+interface Failure {
+  readonly error: unknown
+  readonly count: number
+  /** The error itself answers until then. */
+  readonly until: number
+  /** Where a stale value is there, no new attempt before then. */
+  readonly retryAt: number
+  readonly mark: Mark
+  readonly tags: readonly string[]
+}
+
+const FIRST_PAUSE = 1_000
+const MAX_PAUSE = 30_000
+const MAX_FAILURES = 10_000
+
+/** Keys whose last load failed: when to try again, and (with `errorTtl`) what to answer meanwhile. */
+export class Failures {
+  readonly #fence: Fence
+  readonly #known = new LRUCache<string, Failure>({ max: MAX_FAILURES })
+
+  constructor(fence: Fence) {
+    this.#fence = fence
+  }
+
+  record(
+    key: string,
+    error: unknown,
+    now: number,
+    errorTtl: number | false,
+    mark: Mark,
+    tags: readonly string[],
+  ): void {
+    const count = (this.#known.get(key)?.count ?? 0) + 1
+    this.#known.set(key, {
+      error,
+      count,
+      until: errorTtl === false ? 0 : now + errorTtl,
+      retryAt: now + Math.min(FIRST_PAUSE * 2 ** (count - 1), MAX_PAUSE),
+      mark,
+      tags,
+    })
+  }
+
+  forget(key: string): void {
+    this.#known.delete(key)
+  }
+
+  /** The failure that still stands. An invalidation ends it: the next load may succeed. */
+  of(key: string): Failure | undefined {
+    const failure = this.#known.get(key)
+    if (failure === undefined) return undefined
+    if (this.#fence.holds(key, failure.mark, failure.tags)) return failure
+    this.#known.delete(key)
+    return undefined
+  }
+
+  get size(): number {
+    return this.#known.size
+  }
+
+  clear(): void {
+    this.#known.clear()
+  }
+}

@@ -1,0 +1,58 @@
+import { plugin } from '@spillway/kit/fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Cache } from './cache.js'
+import type { Answer } from './capture.js'
+import type { CacheResponseOptions } from './http-options.js'
+import { ResponseCache } from './response-cache.js'
+
+export type FastifyCacheResponseOptions = CacheResponseOptions<[request: FastifyRequest, reply: FastifyReply]>
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Other options for the responses of this route, or `false`: they are not cached. */
+    cacheResponse?: FastifyCacheResponseOptions | false
+  }
+}
+
+type Responses = ResponseCache<[FastifyRequest, FastifyReply]>
+
+/**
+ * Stores the responses of every route of the scope it is registered in and answers from the store, by the rules of
+ * RFC 9111. It decides in `preHandler`, after authentication in `onRequest` and the parsing of the body.
+ *
+ * ```ts
+ * await app.register(cacheResponse(cache, { ttl: '30s' }))
+ * app.get('/me', { config: { cacheResponse: false } }, handler)
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_CACHE_OPTION`
+ */
+export function cacheResponse(cache: Cache, options?: FastifyCacheResponseOptions): FastifyPluginAsync {
+  const own: Responses = new ResponseCache(cache, options)
+  const ofRoutes = new WeakMap<object, Responses>()
+  const responsesOf = (config: FastifyCacheResponseOptions | undefined): Responses => {
+    if (config === undefined) return own
+    let responses = ofRoutes.get(config)
+    if (responses === undefined) ofRoutes.set(config, (responses = new ResponseCache(cache, config)))
+    return responses
+  }
+  return plugin('@spillway/cache', async (app: FastifyInstance) => {
+    app.addHook('preHandler', async (request, reply) => {
+      const config = request.routeOptions.config.cacheResponse
+      if (config === false) return
+      const exchange = {
+        req: request.raw,
+        res: reply.raw,
+        url: request.originalUrl,
+        before: reply.getHeaders(),
+      }
+      const answer = await responsesOf(config).answer(exchange, [request, reply])
+      return answer === undefined ? undefined : send(answer, reply)
+    })
+  })
+}
+
+function send({ status, headers, body }: Answer, reply: FastifyReply): FastifyReply {
+  reply.code(status).headers(headers)
+  return status === 304 || status === 204 ? reply.send() : reply.send(body)
+}

@@ -1,0 +1,127 @@
+import type { Loader } from './context.js'
+import type { Mark } from './fence.js'
+import { type Held, handOut } from './held.js'
+import type { ResolvedCall } from './options.js'
+
+/** Somebody who waits for a flight. */
+interface Waiter {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  /** Asks anew, when what this flight brings may be too old for a caller who came late. */
+  readonly again: () => Promise<unknown>
+  readonly signal: AbortSignal | undefined
+  readonly onAbort: (() => void) | undefined
+  /** The fence's clock when it came. */
+  readonly clock: number
+}
+
+/** One search and load of one key, and everybody who waits for it. */
+export class Flight {
+  /** The table it stands in. */
+  readonly owner: object
+  readonly key: string
+  readonly loader: Loader<unknown>
+  readonly call: ResolvedCall
+  /** Taken anew before each look at the store and before the load. */
+  mark: Mark
+  readonly controller = new AbortController()
+  /** The flight whose loader asked for this one. */
+  readonly parent: Flight | undefined
+  /** Flights that this one's loader waits for. */
+  readonly waitsFor = new Set<Flight>()
+  /** What may be served when the load fails or takes long. */
+  stale: Held | undefined
+  /** The soft timeout has passed: nobody needs to wait who can have `stale`. */
+  slow = false
+  /** It goes on although nobody waits. */
+  background = false
+  /** The id of an entry that it replaces although it is fresh; `'any'`: whichever is found first. */
+  replaces: string | undefined
+  /** Its key was written or deleted meanwhile; everybody who waits came before that. */
+  dropped = false
+  /** It has ended. */
+  over = false
+  #waiters: Waiter[] = []
+
+  constructor(
+    owner: object,
+    key: string,
+    loader: Loader<unknown>,
+    call: ResolvedCall,
+    mark: Mark,
+    parent: Flight | undefined,
+  ) {
+    this.owner = owner
+    this.key = key
+    this.loader = loader
+    this.call = call
+    this.mark = mark
+    this.parent = parent
+  }
+
+  get waiting(): number {
+    return this.#waiters.length
+  }
+
+  /** @param left called when the last waiter has gone and nobody needs the load any more */
+  join(
+    clock: number,
+    signal: AbortSignal | undefined,
+    again: () => Promise<unknown>,
+    left: () => void,
+  ): Promise<unknown> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      const onAbort =
+        signal &&
+        (() => {
+          const at = this.#waiters.indexOf(waiter)
+          if (at === -1) return
+          this.#waiters.splice(at, 1)
+          reject(signal.reason)
+          if (this.#waiters.length === 0 && !this.background) left()
+        })
+      const waiter: Waiter = { resolve, reject, again, signal, onAbort, clock }
+      if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true })
+      this.#waiters.push(waiter)
+    })
+  }
+
+  /** Answers everybody; who came after the clock stood at `upTo` asks anew, since the value may be too old for them. */
+  settle(held: Held, upTo = Number.POSITIVE_INFINITY): void {
+    for (const { resolve, clock, again } of this.#take()) resolve(clock <= upTo ? handOut(held) : again())
+  }
+
+  /** Answers everybody with a value that is not kept. */
+  settleRaw(value: unknown): void {
+    for (const { resolve } of this.#take()) resolve(value)
+  }
+
+  /** Answers the caller who began: nothing that ended before they asked can be missing from their value. */
+  settleFirst(held: Held): void {
+    const first = this.#waiters.shift()
+    if (first === undefined) return
+    release(first)
+    first.resolve(handOut(held))
+  }
+
+  /** Sends those who still wait to ask anew. */
+  redirect(): void {
+    for (const { resolve, again } of this.#take()) resolve(again())
+  }
+
+  fail(error: unknown): void {
+    for (const waiter of this.#take()) waiter.reject(error)
+  }
+
+  #take(): Waiter[] {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) release(waiter)
+    return waiters
+  }
+}
+
+function release({ signal, onAbort }: Waiter): void {
+  if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort)
+}

@@ -1,0 +1,140 @@
+import { drainWithin } from '@spillway/kit'
+import { asking, type Loader, refuseCycle } from './context.js'
+import { Flight } from './flight.js'
+import { freshnessOf } from './freshness.js'
+import { type Held, handOut } from './held.js'
+import type { ResolvedCall } from './options.js'
+import type { Parts } from './parts.js'
+import { Pilot } from './pilot.js'
+
+/** One caller who wants a key. */
+export interface Wish {
+  readonly key: string
+  readonly loader: Loader<unknown>
+  readonly call: ResolvedCall
+  readonly signal: AbortSignal | undefined
+  readonly again: () => Promise<unknown>
+  /** Load anew although a fresh entry is there. */
+  readonly anew: boolean
+}
+
+/** The searches and loads under way in this process, one per key. */
+export class Flights {
+  readonly #parts: Parts
+  readonly #pilot: Pilot
+  readonly #table = new Map<string, Flight>()
+  readonly #flying = new Set<Flight>()
+  #landed: (() => void) | undefined
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#pilot = new Pilot(parts, (flight) => this.#unlist(flight))
+  }
+
+  get size(): number {
+    return this.#flying.size
+  }
+
+  /** Joins the flight of the key, or begins one. @param stale what may be served when the load fails or takes long */
+  join({ key, loader, call, signal, again, anew }: Wish, stale: Held | undefined): Promise<unknown> {
+    const { fence, counters } = this.#parts
+    const asker = asking()
+    const found = this.#current(key)
+    if (found !== undefined && !anew && this.#staleDoes(found, call)) {
+      counters.stale++
+      return Promise.resolve(handOut(found.stale!))
+    }
+    refuseCycle(asker, this, key, found)
+    if (found !== undefined) counters.joins++
+    const flight = found ?? this.#begin(key, loader, call, stale, asker)
+    if (found === undefined && anew) flight.replaces = 'any'
+    const answer = flight.join(fence.clock, signal, again, () => this.#abandon(flight))
+    if (found === undefined) this.#fly(flight)
+    if (asker === undefined) return answer
+    asker.waitsFor.add(flight)
+    return answer.finally(() => asker.waitsFor.delete(flight))
+  }
+
+  /** Begins a load that nobody waits for, unless one is under way. @param replaces the id of an entry that is fresh */
+  refresh(key: string, loader: Loader<unknown>, call: ResolvedCall, stale: Held, replaces?: string): void {
+    if (this.#current(key) !== undefined) return
+    const flight = this.#begin(key, loader, call, stale, undefined)
+    flight.background = true
+    flight.replaces = replaces
+    this.#fly(flight)
+  }
+
+  /** The key has changed: what is under way serves those who wait for it, and nobody else. */
+  drop(key: string): void {
+    const flight = this.#table.get(key)
+    if (flight === undefined) return
+    flight.dropped = true
+    this.#table.delete(key)
+  }
+
+  dropAll(): void {
+    for (const key of [...this.#table.keys()]) this.drop(key)
+  }
+
+  /** Waits for what is under way, and aborts what is left after the time. */
+  async close(options: Parameters<typeof drainWithin>[1], reason: Error): Promise<void> {
+    if (this.#flying.size > 0) {
+      await drainWithin(new Promise<void>((resolve) => (this.#landed = resolve)), options, '5s')
+    }
+    for (const flight of this.#flying) {
+      flight.controller.abort(reason)
+      flight.fail(reason)
+    }
+  }
+
+  /** Whether the entry that is being replaced is good enough for a caller. */
+  #staleDoes({ stale, slow }: Flight, call: ResolvedCall): boolean {
+    const { fence, options } = this.#parts
+    if (stale === undefined || !fence.current(stale.clock, stale.tags)) return false
+    const freshness = freshnessOf(stale, call, options.clock.now(), false)
+    return freshness === 'fresh' || freshness === 'revalidate' || (slow && freshness === 'failover')
+  }
+
+  /** The flight that a caller may join: none that began before one of its tags was invalidated. */
+  #current(key: string): Flight | undefined {
+    const found = this.#table.get(key)
+    if (found === undefined || this.#parts.fence.current(found.mark.clock, found.call.tags)) return found
+    this.#table.delete(key)
+    return undefined
+  }
+
+  #begin(
+    key: string,
+    loader: Loader<unknown>,
+    call: ResolvedCall,
+    stale: Held | undefined,
+    parent: Flight | undefined,
+  ): Flight {
+    const flight = new Flight(this, key, loader, call, this.#parts.fence.mark(key), parent)
+    flight.stale = stale
+    this.#table.set(key, flight)
+    return flight
+  }
+
+  #fly(flight: Flight): void {
+    this.#flying.add(flight)
+    void this.#pilot.fly(flight).finally(() => {
+      flight.over = true
+      this.#unlist(flight)
+      // Those who came while the last answers were given.
+      flight.redirect()
+      this.#flying.delete(flight)
+      if (this.#flying.size === 0) this.#landed?.()
+    })
+  }
+
+  /** Nobody waits any more: the loader is told to stop, and the next caller begins anew. */
+  #abandon(flight: Flight): void {
+    this.#unlist(flight)
+    flight.controller.abort()
+  }
+
+  #unlist(flight: Flight): void {
+    if (this.#table.get(flight.key) === flight) this.#table.delete(flight.key)
+  }
+}

@@ -1,0 +1,84 @@
+import { randomFillSync } from 'node:crypto'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { Times } from './freshness.js'
+
+/**
+ * An entry as it stands in a store:
+ *
+ * ```
+ * 0  magic C5   1  version 1   2  codec   3  flags (1: payload compressed)
+ * 4  id, 8 random bytes: tells two writes of one key apart
+ * 12 created   20 fresh until   28 swr until   36 stale until   (milliseconds since 1970, float64)
+ * 44 milliseconds the load took (uint32)   48 length of the stamps (uint32)
+ * 52 stamps, JSON: [tag, epoch, tag, epoch, ...]; the first pair is the namespace's
+ * .. payload
+ * ```
+ */
+export interface Frame extends Times {
+  readonly id: string
+  readonly codec: number
+  readonly stamps: readonly string[]
+  readonly payload: Buffer
+}
+
+const MAGIC = 0xc5
+const VERSION = 1
+const HEAD = 52
+const COMPRESSED = 1
+/** Where the id stands in the bytes; the stores compare it without reading the rest. */
+export const ID_OFFSET = 4
+export const ID_LENGTH = 8
+
+export function writeFrame(frame: Omit<Frame, 'id'>, compressAbove: number | false): Buffer {
+  const squeeze = compressAbove !== false && frame.payload.length > compressAbove
+  const packed = squeeze ? deflateRawSync(frame.payload, { level: 1 }) : frame.payload
+  const compressed = packed.length < frame.payload.length
+  const payload = compressed ? packed : frame.payload
+  const stamps = Buffer.from(JSON.stringify(frame.stamps))
+  const bytes = Buffer.allocUnsafe(HEAD + stamps.length + payload.length)
+  bytes[0] = MAGIC
+  bytes[1] = VERSION
+  bytes[2] = frame.codec
+  bytes[3] = compressed ? COMPRESSED : 0
+  randomFillSync(bytes, ID_OFFSET, ID_LENGTH)
+  bytes.writeDoubleLE(frame.created, 12)
+  bytes.writeDoubleLE(frame.freshUntil, 20)
+  bytes.writeDoubleLE(frame.swrUntil, 28)
+  bytes.writeDoubleLE(frame.staleUntil, 36)
+  bytes.writeUInt32LE(Math.min(Math.round(frame.loadMs), 0xffff_ffff), 44)
+  bytes.writeUInt32LE(stamps.length, 48)
+  stamps.copy(bytes, HEAD)
+  payload.copy(bytes, HEAD + stamps.length)
+  return bytes
+}
+
+/**
+ * @param maxBytes how large a compressed payload may become
+ * @throws when the bytes are not an entry, or one of another version: the caller takes it for a miss
+ */
+export function readFrame(bytes: Buffer, maxBytes: number): Frame {
+  if (bytes.length < HEAD || bytes[0] !== MAGIC) throw new Error('not an entry of this cache')
+  if (bytes[1] !== VERSION) throw new Error(`an entry of version ${bytes[1]}`)
+  const start = HEAD + bytes.readUInt32LE(48)
+  if (start > bytes.length) throw new Error('a truncated entry')
+  const stamps: unknown = JSON.parse(bytes.toString('utf8', HEAD, start))
+  if (!Array.isArray(stamps) || stamps.length % 2 !== 0 || stamps.some((text) => typeof text !== 'string'))
+    throw new Error('an entry with broken stamps')
+  const payload = bytes.subarray(start)
+  return {
+    id: idOf(bytes),
+    codec: bytes[2]!,
+    created: bytes.readDoubleLE(12),
+    freshUntil: bytes.readDoubleLE(20),
+    swrUntil: bytes.readDoubleLE(28),
+    staleUntil: bytes.readDoubleLE(36),
+    loadMs: bytes.readUInt32LE(44),
+    stamps,
+    payload:
+      (bytes[3]! & COMPRESSED) === 0 ? payload : inflateRawSync(payload, { maxOutputLength: maxBytes }),
+  }
+}
+
+export function idOf(bytes: Buffer): string {
+  return bytes.toString('latin1', ID_OFFSET, ID_OFFSET + ID_LENGTH)
+}

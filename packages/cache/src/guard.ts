@@ -1,0 +1,178 @@
+import { sleep } from '@spillway/kit'
+import { Breaker } from './breaker.js'
+import { channels } from './channels.js'
+import { Deadlines } from './deadlines.js'
+import { StoreUnavailableError } from './errors.js'
+import { type Debt, Journal } from './journal.js'
+import type { Tier } from './store.js'
+
+export interface GuardOptions {
+  readonly cache: string
+  readonly tier: Tier
+  /** Milliseconds one operation may take. */
+  readonly timeout: number
+  /** Operations under way at most. */
+  readonly maxPending: number
+  readonly maxQueuedInvalidations: number
+  /** Tells the store what it missed. Rejects when it cannot. */
+  readonly replay: (debt: Debt, send: Send) => Promise<void>
+}
+
+/** Sends one operation although the tier is not trusted yet. */
+export type Send = (operation: (tier: Tier) => Promise<void>) => Promise<void>
+
+const FIRST_PROBE = 250
+const MAX_PROBE = 1_000
+
+/**
+ * Stands between the cache and its second tier: nothing is sent to a tier that is not ready, every operation has a
+ * deadline, failures open a breaker, and a probe closes it. Invalidations that did not get through wait in a journal;
+ * until it is replayed the tier is not used.
+ */
+export class Guard {
+  readonly tier: Tier
+  readonly journal: Journal
+  readonly #options: GuardOptions
+  readonly #deadlines: Deadlines
+  readonly #breaker = new Breaker()
+  readonly #stop = new AbortController()
+  #pending = 0
+  #timeouts = 0
+  #probing = false
+  #opened: Promise<void> | undefined
+
+  constructor(options: GuardOptions) {
+    this.#options = options
+    this.tier = options.tier
+    this.journal = new Journal(options.maxQueuedInvalidations)
+    this.#deadlines = new Deadlines(options.timeout)
+    // A client that is still connecting is given its chance once, within the same time as any operation.
+    if (!this.tier.ready) {
+      this.#opened = this.#deadlines
+        .within(this.tier.opened(), () => new StoreUnavailableError('it did not connect in time'))
+        .catch(() => {})
+        .finally(() => {
+          this.#opened = undefined
+        })
+    }
+  }
+
+  /** Whether the next operation would be sent. Otherwise the caller goes on without the tier. */
+  get usable(): boolean {
+    return (
+      !this.#breaker.open &&
+      this.journal.size === 0 &&
+      this.tier.ready &&
+      this.#pending < this.#options.maxPending &&
+      !this.#stop.signal.aborted
+    )
+  }
+
+  get broken(): boolean {
+    return this.#breaker.open
+  }
+
+  /** Set while the first connection is being made. */
+  get opening(): Promise<void> | undefined {
+    return this.#opened
+  }
+
+  stats() {
+    return {
+      ready: this.tier.ready,
+      breakerOpen: this.#breaker.open,
+      pending: this.#pending,
+      timeouts: this.#timeouts,
+      queuedInvalidations: this.journal.size,
+    }
+  }
+
+  /**
+   * Runs one operation of the tier.
+   *
+   * @throws StoreUnavailableError when it was not sent or took too long; the tier's own error otherwise
+   */
+  run<T>(operation: (tier: Tier) => Promise<T>): Promise<T> {
+    if (!this.usable) {
+      if (!this.tier.ready || this.journal.size > 0) this.probe()
+      return Promise.reject(new StoreUnavailableError(this.#breaker.open ? 'breaker open' : 'not ready'))
+    }
+    return this.#send(operation)
+  }
+
+  /** Makes sure that somebody keeps asking until the tier is back. */
+  probe(): void {
+    if (this.#probing || this.#stop.signal.aborted) return
+    this.#probing = true
+    void this.#probeLoop()
+  }
+
+  close(): void {
+    this.#stop.abort()
+    this.#deadlines.close()
+  }
+
+  async #send<T>(operation: (tier: Tier) => Promise<T>): Promise<T> {
+    this.#pending++
+    try {
+      const result = await this.#deadlines.within(operation(this.tier), () => {
+        this.#timeouts++
+        return new StoreUnavailableError(`no answer within ${this.#options.timeout} ms`)
+      })
+      this.#breaker.succeeded()
+      return result
+    } catch (error) {
+      if (this.#breaker.failed(performance.now())) this.#announce(true)
+      if (this.#breaker.open) this.probe()
+      throw error
+    } finally {
+      this.#pending--
+    }
+  }
+
+  async #probeLoop(): Promise<void> {
+    const signal = this.#stop.signal
+    let pause = FIRST_PROBE
+    try {
+      while (!signal.aborted) {
+        await sleep(pause * (0.75 + Math.random() / 2), { signal })
+        pause = Math.min(pause * 2, MAX_PROBE)
+        if (await this.#recovered()) return
+      }
+    } catch {
+      // Closed while sleeping.
+    } finally {
+      this.#probing = false
+    }
+  }
+
+  /** Half-open: one ping; then what was missed; only then is the tier believed again. */
+  async #recovered(): Promise<boolean> {
+    if (!this.tier.ready) return false
+    const late = () => new StoreUnavailableError('the probe was not answered')
+    const send: Send = (operation) => this.#deadlines.within(operation(this.tier), late)
+    try {
+      await send((tier) => tier.ping())
+      while (this.journal.size > 0) {
+        const debt = this.journal.take()
+        try {
+          await this.#options.replay(debt, send)
+        } catch (error) {
+          this.journal.restore(debt)
+          throw error
+        }
+      }
+    } catch {
+      return false
+    }
+    if (this.#breaker.open) {
+      this.#breaker.close()
+      this.#announce(false)
+    }
+    return true
+  }
+
+  #announce(open: boolean): void {
+    channels.breaker.publish(() => ({ cache: this.#options.cache, open }))
+  }
+}

@@ -1,0 +1,29 @@
+export { Cache, type WrapOptions } from './cache.js'
+export type { LoadContext, Loader } from './context.js'
+export {
+  CacheClosedError,
+  LoadTimeoutError,
+  ReentrantLoadError,
+  StoreUnavailableError,
+  UncacheableValueError,
+} from './errors.js'
+export type { CacheKey, KeyPart } from './key.js'
+export { type MemoryStoreOptions, memoryStore } from './memory-store.js'
+export {
+  type CacheOptions,
+  type CallOptions,
+  DEFAULTS,
+  type EntryOptions,
+  type FirstTierOptions,
+} from './options.js'
+export type { CacheStats } from './stats.js'
+export type {
+  Acquired,
+  BusListener,
+  CacheStore,
+  Epoch,
+  Lease,
+  Reading,
+  ReadingMany,
+  Tier,
+} from './store.js'

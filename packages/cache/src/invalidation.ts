@@ -1,0 +1,142 @@
+import { channels } from './channels.js'
+import type { Flights } from './flights.js'
+import type { Send } from './guard.js'
+import type { Debt } from './journal.js'
+import type { Parts } from './parts.js'
+import { EVERYTHING, epochName } from './second-tier.js'
+import type { BusListener, Tier } from './store.js'
+
+/**
+ * Makes entries invalid: here, in the store, and through the bus on all other nodes. What does not reach the store
+ * goes to its journal.
+ *
+ * Each change is made known here twice, before it is sent and after it is acknowledged: in between, somebody may have
+ * read the old entry from the store.
+ */
+export class Invalidation implements BusListener {
+  readonly #parts: Parts
+  readonly #flights: Flights
+
+  constructor(parts: Parts, flights: Flights) {
+    this.#parts = parts
+    this.#flights = flights
+  }
+
+  async keys(keys: readonly string[]): Promise<void> {
+    const touch = () => keys.forEach((key) => this.touch(key))
+    touch()
+    const message = this.#parts.bus.write({ kind: 'keys', names: keys })
+    const queued = await this.#send(
+      (tier) => tier.remove(keys, message),
+      () => keys.forEach((key) => this.#parts.second?.guard.journal.key(key)),
+    )
+    touch()
+    this.#announce('key', keys.length, queued)
+  }
+
+  async tags(tags: readonly string[]): Promise<void> {
+    const touch = () => tags.forEach((tag) => this.#parts.fence.touchTag(tag))
+    touch()
+    const results = await Promise.all(
+      tags.map((tag) =>
+        this.#send(
+          (tier) => tier.bump(epochName(tag), this.#parts.bus.write({ kind: 'tags', names: [tag] })),
+          () => this.#parts.second?.guard.journal.tag(tag),
+        ),
+      ),
+    )
+    touch()
+    this.#announce('tag', tags.length, results.includes(true))
+  }
+
+  async everything(): Promise<void> {
+    this.touchEverything()
+    const queued = await this.#send(
+      (tier) => tier.bump(EVERYTHING, this.#parts.bus.write({ kind: 'all' })),
+      () => this.#parts.second?.guard.journal.all(),
+    )
+    this.touchEverything()
+    this.#announce('all', 1, queued)
+  }
+
+  /** The key has changed: nothing that was read or begun before is kept, nor served to later callers. */
+  touch(key: string): void {
+    const { fence, first, failures } = this.#parts
+    fence.touch(key)
+    first.delete(key)
+    failures.forget(key)
+    this.#flights.drop(key)
+  }
+
+  touchEverything(): void {
+    const { fence, first, failures } = this.#parts
+    fence.touchAll()
+    first.clear()
+    failures.clear()
+    this.#flights.dropAll()
+  }
+
+  /** Tells the store what it missed; rejects when it cannot. */
+  async replay({ keys, tags, all }: Debt, send: Send): Promise<void> {
+    const { bus } = this.#parts
+    if (all) await send((tier) => tier.bump(EVERYTHING, bus.write({ kind: 'all' })))
+    for (let i = 0; i < keys.length; i += REPLAY_BATCH) {
+      const batch = keys.slice(i, i + REPLAY_BATCH)
+      await send((tier) => tier.remove(batch, bus.write({ kind: 'keys', names: batch })))
+    }
+    for (const tag of tags) {
+      await send((tier) => tier.bump(epochName(tag), bus.write({ kind: 'tags', names: [tag] })))
+    }
+  }
+
+  message(text: string): void {
+    const event = this.#parts.bus.read(text)
+    if (event === undefined) return
+    if (event.kind === 'all') this.touchEverything()
+    else if (event.kind === 'tags') for (const tag of event.names) this.#parts.fence.touchTag(tag)
+    else {
+      for (const key of event.names) {
+        this.touch(key)
+        this.#parts.bus.wake(key)
+      }
+    }
+  }
+
+  gap(): void {
+    if (!this.#parts.bus.healthy) return
+    this.#parts.bus.healthy = false
+    this.#parts.fence.doubtAll()
+    channels.gap.publish(() => ({ cache: this.#parts.options.name, healed: false }))
+  }
+
+  healed(): void {
+    if (this.#parts.bus.healthy) return
+    this.#parts.bus.healthy = true
+    // Also what was read just before: a message about it may have come too early for us to hear.
+    this.#parts.fence.doubtAll()
+    channels.gap.publish(() => ({ cache: this.#parts.options.name, healed: true }))
+  }
+
+  /** True when it did not reach the store and was queued. */
+  async #send(work: (tier: Tier) => Promise<void>, queue: () => void): Promise<boolean> {
+    const { second, counters } = this.#parts
+    counters.invalidations++
+    if (second === undefined) return false
+    if (second.guard.opening !== undefined) await second.guard.opening
+    try {
+      await second.guard.run(work)
+      return false
+    } catch (error) {
+      queue()
+      second.guard.probe()
+      channels.reject.publish(() => ({ cache: this.#parts.options.name, reason: 'store', error }))
+      return true
+    }
+  }
+
+  #announce(what: 'key' | 'tag' | 'all', count: number, queued: boolean): void {
+    channels.invalidate.publish(() => ({ cache: this.#parts.options.name, what, count, queued }))
+  }
+}
+
+const REPLAY_BATCH = 500

@@ -1,0 +1,81 @@
+import { MAX_TIMER } from '@spillway/kit'
+import { channels } from './channels.js'
+import { enterLoader, type LoadContext, leaveLoader } from './context.js'
+import { LoadTimeoutError } from './errors.js'
+import type { Flight } from './flight.js'
+import type { Leniency } from './freshness.js'
+import { resolveTags, resolveTtl, resolveWindows } from './options.js'
+import { deepClone } from './sharing.js'
+
+/** What a loader brought and decided. */
+export interface Loaded {
+  readonly value: unknown
+  readonly ttl: number
+  readonly leniency: Leniency
+  readonly tags: readonly string[]
+  readonly skipped: boolean
+  readonly milliseconds: number
+}
+
+/**
+ * Runs the loader of a flight, within its load timeout, until the flight's signal aborts. What it does later is
+ * nobody's business any more, and cannot become an unhandled rejection.
+ */
+export function runLoader(flight: Flight, cache: string): Promise<Loaded> {
+  const { call, controller } = flight
+  const { signal } = controller
+  const started = performance.now()
+  let ttl = call.ttl
+  let leniency: Leniency = call
+  let tags = call.tags
+  let skipped = false
+  const context: LoadContext = {
+    signal,
+    // A copy: the entry itself must not reach somebody who may change it.
+    stale: flight.stale === undefined ? undefined : deepClone(flight.stale.value),
+    background: flight.background,
+    setTtl(given) {
+      ttl = resolveTtl(given)
+    },
+    setStale(given) {
+      leniency = { ...leniency, ...resolveWindows(given) }
+    },
+    setTags(given) {
+      tags = resolveTags(given)
+    },
+    skip() {
+      skipped = true
+    },
+  }
+  return new Promise<Loaded>((resolve, reject) => {
+    const { loadTimeout } = call
+    const timer =
+      loadTimeout === false
+        ? undefined
+        : setTimeout(
+            () => controller.abort(new LoadTimeoutError(loadTimeout)),
+            Math.min(loadTimeout, MAX_TIMER),
+          )
+    const onAbort = () => end(false, () => reject(signal.reason))
+    const end = (ok: boolean, settle: () => void) => {
+      leaveLoader()
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      const milliseconds = performance.now() - started
+      channels.load.publish(() => ({ cache, milliseconds, ok, background: flight.background }))
+      settle()
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    enterLoader(flight, () => flight.loader(context)).then(
+      (value) => {
+        if (signal.aborted) return
+        end(true, () =>
+          resolve({ value, ttl, leniency, tags, skipped, milliseconds: performance.now() - started }),
+        )
+      },
+      (error) => {
+        if (!signal.aborted) end(false, () => reject(error))
+      },
+    )
+  })
+}

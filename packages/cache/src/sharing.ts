@@ -1,0 +1,49 @@
+/** Freezes plain data all the way down. Objects that are frozen already are taken to be frozen below, too. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const name in value) deepFreeze(value[name])
+  }
+  return value
+}
+
+/** A copy that shares nothing with the original. Keeps Buffers Buffers, which `structuredClone` does not. */
+export function deepClone<T>(value: T): T {
+  return copy(value, new Map()) as T
+}
+
+function copy(value: unknown, done: Map<object, unknown>): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  const known = done.get(value)
+  if (known !== undefined) return known
+  if (Buffer.isBuffer(value)) return remember(Buffer.from(value))
+  if (Array.isArray(value)) {
+    const list = remember(new Array<unknown>(value.length))
+    for (const index in value) list[index] = copy(value[index], done)
+    return list
+  }
+  if (value instanceof Map) {
+    const map = remember(new Map<unknown, unknown>())
+    for (const [key, item] of value) map.set(copy(key, done), copy(item, done))
+    return map
+  }
+  if (value instanceof Set) {
+    const set = remember(new Set<unknown>())
+    for (const item of value) set.add(copy(item, done))
+    return set
+  }
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) {
+    if (value instanceof URL) return remember(new URL(value))
+    if (value instanceof URLSearchParams) return remember(new URLSearchParams(value))
+    return remember(structuredClone(value))
+  }
+  const record = remember(Object.create(prototype) as Record<string, unknown>)
+  for (const name in value) record[name] = copy((value as Record<string, unknown>)[name], done)
+  return record
+
+  function remember<C>(clone: C): C {
+    done.set(value as object, clone)
+    return clone
+  }
+}
