@@ -8,29 +8,27 @@ export interface Uncloneable {
 }
 
 /**
- * Finds the innermost value that structured clone refuses. Runs only after a clone has failed, so it may be slow: it
- * asks structured clone itself about each child and goes down into the one it refuses.
+ * Finds the innermost value that structured clone refuses; `undefined` when it refuses none. Runs only after a clone has
+ * failed, so it may be slow: it asks structured clone itself about each child and goes down into the one it refuses.
  */
-export function findUncloneable(value: unknown, name: string, error: unknown): Uncloneable {
-  let found: Uncloneable = { path: name, reason: reasonOf(error) }
-  let visits = 0
+export function findUncloneable(value: unknown, name: string): Uncloneable | undefined {
   const seen = new Set<unknown>()
-  let current: readonly (readonly [string, unknown])[] = [[name, value]]
-  while (current.length > 0 && visits < MAX_VISITS) {
-    let inner: readonly (readonly [string, unknown])[] = []
-    for (const [path, child] of current) {
-      visits++
-      const reason = refusal(child)
-      if (reason === undefined || seen.has(child)) continue
-      seen.add(child)
-      found = { path, reason }
-      inner = childrenOf(child, path)
-      break
-    }
-    current = inner
+  let found: Uncloneable | undefined
+  let candidates: readonly Candidate[] = [[name, value]]
+  let visits = 0
+  while (visits < MAX_VISITS) {
+    visits += candidates.length
+    const refused = candidates.find(([, child]) => !seen.has(child) && refusal(child) !== undefined)
+    if (refused === undefined) break
+    const [path, culprit] = refused
+    seen.add(culprit)
+    found = { path, reason: refusal(culprit) ?? '' }
+    candidates = childrenOf(culprit, path)
   }
   return found
 }
+
+type Candidate = readonly [path: string, value: unknown]
 
 function refusal(value: unknown): string | undefined {
   try {
@@ -41,7 +39,7 @@ function refusal(value: unknown): string | undefined {
   }
 }
 
-function childrenOf(value: unknown, path: string): (readonly [string, unknown])[] {
+function childrenOf(value: unknown, path: string): Candidate[] {
   if (typeof value !== 'object' || value === null) return []
   if (value instanceof Map) {
     return [...value].flatMap(([key, item], i) => [
@@ -50,7 +48,7 @@ function childrenOf(value: unknown, path: string): (readonly [string, unknown])[
     ])
   }
   if (value instanceof Set) return [...value].map((item, i) => [`${path}.item(${i})`, item] as const)
-  const children: (readonly [string, unknown])[] = []
+  const children: Candidate[] = []
   for (const key of Object.keys(value)) {
     children.push([step(path, key, Array.isArray(value)), read(value, key)])
   }

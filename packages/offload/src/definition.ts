@@ -8,6 +8,8 @@ import type { TaskModule } from './task-module.js'
 const WEIGHT = 0.2
 
 export interface DefinitionInit {
+  /** Its number on the threads; 0 is the inline one. */
+  readonly id: number
   readonly label: string
   /** The module's, or `undefined` for inline functions. */
   readonly module: TaskModule | undefined
@@ -24,6 +26,7 @@ export interface DefinitionInit {
 
 /** One task as the offloader knows it: what holds for all calls, and what has been seen of them. */
 export class TaskDefinition {
+  readonly id: number
   readonly label: string
   readonly module: TaskModule | undefined
   readonly name: string
@@ -42,6 +45,7 @@ export class TaskDefinition {
   meanRun: number | undefined
 
   constructor(init: DefinitionInit) {
+    this.id = init.id
     this.label = init.label
     this.module = init.module
     this.name = init.name

@@ -50,10 +50,11 @@ export type CrashCode =
   | 'ERR_OFFLOAD_CRASH'
   | 'ERR_OFFLOAD_BOOT'
   | 'ERR_OFFLOAD_LOAD'
+  | 'ERR_OFFLOAD_TERMINATED'
 
 /**
  * The thread of the task ended (`process.exit`, out of memory, an uncaught error or unhandled rejection), could not
- * start, or could not load the task's module. `cause` is the error of the thread where there is one.
+ * start, could not load the task's module, or was ended because the offloader closed. `cause` is the error of the thread where there is one.
  */
 export class ThreadError extends Error {
   readonly code: CrashCode

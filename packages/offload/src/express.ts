@@ -22,7 +22,7 @@ export interface OffloadOptions<Input, Output, Req extends Request = Request> ex
  * ```
  */
 export function offload<Input, Output, Req extends Request = Request>(
-  task: Task<Input, Output, never>,
+  task: Task<Input, Output>,
   options: OffloadOptions<Input, Output, Req>,
 ): RequestHandler {
   const { input, reply = send } = options

@@ -63,12 +63,12 @@ export function isFailure(value: unknown): value is Failure {
 export function revive(failure: Failure, classes: ReadonlyMap<string, ErrorClass>): Error {
   const error = create(failure, classes)
   hide(error, 'stack', failure.stack)
-  if (failure.cause !== undefined) hide(error, 'cause', reviveCause(failure.cause, classes))
+  if (failure.cause !== undefined) hide(error, 'cause', reviveAny(failure.cause, classes))
   if (failure.errors !== undefined)
     hide(
       error,
       'errors',
-      failure.errors.map((one) => reviveCause(one, classes)),
+      failure.errors.map((one) => reviveAny(one, classes)),
     )
   for (const [name, value] of Object.entries(failure.fields)) {
     Object.defineProperty(error, name, { value, enumerable: true, configurable: true, writable: true })
@@ -76,8 +76,9 @@ export function revive(failure: Failure, classes: ReadonlyMap<string, ErrorClass
   return error
 }
 
-function reviveCause(failure: Failure, classes: ReadonlyMap<string, ErrorClass>): unknown {
-  return failure.failure === 'value' ? failure.value : revive(failure, classes)
+/** What was thrown: an Error again, or the other value that it was. */
+export function reviveAny(failure: Failure, classes: ReadonlyMap<string, ErrorClass>): unknown {
+  return failure.stack === '' && 'value' in failure ? failure.value : revive(failure, classes)
 }
 
 const BUILT_IN = new Map<string, ErrorClass>(
@@ -125,6 +126,17 @@ function fieldsOf(error: Error): Record<string, unknown> {
 
 function isDomException(error: Error): boolean {
   return typeof DOMException === 'function' && error instanceof DOMException
+}
+
+/** The value of a `clone` failure. */
+export interface CloneDetail {
+  readonly side: 'input' | 'result' | 'progress'
+  readonly path: string
+  readonly reason: string
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function isCloneable(value: unknown): boolean {

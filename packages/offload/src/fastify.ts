@@ -30,7 +30,7 @@ export interface OffloadOptions<Input, Output, Req extends FastifyRequest = Fast
  * ```
  */
 export function offload<Input, Output, Req extends FastifyRequest = FastifyRequest>(
-  task: Task<Input, Output, never>,
+  task: Task<Input, Output>,
   options: OffloadOptions<Input, Output, Req>,
 ): (request: Req, reply: FastifyReply) => Promise<unknown> {
   const { input, reply: answer = bodyOf } = options

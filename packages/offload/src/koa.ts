@@ -22,7 +22,7 @@ export interface OffloadOptions<Input, Output> extends RouteOptions {
  * ```
  */
 export function offload<Input, Output>(
-  task: Task<Input, Output, never>,
+  task: Task<Input, Output>,
   options: OffloadOptions<Input, Output>,
 ): Middleware {
   const { input, reply = send } = options

@@ -1,4 +1,5 @@
 import { describe } from './failure.js'
+import type { Origin } from './protocol.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the caller's types guard the call
 export type TaskFunction = (input: any, context: any) => unknown
@@ -11,11 +12,7 @@ export const importModule = new Function('href', 'return import(href)') as (
 const registered = new Set<string>()
 
 /** Imports a module (ES or CommonJS) and picks a function of it. Throws a `Failure` of kind `load` or `missing`. */
-export async function loadFunction(
-  href: string,
-  name: string,
-  loader: string | undefined,
-): Promise<TaskFunction> {
+export async function loadFunction({ module: href, name, loader }: Origin): Promise<TaskFunction> {
   const module = await load(href, loader)
   const candidate = module[name] ?? (module.default as Record<string, unknown> | undefined)?.[name]
   if (typeof candidate === 'function') return candidate as TaskFunction

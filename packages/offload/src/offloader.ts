@@ -73,7 +73,7 @@ export class Offloader implements AsyncDisposable {
       {
         ...settings,
         max: this.threads,
-        min: Math.min(settings.minThreads, this.threads),
+        min: settings.minThreads,
         idle: limit(settings.idle),
         recycleAfter: limit(settings.recycleAfter),
         memory: settings.memory || 0,
@@ -85,7 +85,7 @@ export class Offloader implements AsyncDisposable {
     )
     this.#scheduler.use(this.#pool)
     this.#inline = this.#define('inline', undefined, '', {})
-    this.#pool.grow(Math.min(settings.minThreads, this.threads))
+    this.#pool.reach(settings.minThreads)
   }
 
   /**
@@ -154,8 +154,7 @@ export class Offloader implements AsyncDisposable {
 
   /** Starts threads ahead of the first calls, and resolves when they are there. Default: all of them. */
   async warm(threads: number = this.threads): Promise<void> {
-    const wanted = Math.min(threads, this.threads) - this.#pool.size
-    this.#pool.grow(wanted)
+    this.#pool.reach(threads)
     await this.#pool.booted()
     if (this.#pool.brokenBy !== undefined) throw bootError(this.#inline, this.#pool.brokenBy)
   }
@@ -180,7 +179,7 @@ export class Offloader implements AsyncDisposable {
    */
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
     this.#scheduler.closed = true
-    this.#vacancy.releaseAll()
+    this.#vacancy.close()
     await drainWithin(this.#scheduler.drained(), options, this.#settings.closeTimeout)
     this.#scheduler.abandon(this.#pool.jobs())
     await this.#pool.close()
@@ -221,6 +220,7 @@ export class Offloader implements AsyncDisposable {
     const own = resolveTaskOptions(options)
     const { timeout, maxWait, poison, clock } = this.#settings
     const definition = new TaskDefinition({
+      id: this.#tasks.length,
       label,
       module,
       name,

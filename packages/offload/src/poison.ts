@@ -19,7 +19,8 @@ export class PoisonWatch {
   #deaths = 0
   #refusedUntil = Number.NEGATIVE_INFINITY
   #suspect = false
-  #trial = false
+  /** One call has been let through, and until then no other is. */
+  #trialUntil = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock, settings: PoisonSettings) {
     this.#clock = clock
@@ -30,10 +31,10 @@ export class PoisonWatch {
   /** Milliseconds for which the task is refused; 0 lets this call through. */
   admit(): number {
     if (!this.#suspect) return 0
-    const left = this.#refusedUntil - this.#clock.now()
+    const now = this.#clock.now()
+    const left = Math.max(this.#refusedUntil, this.#trialUntil) - now
     if (left > 0) return left
-    if (this.#trial) return this.#settings.cooldown
-    this.#trial = true
+    this.#trialUntil = now + this.#settings.cooldown
     return 0
   }
 
@@ -42,12 +43,11 @@ export class PoisonWatch {
     this.#roll()
     this.#runs++
     this.#suspect = false
-    this.#trial = false
   }
 
   /** The call ended before it ran, so that it says nothing. */
   withdrawn(): void {
-    this.#trial = false
+    this.#trialUntil = Number.NEGATIVE_INFINITY
   }
 
   /** The task killed its thread. Tells whether it is refused from now on. */
@@ -58,7 +58,6 @@ export class PoisonWatch {
     const repeated = this.#deaths >= this.#settings.deaths && this.#deaths * 2 >= this.#runs
     if (this.#suspect || repeated) {
       this.#suspect = true
-      this.#trial = false
       this.#refusedUntil = this.#clock.now() + this.#settings.cooldown
     }
     return this.#suspect

@@ -19,15 +19,22 @@ export interface Boot {
 /** One task. */
 export interface Request {
   readonly id: number
-  /** The module's href, or `undefined` for an inline function, which is in the input: {@link InlineCall}. */
-  readonly module: string | undefined
-  /** Name of the export. */
-  readonly name: string
+  /** Number of the function; 0 for an inline function, which is in the input: {@link InlineCall}. */
+  readonly task: number
   readonly input: unknown
-  /** Href of a TypeScript loader, for modules that need one. */
-  readonly loader?: string
+  /** Where the function comes from; only the first time that a thread meets it. */
+  readonly origin?: Origin
   /** What `context.capture` gave. */
   readonly carried?: unknown
+}
+
+export interface Origin {
+  /** The module's href. */
+  readonly module: string
+  /** Name of the export. */
+  readonly name: string
+  /** Href of a TypeScript loader, for modules that need one. */
+  readonly loader: string | undefined
 }
 
 export interface InlineCall {
@@ -45,7 +52,7 @@ export interface Posted {
 
 /** From the thread, over the control port. */
 export type FromThread =
-  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly progress: unknown }
   /** The task has more bytes outside the heap than it may. */
   | { readonly id: number; readonly memory: number }

@@ -107,12 +107,16 @@ export class Scheduler implements ThreadPoolListener {
 
   /** Rejects all that is left. The threads are the pool's to end. */
   abandon(running: Iterable<Job>): void {
-    for (const job of [...this.#queue.clear(), ...running]) {
+    for (const job of this.#queue.clear()) {
       this.#settle(
         job,
         'refused',
         this.#overloaded('ERR_OFFLOAD_CLOSED', job.task, 0, 'the offloader is closed'),
       )
+    }
+    for (const job of running) {
+      const message = `Task ${job.task.label} was ended: the offloader closed`
+      this.#settle(job, 'aborted', new ThreadError('ERR_OFFLOAD_TERMINATED', job.task.label, message))
     }
   }
 
@@ -139,8 +143,11 @@ export class Scheduler implements ThreadPoolListener {
     const { job } = thread
     if (job === undefined) return
     thread.job = undefined
-    job.task.leave()
-    if (job.settled) return
+    this.#record(job)
+    if (job.settled) {
+      job.task.poison?.withdrawn()
+      return
+    }
     this.#died(job)
     this.#settle(job, 'crashed', lossError(job.task, loss))
   }
@@ -216,8 +223,8 @@ export class Scheduler implements ThreadPoolListener {
       job.onDue = () => this.#ranTooLong(job)
       this.#deadlines.add(job)
     }
-    const input = compact(job.input)
-    thread.run(requestOf(job, input), job.transfer).then(
+    const input = job.transfer === undefined ? compact(job.input) : job.input
+    thread.run(requestOf(job, thread, input), job.transfer).then(
       (value) => this.#finish(job, thread, value),
       (error) => this.#fail(job, thread, error, input),
     )
@@ -228,8 +235,7 @@ export class Scheduler implements ThreadPoolListener {
     let value = answer
     if (typeof answer === 'object' && answer !== null && 'posted' in answer) value = thread.takePosted()
     else if (job.onProgress !== undefined) thread.drain()
-    job.task.module?.loaded()
-    job.task.poison?.survived()
+    this.#survived(job, thread)
     if (!job.settled) this.#settle(job, 'completed', value)
     this.#leave(job, thread)
   }
@@ -243,20 +249,25 @@ export class Scheduler implements ThreadPoolListener {
       thread.retireFor = cause.code === 'ERR_OFFLOAD_LOAD' ? 'load' : 'memory'
       if (cause.code === 'ERR_OFFLOAD_LOAD') job.task.module?.failed(cause.cause)
       else this.#died(job)
-    } else job.task.poison?.survived()
+    } else this.#survived(job, thread)
     if (!job.settled) this.#settle(job, 'failed', cause)
     this.#leave(job, thread)
   }
 
   #leave(job: Job, thread: Thread): void {
+    this.#record(job)
+    this.#pool.give(thread)
+    this.onAvailable()
+  }
+
+  /** The job is off its thread. */
+  #record(job: Job): void {
     const took = this.#settings.clock.now() - job.startedAt
     this.busyMs += took
     this.run.record(Math.max(1, Math.round(took * 1_000)))
     job.task.record(took)
     this.#meanRun = this.#meanRun === 0 ? took : this.#meanRun + 0.1 * (took - this.#meanRun)
     job.task.leave()
-    this.#pool.give(thread)
-    this.onAvailable()
   }
 
   #waitedTooLong(job: Job): void {
@@ -297,6 +308,13 @@ export class Scheduler implements ThreadPoolListener {
     this.#pool.end(thread, 'memory')
   }
 
+  #survived({ task }: Job, thread: Thread): void {
+    task.poison?.survived()
+    if (task.module === undefined || thread.known.has(task)) return
+    thread.known.add(task)
+    task.module.loaded()
+  }
+
   #died(job: Job): void {
     job.task.poison?.died()
   }
@@ -331,15 +349,11 @@ export class Scheduler implements ThreadPoolListener {
   }
 }
 
-function requestOf(job: Job, input: unknown): Request {
-  const { task } = job
-  const request: { -readonly [Name in keyof Request]: Request[Name] } = {
-    id: job.id,
-    module: task.module?.href,
-    name: task.name,
-    input,
+function requestOf({ id, task, carried }: Job, thread: Thread, input: unknown): Request {
+  const request: { -readonly [Name in keyof Request]: Request[Name] } = { id, task: task.id, input }
+  if (task.module !== undefined && !thread.known.has(task)) {
+    request.origin = { module: task.module.href, name: task.name, loader: task.module.loader }
   }
-  if (task.module?.loader !== undefined) request.loader = task.module.loader
-  if (job.carried !== undefined) request.carried = job.carried
+  if (carried !== undefined) request.carried = carried
   return request
 }

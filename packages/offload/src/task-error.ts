@@ -2,7 +2,15 @@ import { misuse } from '@spillway/kit'
 import { findUncloneable } from './cloneable.js'
 import type { TaskDefinition } from './definition.js'
 import { NotCloneableError, ThreadError, ThrownValueError } from './errors.js'
-import { type ErrorClass, type Failure, isFailure, revive } from './failure.js'
+import {
+  type CloneDetail,
+  type ErrorClass,
+  type Failure,
+  isFailure,
+  messageOf,
+  revive,
+  reviveAny,
+} from './failure.js'
 import { captureError } from './inline-source.js'
 import type { Loss } from './thread.js'
 
@@ -12,7 +20,10 @@ export function taskError(
   task: TaskDefinition,
   classes: ReadonlyMap<string, ErrorClass>,
 ): Error | undefined {
-  if (!isFailure(thrown)) return undefined
+  return isFailure(thrown) ? ours(errorOf(thrown, task, classes)) : undefined
+}
+
+function errorOf(thrown: Failure, task: TaskDefinition, classes: ReadonlyMap<string, ErrorClass>): Error {
   switch (thrown.failure) {
     case 'error':
       return revive(thrown, classes)
@@ -23,11 +34,7 @@ export function taskError(
     case 'missing':
       return missingError(task, thrown)
     case 'clone': {
-      const { side, path, reason } = thrown.value as {
-        side: 'result' | 'progress'
-        path: string
-        reason: string
-      }
+      const { side, path, reason } = thrown.value as CloneDetail
       return new NotCloneableError(side, path, reason)
     }
     case 'memory':
@@ -39,8 +46,9 @@ export function taskError(
 
 /** The caller's error when a request could not be posted at all, for its input or its transfer list. */
 export function inputError(error: unknown, input: unknown): Error {
-  const { path, reason } = findUncloneable(input, 'input', error)
-  return new NotCloneableError('input', path, reason)
+  // A cloneable input: then a buffer is listed twice, lost already, or one that cannot be transferred.
+  const { path, reason } = findUncloneable(input, 'input') ?? { path: 'transfer', reason: messageOf(error) }
+  return ours(new NotCloneableError('input', path, reason))
 }
 
 export function memoryError(task: TaskDefinition, bytes: number): ThreadError {
@@ -49,12 +57,14 @@ export function memoryError(task: TaskDefinition, bytes: number): ThreadError {
 }
 
 export function bootError(task: TaskDefinition, cause: unknown): ThreadError {
-  return new ThreadError('ERR_OFFLOAD_BOOT', task.label, `No thread starts for task ${task.label}`, { cause })
+  return ours(
+    new ThreadError('ERR_OFFLOAD_BOOT', task.label, `No thread starts for task ${task.label}`, { cause }),
+  )
 }
 
 export function loadError(task: TaskDefinition, cause: unknown): ThreadError {
   const message = `The module of task ${task.label} does not load: ${task.module?.href}`
-  return new ThreadError('ERR_OFFLOAD_LOAD', task.label, message, { cause })
+  return ours(new ThreadError('ERR_OFFLOAD_LOAD', task.label, message, { cause }))
 }
 
 /** The caller's error when the thread went away under its task. */
@@ -62,24 +72,34 @@ export function lossError(task: TaskDefinition, { error, exitCode }: Loss): Thre
   const { label } = task
   if (error === undefined) {
     const message = `The thread of task ${label} ended with exit code ${exitCode}`
-    return new ThreadError('ERR_OFFLOAD_EXIT', label, message, { exitCode })
+    return ours(new ThreadError('ERR_OFFLOAD_EXIT', label, message, { exitCode }))
   }
   if ((error as { code?: unknown } | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
     const message = `The thread of task ${label} ran out of heap memory`
-    return new ThreadError('ERR_OFFLOAD_MEMORY', label, message, { cause: error, exitCode })
+    return ours(new ThreadError('ERR_OFFLOAD_MEMORY', label, message, { cause: error, exitCode }))
   }
   const message = `The thread of task ${label} died of an uncaught error: ${messageOf(error)}`
-  return new ThreadError('ERR_OFFLOAD_CRASH', label, message, { cause: error, exitCode })
+  return ours(new ThreadError('ERR_OFFLOAD_CRASH', label, message, { cause: error, exitCode }))
 }
 
-/** Adds where the call came from to the stack of an error from a thread. Async frames cost nothing until they are asked for. */
+const fromThreads = new WeakSet<object>()
+
+/** Marks an error as made for one call of a task; others, such as the caller's own reason, are not ours to touch. */
+function ours<E extends Error>(error: E): E {
+  fromThreads.add(error)
+  return error
+}
+
+/**
+ * Adds where the call came from to the stack of an error from a thread. Called in the `catch` of an async function, where
+ * V8 knows who awaits it: that costs nothing until there is an error.
+ */
 export function joinStacks(error: unknown, caller: (...args: never[]) => unknown): void {
-  if (!(error instanceof Error) || typeof error.stack !== 'string') return
+  if (!(error instanceof Error) || !fromThreads.delete(error)) return
   const here: { stack?: string } = {}
   Error.captureStackTrace(here, caller)
-  const frames = here.stack?.split('\n').slice(1) ?? []
-  if (frames.length > 0)
-    error.stack += `\n    at --- the thread above, the caller below ---\n${frames.join('\n')}`
+  const frames = (here.stack ?? '').split('\n').filter((line) => line.startsWith('    at async '))
+  if (frames.length > 0) error.stack = `${error.stack}\n    called from:\n${frames.join('\n')}`
 }
 
 function missingError(task: TaskDefinition, failure: Failure): Error {
@@ -90,12 +110,4 @@ function missingError(task: TaskDefinition, failure: Failure): Error {
     'ERR_OFFLOAD_TASK',
     `${task.module?.href} has no function "${task.name}"; it ${known}`,
   )
-}
-
-function reviveAny(failure: Failure, classes: ReadonlyMap<string, ErrorClass>): unknown {
-  return failure.stack === '' && failure.value !== undefined ? failure.value : revive(failure, classes)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

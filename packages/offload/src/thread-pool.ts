@@ -7,7 +7,7 @@ import { SpawnGate } from './spawn-gate.js'
 import { type Loss, Thread, type ThreadListener, type ThreadSettings } from './thread.js'
 
 /** A terminated thread that is not gone after this long sits in native code. */
-const STUCK_AFTER_MS = 5_000
+const STUCK_AFTER_MS = 2_000
 
 export interface ThreadPoolSettings extends ThreadSettings {
   readonly max: number
@@ -124,7 +124,12 @@ export class ThreadPool implements ThreadListener {
 
   /** Starts threads for `waiting` jobs, as far as `max` and the gate allow. */
   grow(waiting: number): void {
-    while (!this.#closed && this.#booting < waiting && this.#threads.size < this.#settings.max) {
+    this.reach(this.#threads.size - this.#booting + waiting)
+  }
+
+  /** Starts threads until there are `size`, as far as `max` and the gate allow. */
+  reach(size: number): void {
+    while (!this.#closed && this.#threads.size < Math.min(size, this.#settings.max)) {
       const delay = this.#gate.delay()
       if (delay > 0) {
         this.#retryIn(delay)
@@ -147,10 +152,7 @@ export class ThreadPool implements ThreadListener {
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#forgetIdle(thread)
     this.#publish('ended', thread, reason)
-    this.#after(thread, STUCK_AFTER_MS, () => {
-      thread.stuck = true
-      this.#publish('stuck', thread, reason)
-    })
+    this.#after(thread, STUCK_AFTER_MS, () => this.#strand(thread, reason))
     thread.terminate()
   }
 
@@ -158,7 +160,10 @@ export class ThreadPool implements ThreadListener {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
-    for (const thread of this.#threads) this.end(thread, 'closed')
+    for (const thread of this.#threads) {
+      if (thread.job?.task.terminable === false) thread.retireFor = 'closed'
+      else this.end(thread, 'closed')
+    }
     if (this.#threads.size === 0) return
     await new Promise<void>((resolve) => {
       const limit = setTimeout(resolve, STUCK_AFTER_MS)
@@ -167,7 +172,7 @@ export class ThreadPool implements ThreadListener {
         resolve()
       }
     })
-    for (const thread of this.#threads) thread.unref()
+    for (const thread of this.#threads) this.#strand(thread, 'closed')
   }
 
   onReady(thread: Thread): void {
@@ -176,6 +181,7 @@ export class ThreadPool implements ThreadListener {
     this.#gate.succeeded()
     this.#publish('started', thread, 'demand')
     this.#rest(thread)
+    this.#listener.onAvailable()
   }
 
   onMessage(thread: Thread, message: FromThread): void {
@@ -195,7 +201,7 @@ export class ThreadPool implements ThreadListener {
         loss.error ?? new Error(`The thread ended with exit code ${loss.exitCode} while it started`),
       )
     if (this.#closed) return
-    this.grow(this.#settings.min - this.#threads.size)
+    this.reach(this.#settings.min)
     this.#listener.onAvailable()
   }
 
@@ -231,7 +237,13 @@ export class ThreadPool implements ThreadListener {
     this.#after(thread, this.#settings.idle, () => {
       if (this.#threads.size > this.#settings.min) this.end(thread, 'idle')
     })
-    this.#listener.onAvailable()
+  }
+
+  /** The thread sits in native code and ends when that returns. The process need not wait for it. */
+  #strand(thread: Thread, reason: string): void {
+    thread.stuck = true
+    thread.unref()
+    this.#publish('stuck', thread, reason)
   }
 
   #forgetIdle(thread: Thread): void {

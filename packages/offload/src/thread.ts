@@ -8,6 +8,7 @@ import {
 } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Deadline } from './deadlines.js'
+import type { TaskDefinition } from './definition.js'
 import type { Failure } from './failure.js'
 import type { Job } from './job.js'
 import type { Boot, FromThread, Request } from './protocol.js'
@@ -56,6 +57,8 @@ export class Thread implements Deadline {
   job: Job | undefined
   /** It has started and could work. */
   booted = false
+  /** The tasks whose functions it has loaded. */
+  readonly known = new Set<TaskDefinition>()
   /** Tasks it has taken. */
   served = 0
   /** It does not end although it was terminated: it sits in native code. */
@@ -161,7 +164,7 @@ export class Thread implements Deadline {
   }
 
   #receive(message: FromThread): void {
-    if ('value' in message) this.#posted = message.value
+    if ('result' in message) this.#posted = message.result
     else this.#listener.onMessage(this, message)
   }
 

@@ -9,6 +9,7 @@ export class Vacancy {
   readonly #capacity: () => number
   #granted = 0
   #turning = false
+  #closed = false
 
   constructor(capacity: () => number) {
     this.#capacity = capacity
@@ -17,6 +18,7 @@ export class Vacancy {
   /** Resolves when there is room; rejects with `signal.reason`. */
   async wait(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted()
+    if (this.#closed) return
     if (this.#waiting.size === 0 && this.#capacity() > this.#granted) {
       this.#grant()
       return
@@ -47,8 +49,9 @@ export class Vacancy {
     }
   }
 
-  /** Lets everybody go on, into the refusal that a closed offloader gives. */
-  releaseAll(): void {
+  /** Lets everybody go on from now on, into the refusal that a closed offloader gives. */
+  close(): void {
+    this.#closed = true
     for (const grant of this.#waiting) grant()
     this.#waiting.clear()
   }

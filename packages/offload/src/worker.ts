@@ -6,24 +6,26 @@ import { type MessagePort, receiveMessageOnPort, type Transferable } from 'node:
 import { compact, isView } from './binary.js'
 import { findUncloneable } from './cloneable.js'
 import { Context, type ThreadLink } from './context.js'
-import { describe, type Failure, isFailure, revive } from './failure.js'
+import { type CloneDetail, describe, isFailure, messageOf, reviveAny } from './failure.js'
 import { explainCapture, runInline } from './inline-source.js'
 import { importModule, loadFunction, type TaskFunction } from './loader.js'
 import type { Boot, Cancel, Posted, Request } from './protocol.js'
 
 const MEMORY_CHECK_MS = 100
+/** The number of the task that runs what it is given. */
+const INLINE = 0
 const POSTED: Posted = { posted: true }
 
 let link: ThreadLink
 let memory = 0
 let restore: ((carried: unknown, run: () => unknown) => unknown) | undefined
 let current: Context | undefined
-const functions = new Map<string, TaskFunction>()
+const functions = new Map<number, TaskFunction>([[INLINE, runInline]])
 
 /** The handler that piscina calls, first with the boot message and then with each task. */
 export function handle(message: Boot | Request): unknown {
   if ('boot' in message) return boot(message)
-  const known = message.module === undefined ? runInline : functions.get(keyOf(message))
+  const known = functions.get(message.task)
   return known === undefined ? loadAndRun(message) : run(known, message)
 }
 
@@ -37,8 +39,8 @@ async function boot(message: Boot): Promise<void> {
 }
 
 async function loadAndRun(request: Request): Promise<unknown> {
-  const loaded = await loadFunction(request.module!, request.name, request.loader)
-  functions.set(keyOf(request), loaded)
+  const loaded = await loadFunction(request.origin!)
+  functions.set(request.task, loaded)
   return run(loaded, request)
 }
 
@@ -46,6 +48,8 @@ async function run(task: TaskFunction, request: Request): Promise<unknown> {
   const context = new Context(request.id, request.carried, link)
   current = context
   try {
+    // The caller may have given up while the request was on its way.
+    context.check()
     const pending =
       restore === undefined || request.carried === undefined
         ? task(request.input, context)
@@ -55,7 +59,7 @@ async function run(task: TaskFunction, request: Request): Promise<unknown> {
     return deliver(value, context)
   } catch (thrown) {
     if (isFailure(thrown)) throw thrown
-    throw request.module === undefined ? explainCapture(thrown) : describe(thrown)
+    throw request.task === INLINE ? explainCapture(thrown) : describe(thrown)
   } finally {
     current = undefined
   }
@@ -65,14 +69,13 @@ async function run(task: TaskFunction, request: Request): Promise<unknown> {
 function deliver(value: unknown, context: Context): unknown {
   const plain = context.moved === undefined && (typeof value !== 'object' || value === null || isView(value))
   if (plain && typeof value !== 'function' && typeof value !== 'symbol') return compact(value)
-  link.post('result', { id: context.id, value }, context.moved)
+  link.post('result', { id: context.id, result: value }, context.moved)
   return POSTED
 }
 
 function linkOver(control: MessagePort, cancelled: Int32Array): ThreadLink {
   const receive = ({ cancel, reason }: Cancel) => {
-    if (current?.id === cancel)
-      current.cancel(reason.failure === 'value' ? reason.value : revive(reason, new Map()))
+    if (current?.id === cancel) current.cancel(reviveAny(reason, new Map()))
   }
   control.on('message', receive)
   control.unref()
@@ -88,9 +91,11 @@ function linkOver(control: MessagePort, cancelled: Int32Array): ThreadLink {
       try {
         control.postMessage(message, transfer as Transferable[] & object[])
       } catch (error) {
-        const value = side === 'result' ? message.value : message.progress
-        const failure: Failure = describe(error, 'clone')
-        throw { ...failure, value: { side, ...findUncloneable(value, side, error) } }
+        const { path, reason } = findUncloneable(message[side], side) ?? {
+          path: 'transfer',
+          reason: messageOf(error),
+        }
+        throw { ...describe(undefined, 'clone'), value: { side, path, reason } satisfies CloneDetail }
       }
     },
   }
@@ -104,8 +109,4 @@ function watchMemory(): void {
 function checkMemory(): void {
   const bytes = getHeapStatistics().external_memory
   if (bytes > memory) throw { ...describe(undefined, 'memory'), value: bytes }
-}
-
-function keyOf(request: Request): string {
-  return `${request.module}#${request.name}`
 }

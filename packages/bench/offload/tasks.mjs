@@ -1,0 +1,9 @@
+// The work of the offload benchmarks, as plain functions: every contender runs these.
+import { pbkdf2Sync } from 'node:crypto'
+
+export const noop = () => undefined
+export const echo = (value) => value
+export const length = (bytes) => bytes.byteLength
+
+/** About 20 ms of one core. */
+export const heavy = () => pbkdf2Sync('password', 'salt', 20_000, 32, 'sha512').length

@@ -1,0 +1,256 @@
+import { FakeClock } from '@spillway/kit/testing'
+import fc from 'fast-check'
+import { describe, expect, it, vi } from 'vitest'
+import { type Deadline, Deadlines } from '../src/deadlines.js'
+import { OverloadedError } from '../src/index.js'
+import { cells, gate, offloaderWith, rejection, task, until } from './support.js'
+
+describe('bounds', () => {
+  it('O9: tasks with a signal stand in the same queue as all others', async () => {
+    const offloader = offloaderWith({ queue: 2 })
+    await offloader.warm()
+    const hold = gate()
+    const held = task(offloader, 'gate')(hold.cells)
+    const { signal } = new AbortController()
+    const calls = Array.from({ length: 39 }, (_, i) => task(offloader, 'echo')(i, { signal }))
+    const settled = Promise.allSettled(calls)
+    hold.open()
+    const refused = (await settled).filter(({ status }) => status === 'rejected')
+    expect(refused).toHaveLength(37)
+    await held
+  })
+
+  it('O10: a refused task does not run; a queue of 0 still takes what a thread is there for', async () => {
+    const offloader = offloaderWith({ queue: 0 })
+    const counter = cells()
+    const bump = task(offloader, 'bump')
+    const results = await Promise.allSettled([bump(counter), bump(counter), bump(counter)])
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+    expect((results[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'ERR_OFFLOAD_QUEUE_FULL' })
+    await offloader.close()
+    expect(counter[0]).toBe(1)
+  })
+
+  it('O14: a full queue refuses with 503 and a Retry-After from the measured rate', async () => {
+    const offloader = offloaderWith({ queue: 2, maxWait: false })
+    await task(offloader, 'deaf')(30)
+    const hold = gate()
+    const held = task(offloader, 'gate')(hold.cells)
+    await hold.entered(1)
+    const calls = Array.from({ length: 40 }, () => task(offloader, 'deaf')(1))
+    const results = Promise.allSettled(calls)
+    const errors = await Promise.all(calls.slice(2).map(rejection))
+    expect(errors).toHaveLength(38)
+    for (const error of errors) {
+      expect(error).toBeInstanceOf(OverloadedError)
+      expect(error).toMatchObject({
+        status: 503,
+        statusCode: 503,
+        task: 'deaf',
+        headers: { 'Retry-After': '1' },
+      })
+      expect(error.retryAfter).toBeGreaterThan(0)
+    }
+    expect(offloader.stats()).toMatchObject({ queue: { size: 2, max: 2 }, calls: { refused: 38 } })
+    hold.open()
+    await results
+    await held
+  })
+
+  it('refuses at once when the expected wait is longer than the task may wait', async () => {
+    const offloader = offloaderWith({ maxWait: '1s' })
+    const deaf = task(offloader, 'deaf')
+    await deaf(400)
+    const calls = Array.from({ length: 10 }, () => deaf(400))
+    const results = await Promise.allSettled(calls.map((call) => call))
+    const refused = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason)
+    expect(refused.length).toBeGreaterThanOrEqual(6)
+    for (const error of refused)
+      expect(['ERR_OFFLOAD_WAIT', 'ERR_OFFLOAD_QUEUE_TIMEOUT']).toContain(error.code)
+    expect(refused.some(({ code }) => code === 'ERR_OFFLOAD_WAIT')).toBe(true)
+  })
+
+  it('O12: a producer that waits for room is never refused, however many there are', async () => {
+    const offloader = offloaderWith({ queue: 4, threads: 2 })
+    const bump = task(offloader, 'bump')
+    const counter = cells()
+    const calls: Promise<unknown>[] = []
+    const produce = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await offloader.whenFree()
+        calls.push(bump(counter))
+      }
+    }
+    await Promise.all([produce(250), produce(250), produce(250), produce(250)])
+    await Promise.all(calls)
+    expect(counter[0]).toBe(1000)
+    expect(offloader.stats().calls.refused).toBe(0)
+  })
+
+  it('O12: capacity counts free threads and free places', async () => {
+    const offloader = offloaderWith({ queue: 2 })
+    expect(offloader.capacity).toBe(3)
+    const hold = gate()
+    const calls = [task(offloader, 'gate')(hold.cells)]
+    await hold.entered(1)
+    expect(offloader.capacity).toBe(2)
+    calls.push(task(offloader, 'echo')(1), task(offloader, 'echo')(2))
+    expect(offloader.capacity).toBe(0)
+    const waiting = new AbortController()
+    const room = rejection(offloader.whenFree({ signal: waiting.signal }))
+    waiting.abort(new Error('enough'))
+    expect((await room).message).toBe('enough')
+    hold.open()
+    await Promise.all(calls)
+    await offloader.whenFree()
+    expect(offloader.capacity).toBe(3)
+  })
+
+  it('O13: the time in the queue does not count as run time', async () => {
+    const offloader = offloaderWith({ timeout: 2_000 })
+    const deaf = task(offloader, 'deaf')
+    const results = await Promise.allSettled([deaf(900), deaf(900), deaf(900)])
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
+  })
+
+  it('O13: a task that waited too long is refused and has not run', async () => {
+    const offloader = offloaderWith()
+    const hold = gate()
+    const held = task(offloader, 'gate')(hold.cells)
+    await hold.entered(1)
+    const counter = cells()
+    const error = await rejection(task(offloader, 'bump')(counter, { maxWait: 20 }))
+    expect(error).toMatchObject({ code: 'ERR_OFFLOAD_QUEUE_TIMEOUT', status: 503 })
+    hold.open()
+    await held
+    await task(offloader, 'noop')()
+    expect(counter[0]).toBe(0)
+  })
+
+  it('a deadline covers waiting and running, and answers 504', async () => {
+    const offloader = offloaderWith()
+    const hold = gate()
+    const held = task(offloader, 'gate')(hold.cells)
+    await hold.entered(1)
+    const waiting = await rejection(task(offloader, 'echo')(1, { deadline: 20 }))
+    expect(waiting).toMatchObject({ code: 'ERR_OFFLOAD_DEADLINE', status: 504, timeout: 20 })
+    hold.open()
+    await held
+    const running = await rejection(task(offloader, 'deaf')(5_000, { deadline: 50, timeout: '10s' }))
+    expect(running).toMatchObject({ code: 'ERR_OFFLOAD_DEADLINE', status: 504 })
+  })
+})
+
+describe('order', () => {
+  /** Runs `labels` on one thread, all queued while it is held, and tells in which order they finished. */
+  async function orderOf(
+    clock: FakeClock,
+    jobs: readonly { label: string; priority: 'high' | 'normal' | 'low'; at: number }[],
+  ): Promise<string[]> {
+    const offloader = offloaderWith({ clock, ageing: 1_000, maxWait: false, timeout: false, idle: false })
+    const hold = gate()
+    const held = task(offloader, 'gate')(hold.cells)
+    await hold.entered(1)
+    const order: string[] = []
+    const calls = jobs.map(({ label, priority, at }) => {
+      clock.advance(at - clock.now())
+      return task(offloader, 'echo')(label, { priority }).then((done) => order.push(done))
+    })
+    hold.open()
+    await Promise.all([held, ...calls])
+    return order
+  }
+
+  it('serves higher levels first, and each level in the order of arrival', async () => {
+    expect(
+      await orderOf(new FakeClock(), [
+        { label: 'low', priority: 'low', at: 0 },
+        { label: 'normal', priority: 'normal', at: 1 },
+        { label: 'high 1', priority: 'high', at: 2 },
+        { label: 'high 2', priority: 'high', at: 3 },
+      ]),
+    ).toEqual(['high 1', 'high 2', 'normal', 'low'])
+  })
+
+  it('O15: a low task goes before high ones that came two ageing periods later', async () => {
+    const flood = Array.from({ length: 20 }, (_, i) => ({
+      label: `high ${i}`,
+      priority: 'high' as const,
+      at: 1 + i * 200,
+    }))
+    const order = await orderOf(new FakeClock(), [{ label: 'low', priority: 'low', at: 0 }, ...flood])
+    // The eleventh comes at 2001 ms, when the low one has waited two periods.
+    expect(order.indexOf('low')).toBe(10)
+  })
+
+  it('a capped task runs no more than so often at once, and holds nobody else up', async () => {
+    const offloader = offloaderWith({ threads: 3 })
+    await offloader.warm()
+    const hold = gate()
+    const capped = task(offloader, 'gate', { concurrency: 1 })
+    const calls = [capped(hold.cells), capped(hold.cells), capped(hold.cells)]
+    await hold.entered(1)
+    expect(await task(offloader, 'echo')('past them')).toBe('past them')
+    expect(Atomics.load(hold.cells, 1)).toBe(1)
+    expect(offloader.stats().tasks.gate).toMatchObject({ running: 1 })
+    hold.open()
+    await Promise.all(calls)
+    expect(Atomics.load(hold.cells, 1)).toBe(3)
+  })
+})
+
+describe('Deadlines', () => {
+  it('fires exactly the deadlines that are left, in order, whatever is added and removed', () => {
+    vi.useFakeTimers()
+    try {
+      fc.assert(
+        fc.property(
+          fc.array(fc.record({ at: fc.integer({ min: 1, max: 1_000 }), removed: fc.boolean() }), {
+            maxLength: 60,
+          }),
+          fc.integer({ min: 0, max: 1_100 }),
+          (entries, until) => {
+            const clock = new FakeClock()
+            const deadlines = new Deadlines(clock)
+            const fired: number[] = []
+            const all = entries.map(({ at }): Deadline => {
+              const deadline = { dueAt: at, heapIndex: -1, onDue: () => fired.push(at) }
+              deadlines.add(deadline)
+              return deadline
+            })
+            for (const [i, { removed }] of entries.entries()) if (removed) deadlines.remove(all[i]!)
+            clock.advance(until)
+            deadlines.fire()
+            const left = entries.filter(({ removed }) => !removed).map(({ at }) => at)
+            expect(fired).toEqual(left.filter((at) => at <= until).sort((a, b) => a - b))
+            expect(deadlines.size).toBe(left.length - fired.length)
+            deadlines.clear()
+            expect(vi.getTimerCount()).toBe(0)
+          },
+        ),
+      )
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+})
+
+it('never runs a task that was refused or aborted while it waited', async () => {
+  const offloader = offloaderWith({ queue: 5 })
+  const hold = gate()
+  const held = task(offloader, 'gate')(hold.cells)
+  await hold.entered(1)
+  const counter = cells()
+  const bump = task(offloader, 'bump')
+  const controllers = Array.from({ length: 10 }, () => new AbortController())
+  const calls = controllers.map(({ signal }) => bump(counter, { signal }))
+  const results = Promise.allSettled(calls)
+  controllers[1]!.abort()
+  controllers[3]!.abort()
+  hold.open()
+  const fulfilled = (await results).filter(({ status }) => status === 'fulfilled')
+  await held
+  await until(() => offloader.stats().threads.idle === 1, 'the thread is idle')
+  expect(counter[0]).toBe(fulfilled.length)
+  expect(fulfilled).toHaveLength(3)
+})
