@@ -1,10 +1,10 @@
 import { monotonicClock, workerCount } from '@spillway/kit'
-import type { Decision } from './decision.js'
-import { admitted } from './decision.js'
+import { admitted, type Decision, unknown } from './decision.js'
 import { type Limit, shareOfLimit } from './limit.js'
 import { MemoryBuckets } from './memory-store.js'
 import { MemoryTable } from './memory-table.js'
 import type { Buckets, FailurePolicy } from './store.js'
+import { Tally } from './tally.js'
 
 const MOST_KEYS = 100_000
 const RETRY_AFTER = 1_000
@@ -24,22 +24,23 @@ export class Fallback {
           new MemoryTable(MOST_KEYS),
           monotonicClock,
           shareOfLimit(limit, this.#share),
-          (decision) => decision,
+          // These decisions are counted by those who ask for them.
+          new Tally(false),
           'fallback',
         ),
     )
-    this.#local = others.length === 0 ? first! : first!.join(others, (decision) => decision)
+    this.#local = others.length === 0 ? first! : first!.join(others, new Tally(false))
   }
 
   take(key: string, cost: number, limits: readonly Limit[]): Decision {
     if (this.policy === 'allow') return unlimited(key, cost, limits[0]!)
-    if (this.policy === 'deny') return unavailable(key, cost, limits[0]!)
+    if (this.policy === 'deny') return unknown(limits[0]!, key, cost, RETRY_AFTER)
     return this.#local.take(key, cost, this.#shared(limits))
   }
 
   peek(key: string, cost: number, limits: readonly Limit[]): Decision {
     if (this.policy === 'allow') return unlimited(key, cost, limits[0]!)
-    if (this.policy === 'deny') return unavailable(key, cost, limits[0]!)
+    if (this.policy === 'deny') return unknown(limits[0]!, key, cost, RETRY_AFTER)
     return this.#local.peek(key, cost, this.#shared(limits))
   }
 
@@ -66,14 +67,4 @@ export class Fallback {
 
 function unlimited(key: string, cost: number, limit: Limit): Decision {
   return admitted(limit, key, cost, 0, 'fallback')
-}
-
-function unavailable(key: string, cost: number, limit: Limit): Decision {
-  return {
-    ...admitted(limit, key, cost, 0, 'fallback'),
-    allowed: false,
-    remaining: 0,
-    retryAfter: RETRY_AFTER,
-    unavailable: true,
-  }
 }

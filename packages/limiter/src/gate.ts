@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { misuse, onResponseEnd, type Verdict } from '@spillway/kit'
 import { ClientAddress } from './address.js'
-import type { Decision } from './decision.js'
+import { type Decision, denied } from './decision.js'
 import { refusalOf } from './errors.js'
 import { type HeaderStyle, headersOf, problemOf } from './fields.js'
 import {
@@ -141,21 +141,7 @@ export class RateLimitGate<Args extends unknown[]> {
       )
     }
     const [limit] = this.limiter.limits
-    const decision: Decision = {
-      allowed: false,
-      remaining: 0,
-      capacity: limit!.capacity,
-      retryAfter: 1_000,
-      resetAfter: 0,
-      impossible: false,
-      unavailable: false,
-      shadowed: false,
-      source: 'memory',
-      key: '',
-      cost: 1,
-      limit: limit!,
-      parts: undefined,
-    }
+    const decision = denied(limit!, '', 1_000)
     return { headers: {}, decision, error: refusalOf(decision, {}, this.statusCode) }
   }
 }

@@ -1,7 +1,6 @@
 import {
   type Closable,
   type CloseOptions,
-  channel,
   closeOnce,
   type Duration,
   durationMs,
@@ -14,6 +13,7 @@ import { type Limit, type LimitOptions, limitFrom, limitOf } from './limit.js'
 import { memoryStore } from './memory-store.js'
 import { type RateLimiterOptions, resolveRateLimiterOptions } from './options.js'
 import type { Answer, Buckets, Store, StoreStats } from './store.js'
+import { Tally } from './tally.js'
 import { WaitingLines } from './waiting.js'
 
 export interface ConsumeOptions {
@@ -51,15 +51,6 @@ export interface RateLimiterStats {
 
 const DEFAULT_MAX_WAIT = 30_000
 
-/** A call that `wait` had to give up or a denial; no key in it. */
-const denials = channel<{
-  limit: string
-  retryAfter: number
-  impossible: boolean
-  shadowed: boolean
-  source: string
-}>('spillway:limiter:denied')
-
 /**
  * A token bucket per key. `consume` answers at once where the buckets are in memory (the type says so), and with a
  * promise where they are shared. A denial changes nothing.
@@ -75,15 +66,12 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
   readonly #buckets: Buckets<R>
   readonly #store: Store<R>
   readonly #shadow: boolean
+  readonly #tally: Tally
   readonly #lines = new WaitingLines()
   readonly #settled = new WeakSet<Decision>()
   /** Ends the waiting when the limiter is closed. */
   readonly #closing = new AbortController()
   #closed = false
-  #allowed = 0
-  #denied = 0
-  #shadowed = 0
-  #fallbacks = 0
 
   constructor(options: RateLimiterOptions<R>)
   /** Several limiters decided at once; `limiters.all` is the way to say it. */
@@ -101,16 +89,18 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
       }
       this.#store = first.#store
       this.#shadow = first.#shadow
+      this.#tally = new Tally(this.#shadow)
       this.#buckets = first.#buckets.join(
         others.map((member) => member.#buckets),
-        this.#observe,
+        this.#tally,
       )
       return
     }
     const { store: _, shadow, ...settings } = resolveRateLimiterOptions(given)
     this.#shadow = shadow
+    this.#tally = new Tally(shadow)
     this.#store = given.store ?? (memoryStore() as Store<Answer> as Store<R>)
-    this.#buckets = this.#store.open(limitFrom(settings), { ...settings, observe: this.#observe })
+    this.#buckets = this.#store.open(limitFrom(settings), { ...settings, tally: this.#tally })
   }
 
   /** The limits, as resolved; one, unless made by `limiters.all`. */
@@ -202,10 +192,10 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
   stats(): RateLimiterStats {
     return {
       limits: this.limits,
-      allowed: this.#allowed,
-      denied: this.#denied,
-      shadowed: this.#shadowed,
-      fallbacks: this.#fallbacks,
+      allowed: this.#tally.allowed,
+      denied: this.#tally.denied,
+      shadowed: this.#tally.shadowed,
+      fallbacks: this.#tally.fallbacks,
       waiting: this.#lines.waiting,
       store: this.#store.stats(),
     }
@@ -221,25 +211,6 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     this.#closing.abort(new LimiterClosedError())
     await this.#buckets.close(options)
   })
-
-  readonly #observe = (decision: Decision): Decision => {
-    if (decision.source === 'fallback') this.#fallbacks++
-    if (decision.allowed) {
-      this.#allowed++
-      return decision
-    }
-    this.#denied++
-    const shown = this.#shadow ? { ...decision, allowed: true, shadowed: true } : decision
-    if (this.#shadow) this.#shadowed++
-    denials.publish(() => ({
-      limit: decision.limit.name,
-      retryAfter: decision.retryAfter,
-      impossible: decision.impossible,
-      shadowed: shown.shadowed,
-      source: decision.source,
-    }))
-    return shown
-  }
 
   /** The limits for one call, where it brings its own. */
   #limitsOf({ limit, limits }: ConsumeOptions): readonly Limit[] | undefined {

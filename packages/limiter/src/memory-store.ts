@@ -3,7 +3,8 @@ import { levelAt, microseconds } from './bucket.js'
 import { admitted, combined, type Decision, type Source, standing } from './decision.js'
 import type { Limit } from './limit.js'
 import { MemoryTable, NONE } from './memory-table.js'
-import type { BucketSettings, Buckets, Observer, Store, StoreStats } from './store.js'
+import type { BucketSettings, Buckets, Store, StoreStats } from './store.js'
+import type { Tally } from './tally.js'
 
 export interface MemoryStoreOptions {
   /** Most keys each limit remembers; a key takes about 55 bytes beside itself. Default: 500,000. */
@@ -37,8 +38,8 @@ export class MemoryStore implements Store<Decision> {
     this.#clock = clock
   }
 
-  open(limit: Limit, { observe }: Pick<BucketSettings, 'observe'>): MemoryBuckets {
-    return new MemoryBuckets(this.table(limit.name), this.#clock, limit, observe, 'memory')
+  open(limit: Limit, { tally }: Pick<BucketSettings, 'tally'>): MemoryBuckets {
+    return new MemoryBuckets(this.table(limit.name), this.#clock, limit, tally, 'memory')
   }
 
   /** The buckets of a limit; limiters of the same name share them. */
@@ -72,15 +73,15 @@ export class MemoryBuckets implements Buckets<Decision> {
   readonly #table: MemoryTable
   readonly #clock: Clock
   readonly #limit: Limit
-  readonly #observe: Observer
+  readonly #tally: Tally
   readonly #source: Source
 
-  constructor(table: MemoryTable, clock: Clock, limit: Limit, observe: Observer, source: Source) {
+  constructor(table: MemoryTable, clock: Clock, limit: Limit, tally: Tally, source: Source) {
     this.limits = [limit]
     this.#table = table
     this.#clock = clock
     this.#limit = limit
-    this.#observe = observe
+    this.#tally = tally
     this.#source = source
     table.noteLimit(limit)
   }
@@ -92,19 +93,21 @@ export class MemoryBuckets implements Buckets<Decision> {
     const now = microseconds(this.#clock.now())
     const slot = table.find(key)
     if (slot === NONE) {
-      if (cost > limit.capacity) return this.#observe(standing(limit, key, cost, 0, 0, this.#source))
+      if (cost > limit.capacity) return this.#tally.note(standing(limit, key, cost, 0, 0, this.#source))
       if (cost > 0) table.insert(key, cost, now, limit)
-      return this.#observe(admitted(limit, key, cost, cost, this.#source))
+      this.#tally.allowed++
+      return admitted(limit, key, cost, cost, this.#source)
     }
     const used = table.used(slot)
     const at = table.at(slot)
     const elapsed = now > at ? now - at : 0
     const level = levelAt(used, elapsed, limit) + cost
     if (level > limit.capacity) {
-      return this.#observe(standing(limit, key, cost, used, elapsed, this.#source))
+      return this.#tally.note(standing(limit, key, cost, used, elapsed, this.#source))
     }
     table.write(slot, level, at + elapsed)
-    return this.#observe(admitted(limit, key, cost, level, this.#source))
+    this.#tally.allowed++
+    return admitted(limit, key, cost, level, this.#source)
   }
 
   peek(key: string, cost: number, limits?: readonly Limit[]): Decision {
@@ -137,8 +140,8 @@ export class MemoryBuckets implements Buckets<Decision> {
     return this.peek(key, 0)
   }
 
-  join(others: readonly Buckets<Decision>[], observe: Observer): Buckets<Decision> {
-    return new JoinedBuckets([this, ...others], observe)
+  join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {
+    return new JoinedBuckets([this, ...others], tally)
   }
 
   async close(): Promise<void> {}
@@ -153,11 +156,11 @@ export class MemoryBuckets implements Buckets<Decision> {
 class JoinedBuckets implements Buckets<Decision> {
   readonly limits: readonly Limit[]
   readonly #members: readonly Buckets<Decision>[]
-  readonly #observe: Observer
+  readonly #tally: Tally
 
-  constructor(members: readonly Buckets<Decision>[], observe: Observer) {
+  constructor(members: readonly Buckets<Decision>[], tally: Tally) {
     this.#members = members
-    this.#observe = observe
+    this.#tally = tally
     this.limits = members.flatMap((member) => member.limits)
     if (new Set(this.limits.map(({ name }) => name)).size < this.limits.length) {
       throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters with different names')
@@ -167,7 +170,7 @@ class JoinedBuckets implements Buckets<Decision> {
   take(key: string, cost: number, limits?: readonly Limit[], signal?: AbortSignal): Decision {
     signal?.throwIfAborted()
     const before = this.peek(key, cost, limits)
-    return this.#observe(before.allowed ? this.charge(key, cost, limits) : before)
+    return this.#tally.note(before.allowed ? this.charge(key, cost, limits) : before)
   }
 
   peek(key: string, cost: number, limits = this.limits): Decision {
@@ -190,8 +193,8 @@ class JoinedBuckets implements Buckets<Decision> {
     return combined(this.#members.map((member) => member.reset(key)))
   }
 
-  join(others: readonly Buckets<Decision>[], observe: Observer): Buckets<Decision> {
-    return new JoinedBuckets([...this.#members, ...others], observe)
+  join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {
+    return new JoinedBuckets([...this.#members, ...others], tally)
   }
 
   async close(): Promise<void> {}

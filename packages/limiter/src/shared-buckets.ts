@@ -7,7 +7,8 @@ import { Fallback } from './fallback.js'
 import { Leases } from './leases.js'
 import type { Limit } from './limit.js'
 import type { SharedStore } from './shared-store.js'
-import type { BucketSettings, Buckets, FailurePolicy, Observer } from './store.js'
+import type { BucketSettings, Buckets, FailurePolicy } from './store.js'
+import type { Tally } from './tally.js'
 import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './wire.js'
 
 /** The buckets of one limit, or of several decided together, in a shared store. */
@@ -15,7 +16,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
   readonly limits: readonly Limit[]
   readonly store: SharedStore
   readonly settings: BucketSettings
-  readonly #observe: Observer
+  readonly #tally: Tally
   readonly #fallback: Fallback
   readonly #denials: Denials | undefined
   readonly #leases: Leases | undefined
@@ -24,7 +25,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
     this.store = store
     this.limits = limits
     this.settings = settings
-    this.#observe = settings.observe
+    this.#tally = settings.tally
     this.#fallback = new Fallback(settings.onStoreFailure, limits)
     if (settings.denyCache !== false) this.#denials = new Denials(settings.denyCache)
     if (settings.lease !== false) {
@@ -63,7 +64,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
     return this.#ask(RESET, key, 0, this.limits)
   }
 
-  join(others: readonly Buckets<Promise<Decision>>[], observe: Observer): SharedBuckets {
+  join(others: readonly Buckets<Promise<Decision>>[], tally: Tally): SharedBuckets {
     const members = [this, ...others].map((member) => {
       if (member instanceof SharedBuckets && member.store === this.store) return member
       throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters of one store')
@@ -74,7 +75,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
     }
     const settings = members.map((member) => member.settings)
     return new SharedBuckets(this.store, limits, {
-      observe,
+      tally,
       onStoreFailure: strictest(settings.map(({ onStoreFailure }) => onStoreFailure)),
       denyCache: settings.reduce<number | false>(
         (least, { denyCache }) =>
@@ -92,14 +93,14 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
   #take(key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
     const leases = limits === this.limits ? this.#leases : undefined
     const known = leases?.spend(key, cost) ?? this.#denials?.find(key, cost, limits)
-    if (known !== undefined) return Promise.resolve(this.#observe(known))
+    if (known !== undefined) return Promise.resolve(this.#tally.note(known))
     return leases === undefined ? this.#ask(TAKE, key, cost, limits) : this.#takeInAdvance(leases, key, cost)
   }
 
   #takeInAdvance(leases: Leases, key: string, cost: number): Promise<Decision> {
     return new Promise((resolve) => {
       const serve = (decision: Decision | undefined) =>
-        resolve(decision === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#observe(decision))
+        resolve(decision === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#tally.note(decision))
       if (leases.join(key, { cost, serve })) return
       const count = leases.begin(key)
       this.#dispatch(LEASE, key, cost, this.limits, resolve, count, (granted, state) =>
@@ -154,14 +155,14 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
     const decision = parts.length === 1 ? parts[0]! : combined(parts)
     if (kind !== TAKE && kind !== LEASE) return decision
     if (!granted) this.#denials?.note(decision, limits, state, sent)
-    return this.#observe(decision)
+    return this.#tally.note(decision)
   }
 
   #fallBack({ kind, key, cost, limits }: Call): Decision {
     if (kind === PEEK) return this.#fallback.peek(key, cost, limits)
     if (kind === CHARGE) return this.#fallback.charge(key, cost, limits)
     if (kind === RESET) return this.#fallback.reset(key, limits)
-    return this.#observe(this.#fallback.take(key, cost, limits))
+    return this.#tally.note(this.#fallback.take(key, cost, limits))
   }
 }
 

@@ -1,6 +1,7 @@
 import type { CloseOptions } from '@spillway/kit'
 import type { Decision } from './decision.js'
 import type { Limit } from './limit.js'
+import type { Tally } from './tally.js'
 
 /** What a store answers with: a decision at once, where the state is in this process, or a promise of one. */
 export type Answer = Decision | Promise<Decision>
@@ -27,13 +28,10 @@ export interface Buckets<R extends Answer> {
   /** Makes the buckets of the key full. */
   reset(key: string): R
   /** Buckets that decide over these and the others at once, on the same state. */
-  join(others: readonly Buckets<R>[], observe: Observer): Buckets<R>
+  join(others: readonly Buckets<R>[], tally: Tally): Buckets<R>
   /** Gives back leases. */
   close(options?: CloseOptions): Promise<void>
 }
-
-/** Sees every decision of `take` before the caller does, and may replace it. */
-export type Observer = (decision: Decision) => Decision
 
 /** What to do when a shared store does not answer. */
 export type FailurePolicy =
@@ -54,7 +52,8 @@ export interface LeaseOptions {
 
 /** How one limiter wants its buckets. */
 export interface BucketSettings {
-  readonly observe: Observer
+  /** Sees every decision of `take` before the caller does, and may replace it. */
+  readonly tally: Tally
   readonly onStoreFailure: FailurePolicy
   /** Milliseconds for which a denial may be repeated without asking the store; `false`: never. */
   readonly denyCache: number | false

@@ -65,7 +65,9 @@ export function storeContract(store: string, open: () => Promise<World>): void {
       world.clock.advance(500)
       expect((await limiter.consume('a')).allowed).toBe(true)
       const quick = await world.limiter({ name: fresh(), limit: 1_000, window: '1ms' })
-      expect(await times(2, quick, 'a', 1_000)).toBe(1)
+      // In one turn: in a store whose keys expire, a millisecond of real time makes it full, too.
+      const both = [quick.consume('a', { cost: 1_000 }), quick.consume('a', { cost: 1_000 })]
+      expect((await Promise.all(both)).map(({ allowed }) => allowed)).toEqual([true, false])
       world.clock.advance(1)
       expect((await quick.consume('a', { cost: 1_000 })).allowed).toBe(true)
     })
@@ -277,6 +279,7 @@ function act(subject: Subject, { do: what, key, cost }: Step): Promise<Decision>
 /** What must be equal: all but who said it. */
 function plain(decision: Decision | undefined): unknown {
   if (decision === undefined) return undefined
-  const { source: _, parts, limit, ...rest } = decision
+  // What comes from a worker is plain already.
+  const { source: _, parts, limit, ...rest } = (decision.toJSON?.() ?? decision) as Decision
   return { ...rest, ref: undefined, limit: { ...limit }, parts: parts?.map(plain) }
 }

@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually, type RedisServer, startRedis } from '@spillway/testkit'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { RateLimiter, type RateLimiterOptions, type RedisStore, redisStore } from '../src/index.js'
+import {
+  type LimitOptions,
+  RateLimiter,
+  type RateLimiterOptions,
+  type RedisStore,
+  redisStore,
+} from '../src/index.js'
 import { fresh } from './contract.js'
 import { quiet } from './subjects.js'
 
@@ -29,10 +35,10 @@ function open(): RedisStore {
   return store
 }
 
-type Options = Omit<RateLimiterOptions<never>, 'store'>
+type Options = LimitOptions & Pick<RateLimiterOptions, 'denyCache' | 'lease' | 'onStoreFailure'>
 
-function limiterOf(store: RedisStore, options: object) {
-  const limiter = new RateLimiter({ name: fresh(), ...options, store } as Options & { store: RedisStore })
+function limiterOf(store: RedisStore, options: Options) {
+  const limiter = new RateLimiter({ name: fresh(), ...options, store })
   cleanups.push(() => limiter.close())
   return limiter
 }
@@ -101,7 +107,7 @@ describe('leases', () => {
       refill: { tokens: 0, per: '1s' },
       denyCache: false,
       lease,
-    }
+    } as const
     const nodes = Array.from({ length: 4 }, () => limiterOf(open(), options))
     let admitted = 0
     for (let round = 0; round < 40; round++) {
