@@ -1,3 +1,4 @@
 import { bundle } from '../../tsup.base.js'
 
-export default bundle(['index', 'express', 'fastify', 'koa'])
+// `diff-worker` is no export: it is the script of the thread that compares snapshots, found beside the others.
+export default bundle(['index', 'express', 'fastify', 'koa', 'diff-worker'])

@@ -1,1 +1,38 @@
-export { RejectedError } from '@spillway/kit'
+import type { Request, RequestHandler } from 'express'
+import type { ShedLoadOptions } from './gate.js'
+import * as http from './http.js'
+import type { MemoryMonitor } from './monitor.js'
+import type { MemoryReportOptions } from './probe.js'
+
+/**
+ * Refuses requests while the monitor says so: `app.use(shedLoad(monitor))`, before everything that costs something. The
+ * app's error handler gets an {@link OverloadedError} (503, `Retry-After`). Express 4 and 5.
+ *
+ * @throws TypeError `ERR_MEMORY_OPTION`
+ */
+export function shedLoad(monitor: MemoryMonitor, options?: ShedLoadOptions<Request>): RequestHandler {
+  return http.shedLoad(monitor, options)
+}
+
+/** Liveness: `app.get('/healthz', health(monitor))`. 200 as long as the process answers, whatever the level. */
+export function health(monitor: MemoryMonitor): RequestHandler {
+  return http.health(monitor)
+}
+
+/** Readiness: `app.get('/readyz', readiness(monitor))`. 503 while the monitor is critical. */
+export function readiness(monitor: MemoryMonitor): RequestHandler {
+  return http.readiness(monitor)
+}
+
+/**
+ * The memory report: `app.all('/memory', memoryReport(monitor, { allow: (req) => ... }))`. `POST` takes a heap snapshot.
+ *
+ * @throws TypeError `ERR_MEMORY_OPTION` when there is no `allow`
+ */
+export function memoryReport(monitor: MemoryMonitor, options: MemoryReportOptions<Request>): RequestHandler {
+  return http.memoryReport(monitor, options)
+}
+
+export { OverloadedError } from './errors.js'
+export type { ShedLoadOptions } from './gate.js'
+export type { MemoryReportOptions } from './probe.js'

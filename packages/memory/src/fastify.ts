@@ -1,1 +1,81 @@
-export { RejectedError } from '@spillway/kit'
+import { plugin, setHeaders } from '@spillway/kit/fastify'
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { gate, type ShedLoadOptions } from './gate.js'
+import type { MemoryMonitor } from './monitor.js'
+import {
+  type Answer,
+  guard,
+  liveness,
+  type MemoryReportOptions,
+  memoryReportAnswer,
+  readiness as readinessAnswer,
+} from './probe.js'
+import type { Priority } from './shedding.js'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** `false`: this route is never refused. A priority: what its requests are worth. */
+    shedLoad?: false | { readonly priority: Priority }
+  }
+}
+
+/**
+ * Refuses requests while the monitor says so: `await app.register(shedLoad(monitor))`. The app's error handler gets an
+ * {@link OverloadedError} (503, `Retry-After`). A route opts out, or says what it is worth, by `config.shedLoad`.
+ *
+ * @throws TypeError `ERR_MEMORY_OPTION`
+ */
+export function shedLoad(
+  monitor: MemoryMonitor,
+  options?: ShedLoadOptions<FastifyRequest>,
+): FastifyPluginCallback {
+  const { isExempt, skip, priority } = gate(options)
+  return plugin('@spillway/memory', (app, _options, done) => {
+    app.addHook('onRequest', (request, reply, next) => {
+      if (monitor.calm) return next()
+      const own = request.routeOptions.config.shedLoad
+      if (own === false || isExempt(request.url) || skip(request)) return next()
+      const { headers, error } = monitor.verdict(own?.priority ?? priority(request))
+      setHeaders(reply, headers)
+      next(error)
+    })
+    done()
+  })
+}
+
+/** Liveness: `app.get('/healthz', health(monitor))`. 200 as long as the process answers, whatever the level. */
+export function health(monitor: MemoryMonitor): RouteHandlerMethod {
+  return (_request, reply) => send(reply, liveness(monitor))
+}
+
+/** Readiness: `app.get('/readyz', readiness(monitor))`. 503 while the monitor is critical. */
+export function readiness(monitor: MemoryMonitor): RouteHandlerMethod {
+  return (_request, reply) => send(reply, readinessAnswer(monitor))
+}
+
+/**
+ * The memory report: `app.get('/memory', memoryReport(monitor, { allow: (request) => ... }))`. As a `POST` route it takes
+ * a heap snapshot.
+ *
+ * @throws TypeError `ERR_MEMORY_OPTION` when there is no `allow`
+ */
+export function memoryReport(
+  monitor: MemoryMonitor,
+  options: MemoryReportOptions<FastifyRequest>,
+): RouteHandlerMethod {
+  const admit = guard(options)
+  return async (request, reply) => {
+    await admit(request)
+    const { method, url: target } = request
+    return send(reply, await memoryReportAnswer(monitor, { method, target, accept: request.headers.accept }))
+  }
+}
+
+function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
+  setHeaders(reply, headers)
+  return reply.code(status).send(body)
+}
+
+export { OverloadedError } from './errors.js'
+export type { ShedLoadOptions } from './gate.js'
+export type { MemoryReportOptions } from './probe.js'

@@ -1,0 +1,83 @@
+import { GCProfiler } from 'node:v8'
+
+export type CollectionKind = 'minor' | 'major' | 'incremental' | 'other'
+
+export interface CollectionStats {
+  /** Collections since the monitor was made. */
+  count: number
+  /** Milliseconds of pause, all together. */
+  pause: number
+  /** Milliseconds of the longest pause. */
+  longest: number
+}
+
+/** Sizes right after a full collection, in bytes: the closest there is to what is alive. */
+export interface Floor {
+  readonly heap: number
+  readonly external: number
+}
+
+export interface CollectionWatch {
+  readonly byKind: Readonly<Record<CollectionKind, CollectionStats>>
+  /** After the last full collection; `undefined` before the first. */
+  readonly floor: Floor | undefined
+  /** Takes in what happened since the last call, and returns the floors of the full collections among it. */
+  drain(): Floor[]
+  stop(): void
+}
+
+const KINDS: Readonly<Record<string, CollectionKind>> = {
+  Scavenge: 'minor',
+  MinorMarkCompact: 'minor',
+  MinorMarkSweep: 'minor',
+  MarkSweepCompact: 'major',
+  MarkCompact: 'major',
+  IncrementalMarking: 'incremental',
+}
+
+const MICROSECONDS = 1_000
+
+/**
+ * Every garbage collection with its pause, and the heap it left behind, from `v8.GCProfiler`. A performance observer
+ * would tell the pauses only.
+ */
+export class Collections implements CollectionWatch {
+  readonly byKind: Readonly<Record<CollectionKind, CollectionStats>> = {
+    minor: { count: 0, pause: 0, longest: 0 },
+    major: { count: 0, pause: 0, longest: 0 },
+    incremental: { count: 0, pause: 0, longest: 0 },
+    other: { count: 0, pause: 0, longest: 0 },
+  }
+  floor: Floor | undefined
+  #profiler = started()
+
+  drain(): Floor[] {
+    const finished = this.#profiler
+    const { statistics } = finished.stop()
+    this.#profiler = started()
+    const floors: Floor[] = []
+    for (const { gcType, cost, afterGC } of statistics) {
+      const kind = KINDS[gcType] ?? 'other'
+      const stats = this.byKind[kind]
+      const pause = cost / MICROSECONDS
+      stats.count++
+      stats.pause += pause
+      stats.longest = Math.max(stats.longest, pause)
+      if (kind !== 'major') continue
+      const { usedHeapSize, externalMemory } = afterGC.heapStatistics
+      floors.push({ heap: usedHeapSize, external: externalMemory })
+    }
+    this.floor = floors.at(-1) ?? this.floor
+    return floors
+  }
+
+  stop(): void {
+    this.#profiler.stop()
+  }
+}
+
+function started(): GCProfiler {
+  const profiler = new GCProfiler()
+  profiler.start()
+  return profiler
+}

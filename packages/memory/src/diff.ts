@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { misuse } from '@spillway/kit'
+import type { SnapshotDiff } from './snapshot-diff.js'
+
+export interface DiffOptions {
+  /** Ends the thread; the promise rejects with its reason. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Compares two `.heapsnapshot` files of one process, in a thread of its own with a heap of its own: what grew, by
+ * constructor, and what holds it. Takes about half the size of the larger file in memory, outside of the app's heap.
+ *
+ * @throws SyntaxError when a file is no heap snapshot
+ * @throws Error of the file system when it cannot be read
+ * @throws Error `ERR_MEMORY_WORKER_FILE` when a bundler has moved the package away from its thread script
+ */
+export function diffSnapshots(
+  before: string,
+  after: string,
+  { signal }: DiffOptions = {},
+): Promise<SnapshotDiff> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    const worker = new Worker(workerFile(), {
+      name: 'spillway-memory-diff',
+      workerData: { before, after },
+      // The app's own flags (loaders, inspectors, heap limits) are not for this thread.
+      execArgv: [],
+    })
+    const stop = () => {
+      reject(signal?.reason)
+      worker.terminate()
+    }
+    signal?.addEventListener('abort', stop, { once: true })
+    worker.once('message', resolve)
+    worker.once('error', reject)
+    worker.once('exit', (code) => {
+      signal?.removeEventListener('abort', stop)
+      reject(new Error(`The thread that compares snapshots ended with ${code}`))
+    })
+  })
+}
+
+/** Beside the built package; when the package runs from its sources, in `dist`. */
+function workerFile(): string {
+  const found = ['./diff-worker.cjs', '../dist/diff-worker.cjs']
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((path) => existsSync(path))
+  if (found !== undefined) return found
+  throw misuse(
+    Error,
+    'ERR_MEMORY_WORKER_FILE',
+    'The thread script of @spillway/memory is not beside the package: keep it external in your bundler',
+  )
+}

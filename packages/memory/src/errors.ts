@@ -1,0 +1,40 @@
+import { brand, RejectedError } from '@spillway/kit'
+import type { Reason } from './signals.js'
+
+/** The request was refused because the process is short of memory or of time. Status 503 with `Retry-After`. */
+export class OverloadedError extends RejectedError {
+  /** Which signals are over their marks, with their numbers. Not for the client: `message` does not hold them. */
+  readonly reasons: readonly Reason[]
+
+  constructor(retryAfter: string, reasons: readonly Reason[]) {
+    super('The service is overloaded, please try again shortly', {
+      code: 'ERR_MEMORY_OVERLOADED',
+      status: 503,
+      headers: { 'Retry-After': retryAfter },
+    })
+    this.reasons = reasons
+  }
+}
+brand(OverloadedError, 'OverloadedError')
+
+/** Why a snapshot was not taken. */
+export type SnapshotRefusal = 'busy' | 'cooldown' | 'disk' | 'disabled' | 'heap' | 'memory'
+
+/** A snapshot was refused: it would have hurt the process it was meant to examine. Status 409 on the report route. */
+export class SnapshotRefusedError extends RejectedError {
+  readonly reason: SnapshotRefusal
+
+  constructor(reason: SnapshotRefusal, message: string) {
+    super(message, { code: 'ERR_MEMORY_SNAPSHOT_REFUSED', status: 409 })
+    this.reason = reason
+  }
+}
+brand(SnapshotRefusedError, 'SnapshotRefusedError')
+
+/** The caller may not see the memory report. Status 403. */
+export class ReportForbiddenError extends RejectedError {
+  constructor() {
+    super('The memory report is not for you', { code: 'ERR_MEMORY_REPORT_FORBIDDEN', status: 403 })
+  }
+}
+brand(ReportForbiddenError, 'ReportForbiddenError')

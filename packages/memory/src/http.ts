@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { applyVerdict } from '@spillway/kit/express'
+import { gate, type ShedLoadOptions } from './gate.js'
+import type { MemoryMonitor } from './monitor.js'
+import {
+  type Answer,
+  guard,
+  liveness,
+  type MemoryReportOptions,
+  memoryReportAnswer,
+  readiness as readinessAnswer,
+} from './probe.js'
+
+/** What an HTTP server calls with each request; `next` gets the refusal. */
+export type Handler<Request extends IncomingMessage = IncomingMessage> = (
+  request: Request,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+/**
+ * Refuses requests while the monitor says so, with an {@link OverloadedError} (503, `Retry-After`) handed to `next`.
+ * For plain `node:http`, Connect, and whatever shares their signature.
+ *
+ * @throws TypeError `ERR_MEMORY_OPTION`
+ */
+export function shedLoad<Request extends IncomingMessage = IncomingMessage>(
+  monitor: MemoryMonitor,
+  options?: ShedLoadOptions<Request>,
+): Handler<Request> {
+  const { isExempt, skip, priority } = gate(options)
+  return (request, response, next) => {
+    if (monitor.calm || isExempt(targetOf(request)) || skip(request)) next()
+    else applyVerdict(monitor.verdict(priority(request)), response, next)
+  }
+}
+
+/** Liveness: 200 as long as the process answers, whatever the level. */
+export function health(monitor: MemoryMonitor): Handler {
+  return (_request, response) => send(response, liveness(monitor))
+}
+
+/** Readiness: 503 while the monitor is critical. */
+export function readiness(monitor: MemoryMonitor): Handler {
+  return (_request, response) => send(response, readinessAnswer(monitor))
+}
+
+/**
+ * The memory report for those whom `allow` lets see it; `POST` takes a heap snapshot.
+ *
+ * @throws TypeError `ERR_MEMORY_OPTION` when there is no `allow`
+ */
+export function memoryReport<Request extends IncomingMessage = IncomingMessage>(
+  monitor: MemoryMonitor,
+  options: MemoryReportOptions<Request>,
+): Handler<Request> {
+  const admit = guard(options)
+  return (request, response, next) => {
+    const question = {
+      method: request.method ?? 'GET',
+      target: targetOf(request),
+      accept: request.headers.accept,
+    }
+    admit(request)
+      .then(() => memoryReportAnswer(monitor, question))
+      .then((answer) => send(response, answer))
+      .catch(next)
+  }
+}
+
+/** A router shortens `url` to what follows its mount point and keeps the whole in `originalUrl`. */
+function targetOf(request: IncomingMessage & { originalUrl?: string }): string {
+  return request.originalUrl ?? request.url ?? '/'
+}
+
+function send(response: ServerResponse, { status, headers, body }: Answer): void {
+  response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
+  response.end(response.req.method === 'HEAD' ? undefined : body)
+}

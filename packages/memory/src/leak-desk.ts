@@ -1,0 +1,113 @@
+import { channel } from '@spillway/kit'
+import { Investigation, type InvestigationOptions } from './investigation.js'
+import { ADVICE, type Evidence, type Leak, NO_EVIDENCE, timeToLimit } from './leak.js'
+import type { LeakChange, LeakDetector } from './leak-detector.js'
+import type { LeakKind } from './leak-watch.js'
+import type { Sample } from './sampler.js'
+import type { Snapshots } from './snapshot.js'
+
+const leaks = channel<{ kind: LeakKind; state: string; confidence: number; bytesPerHour: number }>(
+  'spillway:memory:leak',
+)
+
+const KINDS: readonly LeakKind[] = ['heap', 'external', 'native']
+
+/** Opens an investigation for each suspicion, closes it with the verdict, and says what is known about each leak. */
+export class LeakDesk {
+  readonly #detector: LeakDetector
+  readonly #snapshots: Snapshots
+  readonly #options: InvestigationOptions
+  readonly #found: (leak: Leak) => void
+  readonly #open = new Map<LeakKind, Investigation>()
+  readonly #evidence = new Map<LeakKind, Evidence>()
+
+  /** `found`: told of each confirmed leak, when the investigation is over. */
+  constructor(
+    detector: LeakDetector,
+    snapshots: Snapshots,
+    options: InvestigationOptions,
+    found: (leak: Leak) => void,
+  ) {
+    this.#detector = detector
+    this.#snapshots = snapshots
+    this.#options = options
+    this.#found = found
+  }
+
+  update(changes: readonly LeakChange[], sample: Sample): void {
+    for (const { kind, finding } of changes) {
+      const { state, confidence, bytesPerHour } = finding
+      leaks.publish(() => ({ kind, state, confidence, bytesPerHour }))
+      if (state === 'suspected') this.#begin(kind, sample)
+      else this.#conclude(kind, sample)
+    }
+    for (const kind of KINDS) {
+      if (this.#detector.finding(kind) === undefined) this.#drop(kind)
+      else this.#open.get(kind)?.tick(sample.at)
+    }
+  }
+
+  /** Stops every profile meanwhile: V8 must not be asked for a snapshot while it samples. */
+  async undisturbed<T>(now: number, work: () => Promise<T>): Promise<T> {
+    for (const investigation of this.#open.values()) investigation.pause()
+    try {
+      return await work()
+    } finally {
+      for (const investigation of this.#open.values()) investigation.resume(now)
+    }
+  }
+
+  /** All that are suspected or confirmed at the moment. */
+  leaks(sample: Sample): Leak[] {
+    return KINDS.map((kind) => this.#leak(kind, sample)).filter((leak) => leak !== undefined)
+  }
+
+  close(): void {
+    for (const kind of KINDS) this.#drop(kind)
+  }
+
+  #begin(kind: LeakKind, sample: Sample): void {
+    this.#drop(kind)
+    this.#open.set(kind, new Investigation(kind, this.#snapshots, this.#options, sample))
+  }
+
+  #conclude(kind: LeakKind, sample: Sample): void {
+    const investigation = this.#open.get(kind)
+    const growth = this.#detector.finding(kind)?.growth ?? 0
+    const concluding =
+      investigation?.conclude(() => this.#detector.settle(sample), growth, sample) ??
+      Promise.resolve(NO_EVIDENCE)
+    concluding
+      .catch((error: unknown): Evidence => ({ ...NO_EVIDENCE, notes: [String(error)] }))
+      .then((evidence) => {
+        if (this.#open.get(kind) !== investigation) return // dropped meanwhile
+        this.#open.delete(kind)
+        this.#evidence.set(kind, evidence)
+        const leak = this.#leak(kind, sample)
+        if (leak !== undefined) this.#found(leak)
+      })
+  }
+
+  #leak(kind: LeakKind, sample: Sample): Leak | undefined {
+    const finding = this.#detector.finding(kind)
+    if (finding === undefined) return undefined
+    const { memory, heapLimit, heapLive } = sample
+    const room = memory.limit - memory.used
+    return {
+      kind,
+      ...finding,
+      timeToLimit: timeToLimit(
+        kind === 'heap' ? Math.min(room, heapLimit - heapLive) : room,
+        finding.bytesPerHour,
+      ),
+      advice: ADVICE[kind],
+      ...(this.#evidence.get(kind) ?? NO_EVIDENCE),
+    }
+  }
+
+  #drop(kind: LeakKind): void {
+    this.#open.get(kind)?.abandon()
+    this.#open.delete(kind)
+    this.#evidence.delete(kind)
+  }
+}

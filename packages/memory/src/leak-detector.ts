@@ -1,0 +1,120 @@
+import type { LeakPolicy } from './leak-options.js'
+import { type Finding, type LeakKind, LeakWatch } from './leak-watch.js'
+import type { Sample, Sampler } from './sampler.js'
+
+export interface LeakChange {
+  readonly kind: LeakKind
+  readonly finding: Finding
+}
+
+/** The heap in use right after a collection of young objects is the least of some samples in a row. */
+const LOW_WATER = 8
+/** Native memory has no collector that would tell what is alive; the least of a while is taken. */
+const NATIVE_EVERY = 10_000
+/** The allocator keeps and splits what it has: its noise is larger. */
+const NATIVE_FACTOR = 4
+/** A forced collection is worth it when the heap seems to have grown by this share of a leak. */
+const STEP = 1 / 8
+/** After collections that found nothing, wait longer and longer. */
+const LONGEST_BACKOFF = 600_000
+/** Milliseconds per byte, until the first collection has been timed. */
+const GUESSED_PAUSE = 1 / 1024 ** 2
+
+/**
+ * Feeds what is alive after full collections to one watch for the heap and one for external memory, and resident
+ * memory that is neither to a third. V8's own full collections may be many minutes apart; when the heap seems to have
+ * grown meanwhile, one is forced, within a budget of time.
+ */
+export class LeakDetector {
+  readonly #policy: LeakPolicy
+  readonly #sampler: Sampler
+  readonly #watches: Readonly<Record<LeakKind, LeakWatch>>
+  readonly #beginAt: number
+  #recent: { heap: number; external: number }[] = []
+  #native = Number.POSITIVE_INFINITY
+  #nativeAt: number
+  #forcedAt = Number.NEGATIVE_INFINITY
+  #pausePerByte = GUESSED_PAUSE
+  #backoff = 0
+  /** Forced collections so far. */
+  forced = 0
+
+  constructor(policy: LeakPolicy, sampler: Sampler, now: number) {
+    this.#policy = policy
+    this.#sampler = sampler
+    this.#beginAt = now + policy.warmup
+    this.#nativeAt = this.#beginAt
+    const native = { ...policy, minGrowth: policy.minGrowth * NATIVE_FACTOR }
+    this.#watches = {
+      heap: new LeakWatch(policy),
+      external: new LeakWatch(policy),
+      native: new LeakWatch(native),
+    }
+  }
+
+  finding(kind: LeakKind): Finding | undefined {
+    return this.#watches[kind].finding
+  }
+
+  /** `quiet`: the process can afford a collection. Returns the findings that are new or have become verdicts. */
+  update(sample: Sample, requests: number, quiet: boolean): LeakChange[] {
+    const started = sample.at >= this.#beginAt
+    if (started && quiet && this.#worthForcing(sample)) this.#force(sample)
+    const floors = this.#sampler.takeFloors()
+    if (!started) return []
+    const changes: LeakChange[] = []
+    const add = (kind: LeakKind, bytes: number): void => {
+      const finding = this.#watches[kind].add({ at: sample.at, requests, bytes })
+      if (finding !== undefined) changes.push({ kind, finding })
+    }
+    for (const floor of floors) {
+      add('heap', floor.heap)
+      add('external', floor.external)
+    }
+    this.#native = Math.min(this.#native, sample.native)
+    if (sample.at - this.#nativeAt >= NATIVE_EVERY) {
+      add('native', this.#native)
+      this.#native = Number.POSITIVE_INFINITY
+      this.#nativeAt = sample.at
+    }
+    return changes
+  }
+
+  /** A full collection now, if it is allowed and short enough. */
+  settle(sample: Sample): void {
+    if (this.#affordable(sample)) this.#force(sample)
+  }
+
+  #worthForcing(sample: Sample): boolean {
+    this.#recent.push({ heap: sample.heapUsed, external: sample.external })
+    if (this.#recent.length > LOW_WATER) this.#recent.shift()
+    if (!this.#affordable(sample) || sample.at - this.#forcedAt < this.#backoff) return false
+    const spent = this.#pausePerByte * sample.heapUsed
+    if (sample.at - this.#forcedAt < spent / this.#policy.collectionBudget) return false
+    const { floor } = this.#sampler.collections
+    if (floor === undefined) return true
+    const step = this.#policy.minGrowth * STEP
+    const grown = (name: 'heap' | 'external') =>
+      Math.min(...this.#recent.map((reading) => reading[name])) - floor[name] >= step
+    return this.#recent.length === LOW_WATER && (grown('heap') || grown('external'))
+  }
+
+  #affordable(sample: Sample): boolean {
+    const { forceCollections, collectionBudget, maxPause } = this.#policy
+    return forceCollections && collectionBudget > 0 && this.#pausePerByte * sample.heapUsed <= maxPause
+  }
+
+  #force(sample: Sample): void {
+    const before = this.#sampler.collections.floor
+    const pause = this.#sampler.collect()
+    const after = this.#sampler.collections.floor
+    this.#pausePerByte = pause / Math.max(1, sample.heapUsed)
+    this.#forcedAt = sample.at
+    this.#recent = []
+    this.forced++
+    if (before === undefined || after === undefined) return
+    const rise = Math.max(after.heap - before.heap, after.external - before.external)
+    const found = rise >= (this.#policy.minGrowth * STEP) / 2
+    this.#backoff = found ? 0 : Math.min(LONGEST_BACKOFF, Math.max(1_000, this.#backoff * 2))
+  }
+}

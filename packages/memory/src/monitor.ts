@@ -1,0 +1,257 @@
+import diagnosticsChannel from 'node:diagnostics_channel'
+import { EventEmitter } from 'node:events'
+import { ADMIT, type CloseOptions, channel, closeOnce, notify, type Verdict } from '@spillway/kit'
+import { heapAdvice, warnOnce } from './advice.js'
+import type { CollectionKind, CollectionStats } from './collections.js'
+import type { Leak } from './leak.js'
+import { LeakDesk } from './leak-desk.js'
+import { LeakDetector } from './leak-detector.js'
+import { higher, isLevel, type Level } from './level.js'
+import { type MemoryMonitorOptions, type ResolvedOptions, resolveOptions } from './options.js'
+import { Replacement } from './replacement.js'
+import { type MemoryReport, makeReport } from './report.js'
+import { type Sample, Sampler } from './sampler.js'
+import { type Priority, Shedding } from './shedding.js'
+import { isAboutMemory, type Reason, Signals } from './signals.js'
+import { Snapshots } from './snapshot.js'
+
+const levels = channel<{ level: Level; from: Level; reasons: readonly Reason[] }>('spillway:memory:level')
+
+/** Published by `node:http` for every request of every server. */
+const HTTP_REQUESTS = 'http.server.request.start'
+
+export interface MemoryEvents {
+  /** The level changed; with the signals that are not `ok`. */
+  level: [level: Level, reasons: readonly Reason[]]
+  /** A replacement of this process was asked for. */
+  replace: [reasons: readonly Reason[]]
+  /** A leak is confirmed, and looked into as far as the options allow. */
+  leak: [leak: Leak]
+  /** A heap snapshot was written. */
+  snapshot: [file: string, reason: string]
+  /** A snapshot that the options ask for was not written. */
+  refusal: [error: unknown]
+}
+
+export interface MemoryStats {
+  readonly level: Level
+  readonly overloaded: boolean
+  readonly reasons: readonly Reason[]
+  /** The last sample. */
+  readonly sample: Sample
+  readonly samples: number
+  /** Requests counted. */
+  readonly requests: number
+  /** Requests refused by `shedLoad`. */
+  readonly refused: number
+  /** Share of ordinary requests refused right now because the event loop is late. */
+  readonly shedShare: number
+  readonly replacementsAsked: number
+  /** Garbage collections by kind; pauses in milliseconds. */
+  readonly collections: Readonly<Record<CollectionKind, CollectionStats>>
+  /** Full collections that the leak detector has forced. */
+  readonly forcedCollections: number
+  /** Leaks that are suspected or confirmed. */
+  readonly leaks: number
+  readonly snapshots: number
+}
+
+/**
+ * Watches the memory and the event loop of this process against the limits that are real: the container's, V8's, and
+ * the kernel's own signs of distress. One unref'ed timer reads it all; a request reads one field.
+ *
+ * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
+ */
+export class MemoryMonitor extends EventEmitter<MemoryEvents> {
+  /** `'ok'`, `'elevated'` or `'critical'`: the highest of all signals. */
+  level: Level = 'ok'
+  /** Whether ordinary requests should be refused: `level` is `'critical'`. */
+  overloaded = false
+  /** The signals that are not `ok`, with their numbers. */
+  reasons: readonly Reason[] = []
+  /** Requests counted so far: those of `node:http` servers, and what `countRequest()` was told. */
+  requests = 0
+  readonly #options: ResolvedOptions
+  readonly #sampler: Sampler
+  readonly #signals: Signals
+  readonly #shedding: Shedding
+  readonly #replacement: Replacement
+  readonly #snapshots: Snapshots
+  readonly #detector: LeakDetector | undefined
+  readonly #desk: LeakDesk | undefined
+  readonly #startedAt: number
+  readonly #timer: NodeJS.Timeout
+  readonly #countHttp = (): void => {
+    this.requests++
+  }
+  #samples = 0
+  #last: Sample
+  #closed = false
+
+  /** Stops sampling and gives every handle back. Idempotent. `level` becomes `'ok'`. */
+  readonly close: (options?: CloseOptions) => Promise<void>
+
+  constructor(options: MemoryMonitorOptions = {}) {
+    super()
+    const resolved = resolveOptions(options)
+    const now = resolved.clock.now()
+    this.#options = resolved
+    this.#startedAt = now
+    this.#sampler = new Sampler(resolved.system, resolved.limit)
+    this.#signals = new Signals(resolved.marks, resolved)
+    this.#shedding = new Shedding(resolved.leaveAfter, resolved.random)
+    this.#replacement = new Replacement(resolved, now)
+    this.#snapshots = new Snapshots(resolved.snapshot, resolved.system, resolved.clock)
+    if (resolved.leak !== false) {
+      const { profile, profileInterval } = resolved.leak
+      const snapshots = resolved.snapshot !== false && resolved.snapshot.onLeak
+      this.#detector = new LeakDetector(resolved.leak, this.#sampler, now)
+      this.#desk = new LeakDesk(
+        this.#detector,
+        this.#snapshots,
+        { profileInterval: profile && profileInterval, snapshots },
+        (leak) => notify<MemoryEvents, 'leak'>(this, 'leak', leak),
+      )
+    }
+    this.#last = this.sample()
+    const advice = heapAdvice(this.#last.heapLimit, this.#sampler.limits.smallest(now))
+    if (advice !== undefined) warnOnce('SPILLWAY_MEMORY_HEAP_LIMIT', advice)
+    this.#timer = setInterval(() => this.sample(), resolved.sampleEvery)
+    this.#timer.unref()
+    if (resolved.countHttp) diagnosticsChannel.subscribe(HTTP_REQUESTS, this.#countHttp)
+    this.close = closeOnce(() => this.#release())
+  }
+
+  /** For work that is not a `node:http` request: jobs, messages, HTTP/2 streams. The leak detector counts by it. */
+  countRequest(count = 1): void {
+    this.requests += count
+  }
+
+  /** May a request of this priority go on? Reads one field while all is well. */
+  verdict(priority: Priority = 1): Verdict {
+    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority)
+  }
+
+  /** Nothing is being refused, of whatever priority. */
+  get calm(): boolean {
+    return this.#shedding.calm
+  }
+
+  /** Reads everything now, out of turn, and judges it. After `close()`: the last sample. */
+  sample(): Sample {
+    if (this.#closed) return this.#last
+    const now = this.#options.clock.now()
+    const sample = this.#sampler.read(now)
+    this.#samples++
+    this.#last = sample
+    this.#judge(sample, now - this.#startedAt < this.#options.startupGrace)
+    if (this.#detector !== undefined) {
+      const changes = this.#detector.update(sample, this.requests, this.level !== 'critical')
+      this.#desk?.update(changes, sample)
+    }
+    return sample
+  }
+
+  /** Leaks that are suspected or confirmed at the moment. */
+  get leaks(): readonly Leak[] {
+    return this.#desk?.leaks(this.#last) ?? []
+  }
+
+  /**
+   * Writes a heap snapshot, for Chrome DevTools or `diffSnapshots`, and resolves to its path. The process stands still
+   * meanwhile, about 90 ms per MB of heap.
+   *
+   * @throws SnapshotRefusedError `ERR_MEMORY_SNAPSHOT_REFUSED` when it would hurt: too soon, too large, too little room
+   */
+  async snapshot(reason = 'manual'): Promise<string> {
+    const sample = this.sample()
+    const write = () => this.#snapshots.write(reason, sample)
+    const file = await (this.#desk?.undisturbed(sample.at, write) ?? write())
+    notify<MemoryEvents, 'snapshot'>(this, 'snapshot', file, reason)
+    return file
+  }
+
+  /** Everything that is known, as plain data; `reportText` and `reportHtml` make it readable. */
+  report(): MemoryReport {
+    const { system, emitters } = this.#options
+    return makeReport(this.stats(), this.leaks, system.activeResources(), emitters)
+  }
+
+  stats(): MemoryStats {
+    return {
+      level: this.level,
+      overloaded: this.overloaded,
+      reasons: this.reasons,
+      sample: this.#last,
+      samples: this.#samples,
+      requests: this.requests,
+      refused: this.#shedding.refused,
+      shedShare: this.#shedding.share,
+      replacementsAsked: this.#replacement.asked,
+      collections: structuredClone(this.#sampler.collections.byKind),
+      forcedCollections: this.#detector?.forced ?? 0,
+      leaks: this.leaks.length,
+      snapshots: this.#snapshots.count,
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #judge(sample: Sample, starting: boolean): void {
+    const reasons = this.#signals.update(sample, this.#askHealth(), starting)
+    const level = reasons.reduce<Level>((highest, reason) => higher(highest, reason.level), 'ok')
+    const late = reasons.some(({ signal }) => signal === 'delay') && this.#signals.wanted('delay') !== 'ok'
+    this.#shedding.update(level, reasons, late, sample.at)
+    this.reasons = reasons
+    const from = this.level
+    this.level = level
+    this.overloaded = level === 'critical'
+    if (level !== from) {
+      levels.publish(() => ({ level, from, reasons }))
+      notify<MemoryEvents, 'level'>(this, 'level', level, reasons)
+    }
+    const ofMemory = reasons.filter((reason) => reason.level === 'critical' && isAboutMemory(reason))
+    if (ofMemory.length > 0 && this.#replacement.ask(ofMemory, sample.at)) {
+      notify<MemoryEvents, 'replace'>(this, 'replace', ofMemory)
+    }
+    const { snapshot } = this.#options
+    if (
+      level === 'critical' &&
+      from !== 'critical' &&
+      ofMemory.length > 0 &&
+      snapshot !== false &&
+      snapshot.onCritical
+    ) {
+      this.snapshot('critical').catch((error) => notify<MemoryEvents, 'refusal'>(this, 'refusal', error))
+    }
+  }
+
+  /** A health check that fails to answer says nothing about the load. */
+  #askHealth(): Level {
+    try {
+      const level: unknown = this.#options.health()
+      if (isLevel(level)) return level
+      warnOnce(
+        'SPILLWAY_MEMORY_HEALTH',
+        `The health option must return 'ok', 'elevated' or 'critical', not ${String(level)}`,
+      )
+    } catch (error) {
+      warnOnce('SPILLWAY_MEMORY_HEALTH', `The health option failed: ${String(error)}`)
+    }
+    return 'ok'
+  }
+
+  #release(): void {
+    this.#closed = true
+    clearInterval(this.#timer)
+    this.#desk?.close()
+    if (this.#options.countHttp) diagnosticsChannel.unsubscribe(HTTP_REQUESTS, this.#countHttp)
+    this.#sampler.stop()
+    this.#shedding.update('ok', [], false, this.#options.clock.now())
+    this.level = 'ok'
+    this.overloaded = false
+    this.reasons = []
+  }
+}

@@ -1,0 +1,116 @@
+import { type Holds, higher, type Level, LevelHold, levelFor, type Marks } from './level.js'
+import type { Sample } from './sampler.js'
+
+/**
+ * `memory`: working set against the limit that binds; `heap`: live heap against V8's limit; `external`: Buffers and
+ * other memory outside of the heap against the limit; `pressure`: the kernel's own stall figure; `delay`: lateness of
+ * the event loop; `utilization`: its busy share; `health`: the app's own judgement.
+ */
+export type SignalName = 'memory' | 'heap' | 'external' | 'pressure' | 'delay' | 'utilization' | 'health'
+
+/** A signal that is not `ok`, with the numbers that say so. */
+export interface Reason {
+  readonly signal: SignalName
+  readonly level: Level
+  /** In `unit`. */
+  readonly value: number
+  /** In `unit`. For `ms`: the mark that was passed. */
+  readonly limit: number
+  readonly unit: 'bytes' | 'percent' | 'ms' | 'share'
+  /** Where the limit comes from. */
+  readonly source: string
+}
+
+export type SignalMarks = Readonly<Record<Exclude<SignalName, 'health'>, Marks | false>>
+
+/** Signals of time, not of memory: a new process would not cure them, and a starting one shows them. */
+const TIMELY: ReadonlySet<SignalName> = new Set(['delay', 'utilization', 'health'])
+
+export function isAboutMemory({ signal }: Reason): boolean {
+  return !TIMELY.has(signal)
+}
+
+/** Turns samples into levels, one per signal, each with its marks and its holds. */
+export class Signals {
+  readonly #marks: SignalMarks
+  readonly #holds: Holds
+  readonly #levels = new Map<SignalName, LevelHold>()
+  readonly #wanted = new Map<SignalName, Level>()
+
+  constructor(marks: SignalMarks, holds: Holds) {
+    this.#marks = marks
+    this.#holds = holds
+  }
+
+  /** What a signal asked for at the last sample, before its hold. */
+  wanted(signal: SignalName): Level {
+    return this.#wanted.get(signal) ?? 'ok'
+  }
+
+  /** The signals that are not `ok`. `starting`: signals of time are not believed yet. */
+  update(sample: Sample, health: Level, starting: boolean): Reason[] {
+    const reasons: Reason[] = []
+    const readings = readAll(sample)
+    for (const signal of Object.keys(readings) as (keyof SignalMarks)[]) {
+      const marks = this.#marks[signal]
+      if (marks === false || (starting && TIMELY.has(signal))) continue
+      const { mark, ...reading } = readings[signal]
+      let wanted = levelFor(mark, marks, this.#level(signal).level)
+      if (signal === 'pressure') wanted = higher(wanted, kernelEvents(sample, this.#marks.memory))
+      const level = this.#settle(signal, wanted, sample.at)
+      if (level !== 'ok') reasons.push({ signal, level, ...reading })
+    }
+    const level = this.#settle('health', health, sample.at)
+    if (level !== 'ok') {
+      reasons.push({ signal: 'health', level, value: 1, limit: 1, unit: 'share', source: 'option health' })
+    }
+    return reasons
+  }
+
+  #settle(signal: SignalName, wanted: Level, now: number): Level {
+    this.#wanted.set(signal, wanted)
+    return this.#level(signal).update(wanted, now)
+  }
+
+  #level(signal: SignalName): LevelHold {
+    let level = this.#levels.get(signal)
+    if (level === undefined) {
+      level = new LevelHold(this.#holds)
+      this.#levels.set(signal, level)
+    }
+    return level
+  }
+}
+
+/** A reading of a signal; `mark` is what its marks are compared with. */
+type Reading = Omit<Reason, 'signal' | 'level'> & { readonly mark: number }
+
+function readAll(sample: Sample): Readonly<Record<keyof SignalMarks, Reading>> {
+  const { memory, pressure, loop } = sample
+  return {
+    memory: ofBytes(memory.used, memory.limit, memory.source),
+    heap: ofBytes(sample.heapLive, sample.heapLimit, 'V8 heap limit'),
+    external: ofBytes(sample.external, memory.limit, memory.source),
+    pressure: plain(pressure.full, 100, 'percent', 'kernel: PSI full avg10, limit events'),
+    delay: plain(loop.p99, 0, 'ms', 'event loop delay p99'),
+    utilization: plain(loop.utilization, 1, 'share', 'event loop utilization'),
+  }
+}
+
+function ofBytes(value: number, limit: number, source: string): Reading {
+  return { mark: value / limit, value, limit, unit: 'bytes', source }
+}
+
+function plain(value: number, limit: number, unit: Reason['unit'], source: string): Reading {
+  return { mark: value, value, limit, unit, source }
+}
+
+/**
+ * A kill is serious. Running into the limit alone is not, since page cache does that all day; together with a high
+ * working set it is.
+ */
+function kernelEvents({ pressure, memory }: Sample, marks: Marks | false): Level {
+  if (pressure.killed) return 'critical'
+  const full = marks !== false && marks.elevated !== false && memory.used / memory.limit >= marks.elevated[0]
+  return full && pressure.limitHits > 0 ? 'elevated' : 'ok'
+}

@@ -1,0 +1,163 @@
+import { HeapGraph } from './heap-graph.js'
+import { Retention } from './retention.js'
+
+/** How the objects of one constructor have changed between two snapshots. */
+export interface ConstructorGrowth {
+  readonly name: string
+  readonly countBefore: number
+  readonly countAfter: number
+  /** Bytes of these objects, with the strings, arrays and tables that are theirs. */
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+}
+
+/** Who holds the objects that were added. */
+export interface Holder {
+  readonly name: string
+  /** From the root to the object, one step each: `cache: Map`, `table: (array)`, `[*]: Session`. */
+  readonly path: readonly string[]
+  /** Of the added objects of that constructor, 0 to 1: how many are held this way. */
+  readonly share: number
+}
+
+export interface SnapshotDiff {
+  readonly objectsBefore: number
+  readonly objectsAfter: number
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+  /** What grew, by bytes, the most first. */
+  readonly grown: readonly ConstructorGrowth[]
+  /** For the first of them. */
+  readonly holders: readonly Holder[]
+}
+
+interface Tally {
+  count: number
+  bytes: number
+}
+
+const MOST_GROWN = 20
+const MOST_HOLDERS = 3
+/** Enough objects to know what is usual. */
+const LOOKED_AT = 2_000
+
+/**
+ * Compares two snapshots of one process, by constructor, and finds what holds the objects that were added. Holds one of
+ * them at a time.
+ */
+export function diffSnapshotFiles(before: string, after: string): SnapshotDiff {
+  const first = summary(new HeapGraph(before))
+  const graph = new HeapGraph(after)
+  const retention = new Retention(graph)
+  const owners = ownersOf(graph, retention)
+  const tallies = tally(graph, owners)
+  const grown = growth(first.tallies, tallies)
+  return {
+    objectsBefore: first.objects,
+    objectsAfter: graph.count,
+    bytesBefore: first.bytes,
+    bytesAfter: total(tallies),
+    grown,
+    holders: grown
+      .slice(0, MOST_HOLDERS)
+      .map(({ name }) => holderOf(name, graph, retention, owners, first.lastId))
+      .filter((holder) => holder !== undefined),
+  }
+}
+
+function summary(graph: HeapGraph) {
+  const tallies = tally(graph, ownersOf(graph, new Retention(graph)))
+  const lastId = graph.ids.reduce((most, id) => Math.max(most, id), 0)
+  return { tallies, lastId, objects: graph.count, bytes: total(tallies) }
+}
+
+/**
+ * The object that each thing belongs to: itself, when it is made by a constructor or is a function, else the nearest such
+ * object on the way to it. So a Map has the table inside it, and a record the strings that only it refers to.
+ */
+function ownersOf(graph: HeapGraph, retention: Retention): Uint32Array {
+  const named = new Set(
+    ['object', 'closure', 'native', 'regexp'].map((type) => graph.nodeTypeNames.indexOf(type)),
+  )
+  const owners = new Uint32Array(graph.count)
+  for (let i = 0; i < retention.reached; i++) {
+    const node = retention.order[i]!
+    owners[node] = named.has(graph.types[node]!) || node === 0 ? node : owners[retention.parentOf(node)]!
+  }
+  return owners
+}
+
+/** Garbage that was not yet collected, or is held weakly only, belongs to the root and is not counted. */
+function tally(graph: HeapGraph, owners: Uint32Array): Map<string, Tally> {
+  const tallies = new Map<string, Tally>()
+  for (let node = 1; node < graph.count; node++) {
+    const owner = owners[node]!
+    if (owner === 0) continue
+    const name = constructorOf(graph, owner)
+    let found = tallies.get(name)
+    if (found === undefined) tallies.set(name, (found = { count: 0, bytes: 0 }))
+    found.bytes += graph.sizes[node]!
+    if (owner === node) found.count++
+  }
+  return tallies
+}
+
+function constructorOf(graph: HeapGraph, node: number): string {
+  const name = graph.nameOf(node)
+  return graph.typeOf(node) === 'closure' ? `${name || 'anonymous'}()` : name || `(${graph.typeOf(node)})`
+}
+
+function growth(before: ReadonlyMap<string, Tally>, after: ReadonlyMap<string, Tally>): ConstructorGrowth[] {
+  return [...after]
+    .map(([name, { count, bytes }]) => {
+      const earlier = before.get(name)
+      return {
+        name,
+        countBefore: earlier?.count ?? 0,
+        countAfter: count,
+        bytesBefore: earlier?.bytes ?? 0,
+        bytesAfter: bytes,
+      }
+    })
+    .filter(({ bytesBefore, bytesAfter }) => bytesAfter > bytesBefore)
+    .sort((a, b) => b.bytesAfter - b.bytesBefore - (a.bytesAfter - a.bytesBefore))
+    .slice(0, MOST_GROWN)
+}
+
+/** V8 numbers objects as it meets them: those with a higher number than the first snapshot's last were added since. */
+function holderOf(
+  name: string,
+  graph: HeapGraph,
+  retention: Retention,
+  owners: Uint32Array,
+  lastId: number,
+): Holder | undefined {
+  const members: number[] = []
+  for (let node = 1; node < graph.count; node++) {
+    if (owners[node] === node && constructorOf(graph, node) === name) members.push(node)
+  }
+  const added = members.filter((node) => graph.ids[node]! > lastId)
+  const candidates = spread(added.length > 0 ? added : members, LOOKED_AT)
+  const paths = new Map<string, { path: string[]; count: number }>()
+  for (const node of candidates) {
+    const path = retention.pathTo(node)
+    const key = path.join('\n')
+    const known = paths.get(key)
+    if (known === undefined) paths.set(key, { path, count: 1 })
+    else known.count++
+  }
+  const usual = [...paths.values()].sort((a, b) => b.count - a.count)[0]
+  return usual && { name, path: usual.path, share: usual.count / candidates.length }
+}
+
+/** At most so many, evenly from all. */
+function spread(nodes: readonly number[], most: number): readonly number[] {
+  const step = Math.max(1, Math.floor(nodes.length / most))
+  return step === 1 ? nodes : nodes.filter((_, i) => i % step === 0)
+}
+
+function total(tallies: ReadonlyMap<string, Tally>): number {
+  let sum = 0
+  for (const { bytes } of tallies.values()) sum += bytes
+  return sum
+}

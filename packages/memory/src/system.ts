@@ -1,0 +1,66 @@
+import { readFileSync, statfsSync } from 'node:fs'
+import { totalmem } from 'node:os'
+import v8 from 'node:v8'
+import vm from 'node:vm'
+import { Collections, type CollectionWatch } from './collections.js'
+import { Loop, type LoopWatch } from './loop.js'
+
+/** Where the numbers about the machine and the process come from. Injectable, so that tests bring their own. */
+export interface System {
+  memoryUsage(): NodeJS.MemoryUsage
+  /** Bytes that V8 lets the heap grow to. */
+  heapLimit(): number
+  /** The text of a file of the kernel, or `undefined` when it cannot be read. */
+  readFile(path: string): string | undefined
+  /** Bytes of RAM of the machine. */
+  totalMemory(): number
+  /** Bytes the process may use according to Node, as `process.constrainedMemory()`. */
+  constrainedMemory(): number | undefined
+  /** Bytes free for this user on the file system of a directory. */
+  freeDisk(directory: string): number
+  watchLoop(): LoopWatch
+  watchCollections(): CollectionWatch
+  /** Runs a full garbage collection; returns the pause in milliseconds. */
+  collectGarbage(): number
+  /** Types of the open resources that keep the event loop alive, one entry each. */
+  activeResources(): readonly string[]
+}
+
+let gc: (() => void) | undefined
+
+export const realSystem: System = {
+  memoryUsage: () => process.memoryUsage(),
+  heapLimit: () => v8.getHeapStatistics().heap_size_limit,
+  readFile: (path) => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch {
+      return undefined
+    }
+  },
+  totalMemory: totalmem,
+  // Missing before Node 20.12 and in other runtimes.
+  constrainedMemory: () => process.constrainedMemory?.(),
+  freeDisk: (directory) => {
+    const { bavail, bsize } = statfsSync(directory)
+    return bavail * bsize
+  },
+  watchLoop: () => new Loop(),
+  watchCollections: () => new Collections(),
+  collectGarbage: () => {
+    gc ??= findGc()
+    const start = performance.now()
+    gc()
+    return performance.now() - start
+  },
+  activeResources: () => process.getActiveResourcesInfo(),
+}
+
+/** V8 hands its collector only to a context made while the flag is set; the flag can be set at run time. */
+function findGc(): () => void {
+  if (globalThis.gc !== undefined) return globalThis.gc
+  v8.setFlagsFromString('--expose-gc')
+  const found = vm.runInNewContext('gc') as () => void
+  v8.setFlagsFromString('--no-expose-gc')
+  return found
+}
