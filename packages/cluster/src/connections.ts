@@ -19,6 +19,8 @@ interface Connection {
 export interface EndOptions {
   /** A connection that was quiet for less than this may bring one more request. Milliseconds. */
   readonly linger: number
+  /** Gives an idle connection to another process, if there is one. Tells whether that was possible. */
+  readonly move: ((socket: Socket) => boolean) | undefined
 }
 
 /** How often idle connections are looked for while draining. Milliseconds. */
@@ -33,10 +35,11 @@ const LAST_STREAM = 2 ** 31 - 1
 /**
  * Follows the connections of one server, and ends them so that no client loses a request:
  *
- * - Every response says `Connection: close` from now on, and the connection ends with it.
- * - A connection without a request is closed, at once if it has been quiet for `linger`, else when it has: a client
- *   that uses its connection every few milliseconds would otherwise meet the closing with its next request. It happens
- *   right after the event loop has read everything that had come, which leaves only the way over the wire.
+ * - A connection between two requests moves to another worker, and its client notices nothing.
+ * - Where it cannot (TLS, the whole service stops), every response says `Connection: close` from now on. A connection
+ *   without a request is closed, at once if it has been quiet for `linger`, else when it has: a client that uses its
+ *   connection every few milliseconds would otherwise meet the closing with its next request. It happens right after the
+ *   event loop has read everything that had come, which leaves only the way over the wire.
  * - HTTP/2 sessions get a first GOAWAY that refuses nothing, then the last one (RFC 9113 section 6.8).
  * - WebSockets get a close frame with 1001 and close by themselves.
  */
@@ -51,7 +54,9 @@ export class Connections {
   readonly #sessions = new Set<Http2Session>()
   readonly #responses = new Set<ServerResponse>()
   #ending: EndOptions | undefined
+  #patientUntil = Number.POSITIVE_INFINITY
   #sweeper: NodeJS.Timeout | undefined
+  #onEmpty: () => void = () => {}
 
   constructor(server: Server, clock: Clock) {
     this.#server = server
@@ -74,12 +79,19 @@ export class Connections {
   end(options: EndOptions): void {
     if (this.#ending !== undefined) return
     this.#ending = options
-    for (const res of this.#responses) announceClose(res)
+    this.#patientUntil = this.#clock.now() + options.linger
+    if (this.#closesAnnounced) for (const res of this.#responses) announceClose(res)
     for (const session of this.#sessions) this.#endSession(session)
     for (const [socket, { kind }] of this.#open) if (kind === 'websocket') goingAway(socket, GOING_AWAY)
     // Right after the poll phase: what had arrived has been read, so a quiet connection is really quiet.
     this.#sweeper = setInterval(() => setImmediate(() => this.#sweep()), SWEEP)
     setImmediate(() => this.#sweep())
+    this.#checkEmpty()
+  }
+
+  /** Calls back when the last connection has gone, after {@link end}. */
+  whenEmpty(callback: () => void): void {
+    this.#onEmpty = callback
   }
 
   /** Cuts off what is left. Tells how many requests that cost. */
@@ -95,7 +107,7 @@ export class Connections {
     this.#open.set(socket, { active: 0, since: this.#clock.now(), bytes: 0, kind })
     socket.once('close', () => {
       this.#open.delete(socket)
-      if (this.#open.size === 0) clearInterval(this.#sweeper)
+      this.#checkEmpty()
     })
     if (kind === 'http' && 'encrypted' in socket) this.#secured(socket)
   }
@@ -122,7 +134,7 @@ export class Connections {
     this.active++
     this.#responses.add(res)
     if (connection !== undefined) connection.active++
-    if (this.#ending !== undefined) announceClose(res)
+    if (this.#closesAnnounced) announceClose(res)
     res.once('close', () => {
       this.active--
       this.#responses.delete(res)
@@ -130,7 +142,14 @@ export class Connections {
       connection.active--
       connection.since = this.#clock.now()
       connection.bytes = req.socket.bytesRead
+      if (this.#ending?.move !== undefined && isQuiet(req.socket, connection)) this.#ending.move(req.socket)
     })
+  }
+
+  /** Whether responses end their connections: not as long as those can move. */
+  get #closesAnnounced(): boolean {
+    if (this.#ending === undefined) return false
+    return this.#ending.move === undefined || this.#clock.now() >= this.#patientUntil
   }
 
   #session(session: Http2Session): void {
@@ -176,13 +195,20 @@ export class Connections {
   }
 
   #sweep(): void {
-    const { linger = 0 } = this.#ending ?? {}
+    const { linger = 0, move } = this.#ending ?? {}
     const now = this.#clock.now()
-    for (const [socket, { active, since, bytes, kind }] of this.#open) {
-      if (kind !== 'http' && kind !== 'raw') continue
-      const arriving = kind === 'http' && socket.bytesRead > bytes
-      if (active === 0 && !arriving && now - since >= linger) socket.destroySoon()
+    for (const [socket, connection] of this.#open) {
+      const { kind, since } = connection
+      if ((kind !== 'http' && kind !== 'raw') || !isQuiet(socket, connection)) continue
+      if (kind === 'http' && move?.(socket)) continue
+      if (now - since >= linger) socket.destroySoon()
     }
+  }
+
+  #checkEmpty(): void {
+    if (this.#open.size > 0) return
+    clearInterval(this.#sweeper)
+    if (this.#ending !== undefined) this.#onEmpty()
   }
 
   /** Listens to an event only when somebody else does: for Node, to have a listener means something. */
@@ -199,6 +225,11 @@ export class Connections {
     }
     this.#server.on('newListener', added)
   }
+}
+
+/** Between two requests, and nothing of the next one has come. */
+function isQuiet(socket: Socket, { active, bytes, kind }: Connection): boolean {
+  return active === 0 && (kind === 'raw' || socket.bytesRead <= bytes)
 }
 
 function announceClose(res: ServerResponse): void {

@@ -12,6 +12,8 @@ import {
   type WorkerInfo,
 } from './events.js'
 import { fork } from './fork.js'
+import { isConnector } from './handover.js'
+import { Handovers } from './handovers.js'
 import { type ListeningAddress, listeningInfo } from './listening.js'
 import { Liveness } from './liveness.js'
 import { recycleReason } from './marks.js'
@@ -46,6 +48,7 @@ export class Fleet {
   readonly #events: EventEmitter<SupervisorEvents>
   readonly #clock: Clock
   readonly #restarts: Restarts
+  readonly #handovers = new Handovers()
   readonly #vacancies = new Vacancies()
   readonly #ports: (number | undefined)[] = []
   #knownPorts: readonly (number | undefined)[] = []
@@ -201,6 +204,7 @@ export class Fleet {
     this.phase = 'stopped'
     clearTimeout(this.#wakeUp)
     clearInterval(this.#pulse)
+    this.#handovers.close()
     const closed = new SupervisorClosedError()
     this.#start.reject(this.#failure ?? closed)
     for (const waiting of this.#waiting.splice(0)) waiting.reject(closed)
@@ -261,7 +265,7 @@ export class Fleet {
     this.workers.set(worker.id, worker)
     this.tally.forks++
     watchReports(worker)
-    handle.on('message', (message: unknown) => this.#hear(worker, message))
+    handle.on('message', (message: unknown, given: unknown) => this.#hear(worker, message, given))
     handle.on('listening', (address: ListeningAddress) => {
       this.#listens(address)
       if (!worker.saysReady) this.#becomeReady(worker)
@@ -281,7 +285,7 @@ export class Fleet {
     channels.fork.publish(() => info(worker))
   }
 
-  #hear(worker: WorkerProcess, raw: unknown): void {
+  #hear(worker: WorkerProcess, raw: unknown, given: unknown): void {
     const message = fromWorker(raw)
     if (message === undefined) return
     const now = this.#clock.now()
@@ -292,7 +296,9 @@ export class Fleet {
     else if (message.type === 'load') this.#weigh(worker, message, now)
     else if (message.type === 'replace') this.replace(worker, message.reason)
     else if (message.type === 'failed') this.#confess(worker, message.error)
-    else if (message.type === 'drained') {
+    else if (message.type === 'handover') {
+      if (isConnector(given)) this.#handovers.place(this.workers.values(), given, message.place)
+    } else if (message.type === 'drained') {
       worker.lost = message.lost
       worker.send({ type: 'bye' })
     }
@@ -311,6 +317,7 @@ export class Fleet {
     const now = this.#clock.now()
     worker.heardAt = now
     if (!worker.apply('ready', now)) return
+    this.#handovers.welcome(worker)
     notify(this.#events, 'ready', info(worker))
     channels.ready.publish(() => ({ ...info(worker), milliseconds: now - worker.startedAt }))
     this.#reconcile()

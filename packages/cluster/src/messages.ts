@@ -39,6 +39,8 @@ export type FromWorker =
   | ({ readonly type: 'load' } & Load)
   | { readonly type: 'replace'; readonly reason: string }
   | { readonly type: 'drained'; readonly lost: number }
+  /** With a handle: an idle connection of this listener, for another worker. */
+  | { readonly type: 'handover'; readonly place: string }
 
 export type DrainReason = 'stop' | 'replace'
 
@@ -47,8 +49,8 @@ export type FromSupervisor =
   /** The answer to `drained`: no connection is on its way to this worker any more, it may go. */
   | { readonly type: 'bye' }
   | { readonly type: 'tls' }
-  /** With a socket: a connection of the sticky listener for the server of this number. */
-  | { readonly type: 'connection'; readonly index: number }
+  /** With a handle: a connection for this listener, from another worker or from the sticky listener. */
+  | { readonly type: 'connection'; readonly place: string }
 
 interface Marked {
   readonly spillway: 'cluster'
@@ -69,13 +71,14 @@ export function isMarked(message: unknown): message is Marked & Readonly<Record<
 /** What a worker said, if it is ours and makes sense. A worker runs anybody's code: nothing is taken on trust. */
 export function fromWorker(message: unknown): FromWorker | undefined {
   if (!isMarked(message)) return undefined
-  const { type, index, port, error, reason, lost } = message
+  const { type, index, port, error, reason, lost, place } = message
   if (type === 'serving') return { type }
   if (type === 'ready') {
     return { type, ...(isCount(index) && isCount(port) ? { index, port } : {}) }
   }
   if (type === 'load') return loadIn(message)
   if (type === 'replace') return { type, reason: String(reason ?? 'request').slice(0, 100) }
+  if (type === 'handover') return { type, place: String(place) }
   if (type === 'drained') return { type, lost: isCount(lost) ? lost : 0 }
   if (type === 'failed' && typeof error === 'object' && error !== null) {
     const { name, message: text, code, stack } = error as Partial<Record<keyof RemoteError, unknown>>

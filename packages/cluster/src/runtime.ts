@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
-import { type Server, Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { drainWithin } from '@spillway/kit'
+import { attach, type Connector, detach, isConnector, placeName, sendable } from './handover.js'
 import { lifecycle } from './lifecycle.js'
 import { type DrainReason, type FromWorker, isMarked, marked } from './messages.js'
 
@@ -54,7 +55,8 @@ export class Runtime {
   readonly servers = new Set<Drainable>()
   /** Every server whose connections are followed, for {@link traffic}. */
   readonly watched = new Map<Server, Watched>()
-  readonly #sticky = new Map<number, Server>()
+  /** Names of servers that do not listen themselves: behind a sticky listener. */
+  readonly #places = new Map<Server, string>()
   #pending = 0
   #left: Promise<number> | undefined
   #bye: (() => void) | undefined
@@ -67,7 +69,7 @@ export class Runtime {
   attach(): void {
     if (!this.supervised) return
     this.life.phase = 'starting'
-    process.on('message', (message: unknown, socket: unknown) => this.#hear(message, socket))
+    process.on('message', (message: unknown, handle: unknown) => this.#hear(message, handle))
     cluster.worker?.on('disconnect', () => {
       // node:cluster would end the process now; but there may be requests in flight.
       if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
@@ -128,6 +130,11 @@ export class Runtime {
     process.exit(lost > 0 && code === 0 ? 1 : code)
   }
 
+  /** A server behind the sticky listener; the supervisor knows it by the number of its `serve()` call. */
+  stick(index: number, server: Server): void {
+    this.#places.set(server, `sticky:${index}`)
+  }
+
   /** What all servers of this process have to do, together. */
   traffic(): { requests: number; active: number; connections: number } {
     const sum = { requests: 0, active: 0, connections: 0 }
@@ -139,21 +146,43 @@ export class Runtime {
     return sum
   }
 
-  /** Serves the connections that the supervisor's sticky listener hands over. */
-  stick(index: number, server: Server): void {
-    this.#sticky.set(index, server)
-  }
-
-  #connection(index: number, socket: Socket): void {
-    const server = this.#sticky.get(index) ?? [...this.#sticky.values()][0]
-    if (server === undefined) socket.destroy()
-    else {
-      server.emit('connection', socket)
-      socket.resume()
+  /**
+   * How to hand idle connections of a server to another worker, if that can be: there must be a supervisor, the service
+   * must not be about to stop, and the state of a connection must not live in this process, as that of TLS does.
+   */
+  mover(server: Server): ((socket: Socket) => boolean) | undefined {
+    const place = this.#placeOf(server)
+    if (!this.supervised || this.life.stopping || place === undefined || 'setSecureContext' in server)
+      return undefined
+    return (socket) => {
+      const handle = this.supervised ? detach(socket) : undefined
+      if (handle === undefined) return false
+      this.#handOver(handle, place)
+      return true
     }
   }
 
-  #hear(message: unknown, socket: unknown): void {
+  #handOver(handle: Connector, place: string): void {
+    // Ours is closed when it is on its way.
+    const sent = () => handle.close()
+    if (this.supervised)
+      process.send?.(marked({ type: 'handover', place }), sendable(handle), undefined, sent)
+    else sent()
+  }
+
+  #placeOf(server: Server): string | undefined {
+    return this.#places.get(server) ?? placeName(server)
+  }
+
+  /** A connection that another process has accepted. */
+  #connection(place: string, handle: Connector): void {
+    const server = [...this.watched.keys()].find((each) => this.#placeOf(each) === place)
+    // We may have begun to leave meanwhile; then it is for somebody else.
+    if (server === undefined) this.#handOver(handle, place)
+    else attach(server, handle)
+  }
+
+  #hear(message: unknown, handle: unknown): void {
     if (!isMarked(message)) return
     const { type, reason, delay, timeout } = message
     if (type === 'bye') this.#bye?.()
@@ -168,8 +197,7 @@ export class Runtime {
       )
     } else if (type === 'tls') {
       for (const server of this.servers) server.reloadTls?.()
-    } else if (type === 'connection' && socket instanceof Socket)
-      this.#connection(Number(message.index), socket)
+    } else if (type === 'connection' && isConnector(handle)) this.#connection(String(message.place), handle)
   }
 }
 

@@ -1,7 +1,6 @@
 import { Server } from 'node:net'
 import { drainWithin, monotonicClock } from '@spillway/kit'
 import { Connections } from './connections.js'
-import type { Lifecycle } from './lifecycle.js'
 import type { Runtime, Watched } from './runtime.js'
 
 /** How long a connection that was just in use may bring its next request while draining. Milliseconds. */
@@ -11,21 +10,21 @@ export const LINGER = 1_000
 export class ServedServer implements Watched {
   readonly server: Server
   readonly connections: Connections
-  readonly #life: Lifecycle
+  readonly #host: Runtime
   readonly #cut = new AbortController()
   #drained: Promise<number> | undefined
 
-  constructor(server: Server, life: Lifecycle) {
+  constructor(server: Server, host: Runtime) {
     this.server = server
     this.connections = new Connections(server, monotonicClock)
-    this.#life = life
+    this.#host = host
   }
 
   /** The one for this server; one of another copy of this package will do as well. */
   static of(server: Server, host: Runtime): Watched {
     let served = host.watched.get(server)
     if (served === undefined) {
-      served = new ServedServer(server, host.life)
+      served = new ServedServer(server, host)
       host.watched.set(server, served)
     }
     return served
@@ -42,15 +41,21 @@ export class ServedServer implements Watched {
   }
 
   async #drain(timeout: number): Promise<number> {
+    // Asked before the listener is closed: afterwards it has no name.
+    const move = this.#host.mover(this.server)
     const closed = new Promise<void>((resolve) => {
       // Not http.Server's own close(): that one cuts idle connections while their next request is on its way.
       if (this.server.listening) Server.prototype.close.call(this.server, () => resolve())
-      else resolve()
+      else this.connections.whenEmpty(resolve)
     })
+    const { life } = this.#host
     const refuse = setTimeout(() => {
-      if (this.#life.phase === 'draining') this.#life.phase = 'refusing'
+      if (life.phase === 'draining') life.phase = 'refusing'
     }, LINGER).unref()
-    this.connections.end({ linger: Math.min(LINGER, timeout / 2) })
+    this.connections.end({
+      linger: Math.min(LINGER, timeout / 2),
+      move,
+    })
     const clean = await drainWithin(closed, { timeout, signal: this.#cut.signal }, timeout)
     clearTimeout(refuse)
     const lost = clean ? 0 : this.connections.destroy()
