@@ -55,7 +55,9 @@ export function* nodesOf(path: string): Generator<ts.Node> {
   const stack: ts.Node[] = [syntaxOf(path)]
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     yield node
-    stack.push(...[...node.getChildren()].reverse())
+    const children: ts.Node[] = []
+    ts.forEachChild(node, (child) => void children.push(child))
+    stack.push(...children.reverse())
   }
 }
 
