@@ -36,7 +36,7 @@ describe('applyVerdict', () => {
 })
 
 describe('plugin', () => {
-  it('speaks to the scope it is registered in, has a name, and refuses another Fastify', async () => {
+  it('speaks to the scope it is registered in, and says its name and its Fastify', async () => {
     const app = Fastify()
     const named = plugin('@spillway/test', async (scope: FastifyInstance, { value }: { value: string }) => {
       scope.decorate('probe', value)
@@ -44,6 +44,7 @@ describe('plugin', () => {
     await app.register(named, { value: 'seen' })
     expect(Reflect.get(app, 'probe')).toBe('seen')
     expect(app.printPlugins()).toContain('@spillway/test')
+    expect(Reflect.get(named, Symbol.for('plugin-meta'))).toEqual({ name: '@spillway/test', fastify: '5.x' })
     await app.close()
   })
 

@@ -145,14 +145,3 @@ describe('docs/reference/channels.md', () => {
     expect(deaf.map(([name, places]) => `${places[0]?.place} ${name}`)).toEqual([])
   })
 })
-
-it('codes and channels stand as literals, so that they can be found', () => {
-  const built: string[] = []
-  for (const path of PUBLISHED.flatMap(sourcesOf)) {
-    for (const node of nodesOf(path)) {
-      const head = ts.isTemplateExpression(node) ? node.head.text : ''
-      if (/^(ERR_|spillway:[a-z]+:$)/.test(head)) built.push(placeOf(node))
-    }
-  }
-  expect(built).toEqual([])
-})
