@@ -44,7 +44,8 @@ const contenders = {
   },
 }
 
-const keysOf = (count) => Array.from({ length: count }, (_, i) => `client-${i}-${(i * 2_654_435_761) % 4_294_967_296}`)
+const keysOf = (count) =>
+  Array.from({ length: count }, (_, i) => `client-${i}-${(i * 2_654_435_761) % 4_294_967_296}`)
 
 /** Calls one after the other for the whole round, over the keys in a scattered order; awaits what must be awaited. */
 function throughput(count, make) {

@@ -1,10 +1,12 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
 import { decisionOn, type GateVerdict, listed, RateLimitGate } from './gate.js'
 import type { RateLimitOptions } from './gate-options.js'
 
 type Args = [req: Request, res: Response, next: NextFunction]
 export type ExpressRateLimitOptions = RateLimitOptions<Args>
+export type ExpressLimitConcurrencyOptions = LimitConcurrencyOptions<[req: Request, res: Response]>
 
 /**
  * Limits the requests that pass through it. A refusal goes to the app's error handler, with its status and headers.
@@ -22,6 +24,24 @@ export function rateLimit(options: ExpressRateLimitOptions): RequestHandler {
       const verdict = gate.check(req, res, req, res, next)
       if (verdict instanceof Promise) verdict.then((late) => apply(gate, late, req, res, next)).catch(next)
       else apply(gate, verdict, req, res, next)
+    } catch (error) {
+      next(error)
+    }
+  }
+}
+
+/**
+ * Limits how many requests are in flight at once. What does not fit goes to the app's error handler as a 503.
+ *
+ * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
+ */
+export function limitConcurrency(options: ExpressLimitConcurrencyOptions): RequestHandler {
+  const gate = new ConcurrencyGate(options)
+  return (req, res, next) => {
+    try {
+      const waiting = gate.enter(req, res, req, res)
+      if (waiting === undefined) next()
+      else waiting.then(() => next(), next)
     } catch (error) {
       next(error)
     }

@@ -1,16 +1,20 @@
 import { plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
 import { decisionOn, type GateVerdict, listed, RateLimitGate } from './gate.js'
 import { overriding, type RateLimitOptions } from './gate-options.js'
 
 type Args = [request: FastifyRequest, reply: FastifyReply]
 export type FastifyRateLimitOptions = RateLimitOptions<Args>
+export type FastifyLimitConcurrencyOptions = LimitConcurrencyOptions<Args>
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Another limit for this route, `false` for none. Other options are those of the plugin unless given here. */
     rateLimit?: FastifyRateLimitOptions | false
+    /** `false`: requests of this route do not count. */
+    limitConcurrency?: false
   }
 }
 
@@ -53,6 +57,31 @@ export const rateLimit: FastifyPluginAsync<FastifyRateLimitOptions> = plugin(
         if (verdict instanceof Promise) {
           verdict.then((late) => apply(gate, late, request, reply, done)).catch(done)
         } else apply(gate, verdict, request, reply, done)
+      } catch (error) {
+        done(error as Error)
+      }
+    })
+  },
+)
+
+/**
+ * Limits how many requests of the scope are in flight at once, unknown paths too. What does not fit is thrown as a 503.
+ *
+ * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
+ */
+export const limitConcurrency: FastifyPluginAsync<FastifyLimitConcurrencyOptions> = plugin(
+  '@spillway/limiter concurrency',
+  async (app: FastifyInstance, options: FastifyLimitConcurrencyOptions) => {
+    const gate = new ConcurrencyGate<Args>(options)
+    app.addHook('onRequest', (request, reply, done) => {
+      if (request.routeOptions.config.limitConcurrency === false) {
+        done()
+        return
+      }
+      try {
+        const waiting = gate.enter(request.raw, reply.raw, request, reply)
+        if (waiting === undefined) done()
+        else waiting.then(() => done(), done)
       } catch (error) {
         done(error as Error)
       }

@@ -87,7 +87,8 @@ export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
   }
 
 const style = oneOf('draft-8', 'triple', 'legacy')
-const trust: Check<Trust> = either(integer({ min: 0, max: 64 }), list(string()))
+/** Proxies in front. */
+export const trust: Check<Trust> = either(integer({ min: 0, max: 64 }), list(string()))
 
 const GATE_CHECKS = {
   limiter: optional(having<RateLimiter<Answer>>('a RateLimiter', 'consume', 'settle', 'stats')),

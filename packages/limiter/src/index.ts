@@ -1,8 +1,16 @@
+export { type AdaptiveLimit, type AdaptiveLimitOptions, adaptiveLimit } from './adaptive-limit.js'
 export { limiters } from './all.js'
 export { type ClusterStoreServer, type ClusterStoreServerStats, serveClusterStore } from './cluster-server.js'
 export { type ClusterStore, type ClusterStoreOptions, clusterStore } from './cluster-store.js'
+export {
+  type AcquireOptions,
+  ConcurrencyLimiter,
+  type ConcurrencyLimiterOptions,
+  type ConcurrencyStats,
+  type Permit,
+} from './concurrency.js'
 export type { Decision, Source } from './decision.js'
-export { LimiterClosedError, RateLimitError, StoreUnavailableError } from './errors.js'
+export { ConcurrencyError, LimiterClosedError, RateLimitError, StoreUnavailableError } from './errors.js'
 export {
   type BucketLimitOptions,
   defineLimit,

@@ -1,9 +1,11 @@
 import type { Context, Middleware } from 'koa'
+import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
 import { decisionOn, listed, RateLimitGate } from './gate.js'
 import type { RateLimitOptions } from './gate-options.js'
 
 export type KoaRateLimitOptions = RateLimitOptions<[ctx: Context]>
+export type KoaLimitConcurrencyOptions = LimitConcurrencyOptions<[ctx: Context]>
 
 /**
  * Limits the requests that pass through it. A refusal is thrown, with its status and headers.
@@ -30,6 +32,19 @@ export function rateLimit(options: KoaRateLimitOptions): Middleware {
     const { type, body } = await gate.replyTo(verdict, ctx)
     ctx.body = body
     if (type !== undefined) ctx.type = type
+  }
+}
+
+/**
+ * Limits how many requests are in flight at once. What does not fit is thrown as a 503.
+ *
+ * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
+ */
+export function limitConcurrency(options: KoaLimitConcurrencyOptions): Middleware {
+  const gate = new ConcurrencyGate(options)
+  return async (ctx, next) => {
+    await gate.enter(ctx.req, ctx.res, ctx)
+    await next()
   }
 }
 

@@ -1,0 +1,96 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  anything,
+  type Check,
+  defineOptions,
+  func,
+  having,
+  integer,
+  onResponseEnd,
+  optional,
+  responseSignal,
+} from '@spillway/kit'
+import { ClientAddress, type Trust } from './address.js'
+import {
+  CONCURRENCY_CHECKS,
+  ConcurrencyLimiter,
+  type ConcurrencyLimiterOptions,
+  type Permit,
+} from './concurrency.js'
+import { trust } from './gate-options.js'
+
+/** What `limitConcurrency` takes beside the limit. `Args` are what the framework hands to a middleware. */
+export interface ConcurrencyGateOptions<Args extends unknown[]> {
+  /** A limiter made elsewhere, to share it or to read its `stats()`. Default: one made of these same options. */
+  readonly limiter?: ConcurrencyLimiter
+  /** Whose request it is, for `perKey`. Default: the address of the client, see `trust`. */
+  readonly key?: (...args: Args) => string | undefined
+  /** Requests that do not count, such as health checks. Default: none. */
+  readonly skip?: (...args: Args) => boolean
+  /** As for `rateLimit`. Default: `0`. */
+  readonly trust?: Trust
+  /** As for `rateLimit`. Default: 64. */
+  readonly ipv6Prefix?: number
+}
+
+export type LimitConcurrencyOptions<Args extends unknown[]> = ConcurrencyGateOptions<Args> &
+  Partial<ConcurrencyLimiterOptions>
+
+const limiterNames = Object.keys(CONCURRENCY_CHECKS)
+const resolveOptions = defineOptions(
+  'limiter',
+  'limitConcurrency',
+  {
+    ...(Object.fromEntries(limiterNames.map((name) => [name, optional(anything)])) as Record<
+      string,
+      Check<unknown>
+    >),
+    limiter: optional(having<ConcurrencyLimiter>('a ConcurrencyLimiter', 'acquire', 'tryAcquire')),
+    key: optional(func()),
+    skip: optional(func()),
+    trust,
+    ipv6Prefix: integer({ min: 32, max: 128 }),
+  },
+  { trust: 0, ipv6Prefix: 64 },
+)
+
+/** The part of `limitConcurrency` that knows no framework. */
+export class ConcurrencyGate<Args extends unknown[]> {
+  readonly limiter: ConcurrencyLimiter
+  readonly #options: LimitConcurrencyOptions<Args>
+  readonly #address: ClientAddress
+
+  /** @throws TypeError | RangeError `ERR_LIMITER_OPTION` */
+  constructor(options: LimitConcurrencyOptions<Args>) {
+    const checked = resolveOptions(options)
+    const own = Object.fromEntries(Object.entries(options).filter(([name]) => limiterNames.includes(name)))
+    this.#options = options
+    this.#address = new ClientAddress(checked.trust, checked.ipv6Prefix)
+    this.limiter = options.limiter ?? new ConcurrencyLimiter(own as unknown as ConcurrencyLimiterOptions)
+  }
+
+  /**
+   * Takes a place until the response is over, sent or cut off. A promise only when the request has to wait.
+   *
+   * @throws ConcurrencyError `ERR_LIMITER_CONCURRENCY` (the promise)
+   */
+  enter(req: IncomingMessage, res: ServerResponse, ...args: Args): undefined | Promise<void> {
+    const { skip } = this.#options
+    if (skip?.(...args)) return undefined
+    const key = this.limiter.perKey === undefined ? undefined : this.#keyOf(req, args)
+    const permit = this.limiter.tryAcquire(key)
+    if (permit !== undefined) return hold(permit, res)
+    const asked = { signal: responseSignal(res), ...(key === undefined ? {} : { key }) }
+    return this.limiter.acquire(asked).then((late) => hold(late, res))
+  }
+
+  #keyOf(req: IncomingMessage, args: Args): string | undefined {
+    const { key } = this.#options
+    return key === undefined ? this.#address.of(req) : key(...args)
+  }
+}
+
+/** A client that went away says nothing about how long the work takes. */
+function hold(permit: Permit, res: ServerResponse): undefined {
+  onResponseEnd(res, (finished) => permit.release(finished ? 'done' : 'ignored'))
+}
