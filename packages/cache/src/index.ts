@@ -16,6 +16,8 @@ export {
   type EntryOptions,
   type FirstTierOptions,
 } from './options.js'
+export type { RedisClient, RedisCommand } from './redis-client.js'
+export { type RedisStoreOptions, redisStore } from './redis-store.js'
 export type { CacheStats } from './stats.js'
 export type {
   Acquired,

@@ -23,19 +23,25 @@ export class Invalidation implements BusListener {
   }
 
   async keys(keys: readonly string[]): Promise<void> {
-    const touch = () => keys.forEach((key) => this.touch(key))
+    const touch = () => {
+      for (const key of keys) this.touch(key)
+    }
     touch()
     const message = this.#parts.bus.write({ kind: 'keys', names: keys })
     const queued = await this.#send(
       (tier) => tier.remove(keys, message),
-      () => keys.forEach((key) => this.#parts.second?.guard.journal.key(key)),
+      () => {
+        for (const key of keys) this.#parts.second?.guard.journal.key(key)
+      },
     )
     touch()
     this.#announce('key', keys.length, queued)
   }
 
   async tags(tags: readonly string[]): Promise<void> {
-    const touch = () => tags.forEach((tag) => this.#parts.fence.touchTag(tag))
+    const touch = () => {
+      for (const tag of tags) this.#parts.fence.touchTag(tag)
+    }
     touch()
     const results = await Promise.all(
       tags.map((tag) =>

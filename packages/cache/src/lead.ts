@@ -110,10 +110,11 @@ export class Lead implements Recorder {
 
   end(body: Buffer | undefined): void {
     if (this.#over || this.#head === undefined || this.#storing === undefined) return
-    if (body === undefined) return this.#refuse('too-large', this.#head.status)
     const declared = line(this.#head.headers, 'content-length')
-    if (declared !== undefined && Number(declared) !== body.length)
-      return this.#refuse('truncated', this.#head.status)
+    if (body === undefined || (declared !== undefined && Number(declared) !== body.length)) {
+      this.#refuse(body === undefined ? 'too-large' : 'truncated', this.#head.status)
+      return
+    }
     this.#over = true
     const { done, fail } = this.#task
     this.#store(this.#head, this.#storing, body).then(done, fail)

@@ -190,8 +190,7 @@ export class Pilot {
   }
 
   async #commit(flight: Flight, permit: Permit, held: Held, draft: Draft, elapsed: number): Promise<void> {
-    const { second, bus, options } = this.#parts
-    flight.settleFirst(held)
+    const { second, bus } = this.#parts
     const message = bus.write({ kind: 'keys', names: [flight.key] })
     let id: string | undefined
     try {
@@ -206,7 +205,8 @@ export class Pilot {
       // Somebody else wrote or invalidated. Who came late may have come after that.
       this.#lease('voided')
       this.#unlist(flight)
-      flight.settle(held, -1)
+      flight.settleFirst(held)
+      flight.redirect()
       return
     }
     held.id = id

@@ -1,0 +1,76 @@
+import { type RedisClient, type RedisSubscriber, subscriberOf } from './redis-client.js'
+import type { BusListener } from './store.js'
+
+/** Milliseconds between two questions whether the connection still lives. A connection can die without a word. */
+const HEARTBEAT = 1_000
+const FIRST_PAUSE = 50
+const MAX_PAUSE = 1_000
+
+/** Listens on one channel over a connection of its own, makes a new one when it breaks, and tells of the gap. */
+export class RedisBus {
+  readonly #client: RedisClient
+  readonly #channel: string
+  readonly #listener: BusListener
+  #subscriber: RedisSubscriber | undefined
+  #heartbeat: NodeJS.Timeout | undefined
+  #retry: NodeJS.Timeout | undefined
+  #pause = FIRST_PAUSE
+  #closed = false
+
+  constructor(client: RedisClient, channel: string, listener: BusListener) {
+    this.#client = client
+    this.#channel = channel
+    this.#listener = listener
+    this.#connect()
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#retry)
+    this.#drop(this.#subscriber)
+  }
+
+  #connect(): void {
+    const subscriber = this.#client.status === 'wait' ? undefined : subscriberOf(this.#client)
+    if (subscriber === undefined) {
+      this.#later()
+      return
+    }
+    this.#subscriber = subscriber
+    subscriber.on('error', () => {}) // the end of the connection says all there is to know
+    subscriber.on('message', (_channel: string, text: string) => this.#listener.message(text))
+    subscriber.on('end', () => this.#drop(subscriber))
+    subscriber
+      .connect()
+      .then(() => subscriber.subscribe(this.#channel))
+      .then(() => this.#live(subscriber))
+      .catch(() => this.#drop(subscriber))
+  }
+
+  #live(subscriber: RedisSubscriber): void {
+    if (this.#subscriber !== subscriber) return
+    this.#pause = FIRST_PAUSE
+    this.#heartbeat = setInterval(() => {
+      subscriber.ping().catch(() => this.#drop(subscriber))
+    }, HEARTBEAT)
+    this.#heartbeat.unref()
+    this.#listener.healed()
+  }
+
+  /** Idempotent. */
+  #drop(subscriber: RedisSubscriber | undefined): void {
+    if (subscriber === undefined || this.#subscriber !== subscriber) return
+    this.#subscriber = undefined
+    clearInterval(this.#heartbeat)
+    subscriber.disconnect()
+    this.#listener.gap()
+    this.#later()
+  }
+
+  #later(): void {
+    if (this.#closed) return
+    this.#retry = setTimeout(() => this.#connect(), this.#pause * (0.75 + Math.random() / 2))
+    this.#retry.unref()
+    this.#pause = Math.min(this.#pause * 2, MAX_PAUSE)
+  }
+}
