@@ -1,0 +1,69 @@
+import type { Link } from './link.js'
+import type { MysqlNode } from './node.js'
+import { Waiter } from './waiter.js'
+
+/** Waits for a connection to keep: for transactions, streams and `withConnection`. */
+class Borrow extends Waiter {
+  readonly #node: MysqlNode
+  readonly #signal: AbortSignal | undefined
+  readonly #stack: string | undefined
+  readonly #resolve: (link: Link) => void
+  readonly #reject: (error: unknown) => void
+
+  constructor(
+    node: MysqlNode,
+    { signal, stack }: BorrowOptions,
+    resolve: (link: Link) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super()
+    this.#node = node
+    this.#signal = signal
+    this.#stack = stack
+    this.#resolve = resolve
+    this.#reject = reject
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  grant(link: Link): void {
+    this.#settle()
+    link.stack = this.#stack
+    this.#resolve(link)
+  }
+
+  refuse(error: unknown): void {
+    this.#settle()
+    this.#reject(error)
+  }
+
+  expire(): void {
+    this.#node.expired(this)
+  }
+
+  #settle(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+  }
+
+  readonly #onAbort = () => {
+    this.#node.forget(this)
+    this.#reject(this.#signal?.reason)
+  }
+}
+
+export interface BorrowOptions {
+  readonly deadlineAt: number
+  readonly signal?: AbortSignal | undefined
+  /** Where it was asked for, for whoever wonders later who holds it. */
+  readonly stack?: string | undefined
+}
+
+/** A connection of the node, to be given back with `node.release(link)`. */
+export function borrow(node: MysqlNode, options: BorrowOptions): Promise<Link> {
+  const { signal, deadlineAt } = options
+  if (signal?.aborted) return Promise.reject(signal.reason)
+  return new Promise((resolve, reject) => {
+    const waiter = new Borrow(node, options, resolve, reject)
+    waiter.deadlineAt = deadlineAt
+    node.submit(waiter)
+  })
+}

@@ -1,0 +1,295 @@
+import type { FieldPacket, QueryError, QueryResult } from 'mysql2'
+import { killChannel, retryChannel } from './channels.js'
+import { isConnectionFailure, presentable } from './errno.js'
+import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from './errors.js'
+import type { Link } from './link.js'
+import type { MysqlNode } from './node.js'
+import type { Statement } from './statement.js'
+import { format, type Scalar } from './values.js'
+import { Waiter } from './waiter.js'
+
+/** Who asked: hears what came of it. */
+export interface CallOwner {
+  /** A write was committed at this position, or at one the server did not tell (`undefined`). */
+  wrote(position: string | undefined): void
+  /** Another node for a read whose node failed. */
+  another(failed: MysqlNode): MysqlNode | undefined
+  /** Counts the time. */
+  ran(call: Call, now: number, rows: number, error: unknown): void
+}
+
+export interface CallInit {
+  readonly owner: CallOwner
+  readonly node: MysqlNode
+  readonly statement: Statement
+  /** With list placeholders expanded, when it is prepared. */
+  readonly sql: string
+  readonly values: readonly Scalar[] | undefined
+  readonly prepared: boolean
+  /** As the user gave them, for the text protocol. */
+  readonly given: readonly unknown[] | undefined
+  readonly timeout: number
+  readonly signal: AbortSignal | undefined
+  /** Runs on a connection that its user keeps. */
+  readonly held: boolean
+}
+
+export type Rows = [QueryResult, FieldPacket[]]
+
+// The statement could not be run in prepared form, and so has not been run: too many, not supported, to be prepared again.
+const NOT_PREPARED = new Set([1461, 1295, 1615])
+const STOPPED = new Set([1317, 1969, 3024, 1028])
+const READ_ONLY = new Set([1290, 1792, 1836, 3100])
+
+/** One statement on its way: waits for a connection, runs, and is stopped when it is over time. */
+export class Call extends Waiter {
+  readonly init: CallInit
+  node: MysqlNode
+  startedAt = 0
+  readonly #resolve: (rows: Rows) => void
+  readonly #reject: (error: unknown) => void
+  #link: Link | undefined
+  #settled = false
+  #retried = false
+  #prepared: boolean
+  #stopping: 'timeout' | 'abort' | undefined
+  #killDone = false
+  #replied = false
+  #absorb = false
+
+  constructor(init: CallInit, resolve: (rows: Rows) => void, reject: (error: unknown) => void) {
+    super()
+    this.init = init
+    this.node = init.node
+    this.#prepared = init.prepared
+    this.#resolve = resolve
+    this.#reject = reject
+    init.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** Waits for a connection of its node. */
+  submit(): void {
+    const now = this.node.now()
+    this.askedAt = now
+    this.deadlineAt = now + this.init.timeout
+    this.node.submit(this)
+  }
+
+  /** Runs on a connection that is held, after what runs there. */
+  submitTo(link: Link): void {
+    const now = this.node.now()
+    this.askedAt = now
+    this.deadlineAt = now + this.init.timeout
+    this.#link = link
+    if (link.broken) this.#lost(new Error('the connection was closed'), 'none')
+    else if (link.call === undefined) this.#run(link, now)
+    else {
+      link.pending.push(this)
+      this.node.deadlines.add(this, this.deadlineAt)
+    }
+  }
+
+  grant(link: Link, now: number): void {
+    this.#run(link, now)
+  }
+
+  refuse(error: unknown): void {
+    if (error instanceof MysqlUnavailableError && this.#again(error.message)) return
+    this.#settle()
+    this.#reject(error)
+  }
+
+  expire(): void {
+    const link = this.#link
+    if (link === undefined) this.node.expired(this)
+    else if (link.call !== this) {
+      // It waits behind another statement on a held connection.
+      link.pending.splice(link.pending.indexOf(this), 1)
+      this.#fail(new MysqlTimeoutError(this.init.timeout, 'queue', 'none', this.init.statement.sql))
+    } else if (this.#stopping === undefined) this.#stop('timeout')
+    else this.#cut()
+  }
+
+  #run(link: Link, now: number): void {
+    const { node, init } = this
+    this.#link = link
+    this.startedAt = now
+    link.call = this
+    link.sql = init.statement.sql
+    node.deadlines.remove(this)
+    node.deadlines.add(this, this.deadlineAt)
+    if (init.statement.dirties) link.dirty = true
+    try {
+      if (this.#prepared) link.execute(init.sql, init.values, node.statementBudget, this.#reply)
+      else link.query(format(init.statement.sql, init.statement.scan, init.given, node.format), this.#reply)
+    } catch (error) {
+      this.#reply(error as QueryError, [], [])
+    }
+  }
+
+  readonly #reply = (error: QueryError | null, result: QueryResult, fields: FieldPacket[]): void => {
+    const link = this.#link!
+    if (this.#replied) return
+    if (error && this.#prepared && NOT_PREPARED.has(error.errno ?? 0) && this.#stopping === undefined) {
+      this.#prepared = false
+      link.forget(this.init.sql)
+      if (error.errno === 1461) link.unprepareHalf()
+      this.#run(link, this.startedAt)
+      return
+    }
+    this.#replied = true
+    const { node, init } = this
+    node.deadlines.remove(this)
+    const now = node.now()
+    if (error) this.#failed(error, link, now)
+    else {
+      if (!init.statement.isRead) this.#notePosition(link, result)
+      init.owner.ran(this, now, Array.isArray(result) ? result.length : 0, undefined)
+      if (!this.#settled) {
+        this.#settle()
+        this.#resolve([result, fields])
+      }
+    }
+    this.#absorb = this.#stopping !== undefined && !(error && STOPPED.has(error.errno ?? 0))
+    if (this.#stopping === undefined || this.#killDone || link.broken) this.#leave(link, now)
+  }
+
+  /** Tells the owner of a commit. One whose position the server did not tell counts as one at an unknown position. */
+  #notePosition(link: Link, result: QueryResult): void {
+    const { owner, statement } = this.init
+    const news = link.note(result)
+    if (link.inTransaction) {
+      link.wrote ||= news?.wrote === true || statement.returning
+      return
+    }
+    const committed = link.wrote && !statement.fingerprint.startsWith('ROLLBACK')
+    link.wrote = false
+    if (news?.position !== undefined) owner.wrote(news.position)
+    // A reply with rows tells no position; a server without tracking tells none at all.
+    else if (committed || news?.wrote || statement.returning || statement.control === 'commits')
+      owner.wrote(undefined)
+  }
+
+  #failed(error: QueryError, link: Link, now: number): void {
+    const { node, init } = this
+    const { statement } = init
+    init.owner.ran(this, now, 0, error)
+    if (READ_ONLY.has(error.errno ?? 0)) node.refusedWrite()
+    if (isConnectionFailure(error)) {
+      link.destroy()
+      if (this.#stopping === 'timeout') {
+        const outcome = statement.isRead || link.inTransaction ? 'none' : 'unknown'
+        this.#fail(new MysqlTimeoutError(init.timeout, 'run', outcome, statement.sql))
+      } else if (!this.#again(error.message)) {
+        this.#lost(error, statement.isRead || link.inTransaction ? 'none' : 'unknown')
+      }
+    } else if (this.#stopping === 'timeout' && STOPPED.has(error.errno ?? 0)) {
+      this.#fail(new MysqlTimeoutError(init.timeout, 'run', 'none', statement.sql))
+    } else this.#fail(presentable(error, statement.sql))
+  }
+
+  #lost(cause: unknown, outcome: 'none' | 'unknown'): void {
+    const { node, init } = this
+    const inTransaction = this.#link?.inTransaction === true
+    const sql = init.statement.sql
+    this.#fail(new MysqlConnectionLostError(node.name, { cause, sql, inTransaction, outcome }))
+  }
+
+  /** A read that got nothing is asked once more, of another node if there is one. */
+  #again(reason: string): boolean {
+    const { init, node } = this
+    if (!init.statement.isRead || init.held || this.#retried || this.#settled || this.#stopping) return false
+    const other = init.owner.another(node)
+    if (other === undefined) return false
+    retryChannel.publish(() => ({ pool: node.pool, node: node.name, what: 'read', attempt: 1, reason }))
+    this.#retried = true
+    this.#link = undefined
+    this.node = other
+    // After the failed connection is out of its pool.
+    queueMicrotask(() => {
+      this.#replied = false
+      if (!this.#settled) other.submit(this)
+    })
+    return true
+  }
+
+  /** KILL QUERY; the connection stays reserved until that is answered, so that it can hit nobody else. */
+  #stop(reason: 'timeout' | 'abort'): void {
+    const { node } = this
+    const link = this.#link!
+    this.#stopping = reason
+    const killed = node.kill(link)
+    if (killed === undefined) {
+      this.#cut()
+      return
+    }
+    node.deadlines.add(this, node.now() + node.options.killGrace)
+    killed.then(
+      () => {
+        this.#killDone = true
+        if (!this.#replied) return
+        killChannel.publish(() => ({ pool: node.pool, node: node.name, reason, how: 'stopped' }))
+        this.#leave(link, node.now())
+      },
+      () => this.#cut(),
+    )
+  }
+
+  #cut(): void {
+    const { node, init } = this
+    const link = this.#link!
+    node.deadlines.remove(this)
+    const reason = this.#stopping ?? 'timeout'
+    killChannel.publish(() => ({ pool: node.pool, node: node.name, reason, how: 'cut' }))
+    if (!this.#replied) {
+      const outcome = init.statement.isRead || link.inTransaction ? 'none' : 'unknown'
+      this.#fail(new MysqlTimeoutError(init.timeout, 'run', outcome, init.statement.sql))
+    }
+    link.destroy()
+    if (this.#replied) this.#leave(link, node.now())
+  }
+
+  /** Gives the connection to whoever is next. */
+  #leave(link: Link, now: number): void {
+    if (link.call !== this) return
+    if (this.#absorb && !link.broken) {
+      this.#absorb = false
+      // A kill that came after the end of the statement may still be noticed by the next one: this one.
+      const next = () => this.#leave(link, this.node.now())
+      link.query('DO 0', next)
+      return
+    }
+    link.call = undefined
+    if (!this.init.held) this.node.release(link, now)
+    else if (link.broken) for (const call of link.pending.splice(0)) call.submitTo(link)
+    else link.pending.shift()?.resume(link, now)
+  }
+
+  /** Its turn on a held connection. */
+  resume(link: Link, now: number): void {
+    this.#run(link, now)
+  }
+
+  #fail(error: unknown): void {
+    if (this.#settled) return
+    this.#settle()
+    this.#reject(error)
+  }
+
+  #settle(): void {
+    this.#settled = true
+    this.init.signal?.removeEventListener('abort', this.#onAbort)
+  }
+
+  readonly #onAbort = (): void => {
+    if (this.#settled) return
+    const link = this.#link
+    this.#fail(this.init.signal?.reason)
+    if (link === undefined) this.node.forget(this)
+    else if (link.call !== this) {
+      const at = link.pending.indexOf(this)
+      if (at !== -1) link.pending.splice(at, 1)
+      this.node.deadlines.remove(this)
+    } else if (this.#stopping === undefined) this.#stop('abort')
+  }
+}

@@ -1,0 +1,168 @@
+import { durationMs, misuse } from '@spillway/kit'
+import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
+import { Call, type CallOwner } from './call.js'
+import { misplaced, released } from './errors.js'
+import type { Link } from './link.js'
+import type { MysqlNode } from './node.js'
+import type { Queryable, QueryOptions } from './queryable.js'
+import type { Statement, Statements } from './statement.js'
+import { checkText, prepare } from './values.js'
+
+/** What calls need of their pool. */
+export interface CallContext {
+  readonly statements: Statements
+  readonly owner: CallOwner
+  /** Milliseconds, or `Infinity`. */
+  readonly timeout: number
+  /** Of the transaction or the request around it. */
+  readonly signal?: AbortSignal | undefined
+  /** When the request around it must be over, on the pool's clock. Default: never. */
+  readonly deadlineAt?: number | undefined
+}
+
+/** Where and how a call runs: on a node's next free connection, or on the one given. */
+export interface CallPlace {
+  readonly node: MysqlNode
+  readonly link?: Link
+}
+
+export function run<T extends QueryResult>(
+  { statements, owner, timeout, signal: outer, deadlineAt }: CallContext,
+  { node, link }: CallPlace,
+  statement: Statement,
+  prepared: boolean,
+  given: readonly unknown[] | undefined,
+  options: QueryOptions | undefined,
+): Promise<[T, FieldPacket[]]> {
+  const signal = bothOf(options?.signal, outer)
+  if (signal?.aborted) return Promise.reject(signal.reason)
+  const { sql, scan } = statement
+  const own = options?.timeout === undefined ? timeout : timeoutOf(options.timeout)
+  const usePrepared = prepared && node.options.prepared
+  let ready: { sql: string; values: Parameters<typeof prepare>[2] } = { sql, values: given }
+  if (usePrepared) ready = prepare(sql, scan, given)
+  else checkText(scan, given)
+  return new Promise((resolve, reject) => {
+    const call = new Call(
+      {
+        owner,
+        node,
+        statement: usePrepared && ready.sql !== sql ? statements.of(sql) : statement,
+        sql: ready.sql,
+        values: ready.values as Call['init']['values'],
+        prepared: usePrepared,
+        given,
+        timeout: deadlineAt === undefined ? own : Math.max(0, Math.min(own, deadlineAt - node.now())),
+        signal,
+        held: link !== undefined,
+      },
+      // The type of the rows is the caller's claim, as in mysql2.
+      resolve as (rows: [QueryResult, FieldPacket[]]) => void,
+      reject,
+    )
+    if (link === undefined) call.submit()
+    else call.submitTo(link)
+  })
+}
+
+export function bothOf(
+  one: AbortSignal | undefined,
+  other: AbortSignal | undefined,
+): AbortSignal | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return AbortSignal.any([one, other])
+}
+
+/** @throws RangeError `ERR_MYSQL_OPTION` */
+export function timeoutOf(timeout: QueryOptions['timeout']): number {
+  if (timeout === false) return Number.POSITIVE_INFINITY
+  const milliseconds = durationMs(timeout)
+  if (milliseconds === undefined || milliseconds <= 0) {
+    throw misuse(
+      RangeError,
+      'ERR_MYSQL_OPTION',
+      `The timeout of a call must be a duration > 0 or false, not ${timeout}`,
+    )
+  }
+  return milliseconds
+}
+
+/** A connection for your own use, until the function it was given to is done. Its session is cleaned afterwards. */
+export class MysqlConnection implements Queryable {
+  protected readonly context: CallContext
+  protected readonly place: Required<CallPlace>
+  #over = false
+
+  /** @internal */
+  constructor(context: CallContext, place: Required<CallPlace>) {
+    this.context = context
+    this.place = place
+  }
+
+  async query<T extends QueryResult = QueryResult>(
+    sql: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<[T, FieldPacket[]]> {
+    return this.call<T>(sql, false, values, options)
+  }
+
+  async execute<T extends QueryResult = QueryResult>(
+    sql: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<[T, FieldPacket[]]> {
+    return this.call<T>(sql, true, values, options)
+  }
+
+  async one<Row extends object = RowDataPacket>(
+    sql: string,
+    values?: readonly unknown[],
+    options?: QueryOptions,
+  ): Promise<Row | undefined> {
+    const [rows] = await this.call<RowDataPacket[]>(sql, true, values, options)
+    return rows[0] as Row | undefined
+  }
+
+  /** The id of the connection on the server, as in its process list. */
+  get threadId(): number {
+    return this.place.link.threadId
+  }
+
+  /** @internal From now on it refuses. */
+  finish(): void {
+    this.#over = true
+  }
+
+  protected get over(): boolean {
+    return this.#over
+  }
+
+  /** What a statement must not be here. */
+  protected check(_statement: Statement): void {}
+
+  protected call<T extends QueryResult>(
+    sql: string,
+    prepared: boolean,
+    values: readonly unknown[] | undefined,
+    options: QueryOptions | undefined,
+  ): Promise<[T, FieldPacket[]]> {
+    if (this.#over) throw released(this.what)
+    const statement = this.context.statements.of(sql)
+    this.check(statement)
+    return run<T>(this.context, this.place, statement, prepared, values, options)
+  }
+
+  protected get what(): string {
+    return 'connection'
+  }
+}
+
+/** Statements that begin or end a transaction have no place outside of `withConnection`. */
+export function checkOutside(statement: Statement): void {
+  if (statement.control === 'begin' || statement.control === 'end') {
+    throw misplaced(
+      'BEGIN, COMMIT and ROLLBACK must run on one connection: use transaction(), or withConnection()',
+    )
+  }
+}

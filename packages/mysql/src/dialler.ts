@@ -1,0 +1,121 @@
+import { Backoff } from './backoff.js'
+import type { Deadline } from './deadlines.js'
+import { classify } from './errno.js'
+import { factsOf, type ServerFacts, UNKNOWN } from './facts.js'
+import { Link, type LinkSettings } from './link.js'
+import { after } from './timer.js'
+
+export interface DiallerHooks {
+  opened(link: Link): void
+  failed(error: unknown): void
+  /** The time to try again has come. */
+  retry(): void
+}
+
+/** Opens the connections of a node: how many at a time, how soon after a failure, and how many the server bears. */
+export class Dialler {
+  readonly #settings: LinkSettings
+  readonly #limit: number
+  readonly #hooks: DiallerHooks
+  readonly #abort = new AbortController()
+  readonly #backoff = new Backoff(50, 1_000)
+  #redial: Deadline | undefined
+  #asked = false
+  facts: ServerFacts = UNKNOWN
+  /** Being opened now. */
+  connecting = 0
+  /** Connections that the server lets us have, as far as we know: less than the limit after "too many connections". */
+  effective: number
+
+  constructor(settings: LinkSettings, limit: number, hooks: DiallerHooks) {
+    this.#settings = settings
+    this.#limit = limit
+    this.#hooks = hooks
+    this.effective = limit
+  }
+
+  get closed(): boolean {
+    return this.#abort.signal.aborted
+  }
+
+  /** Why the last attempt failed; `undefined` after a success. */
+  get cause(): unknown {
+    return this.#backoff.cause
+  }
+
+  /** The server is well, and has no room for more of us. */
+  get crowded(): boolean {
+    return classify(this.#backoff.cause).kind === 'too-many-connections'
+  }
+
+  /** A failure is so recent that no attempt is made. */
+  pausing(now: number): boolean {
+    return this.#backoff.pending(now)
+  }
+
+  /** Milliseconds until an attempt is made again. */
+  pause(now: number): number {
+    return this.#backoff.remaining(now)
+  }
+
+  /** Opens as many as are needed and allowed. After a failure one attempt at a time, and not at once. */
+  dial(needed: number, open: number, now: number): void {
+    while (this.connecting < needed && open + this.connecting < this.effective && this.#may(now)) this.#dial()
+  }
+
+  /** Calls `retry` at the end of the pause. */
+  later(now: number): void {
+    this.#redial ??= after(this.#settings.deadlines, now + this.pause(now), () => {
+      this.#redial = undefined
+      if (!this.closed) this.#hooks.retry()
+    })
+  }
+
+  /** The server has refused one more than these. */
+  narrow(open: number): void {
+    this.effective = Math.max(1, open)
+  }
+
+  /** Some time has passed since: one more may be tried. */
+  widen(open: number, now: number): void {
+    if (this.effective < this.#limit && !this.pausing(now)) {
+      this.effective = Math.min(this.#limit, Math.max(this.effective, open + 1))
+    }
+  }
+
+  close(): void {
+    this.#abort.abort()
+    if (this.#redial !== undefined) this.#settings.deadlines.remove(this.#redial)
+  }
+
+  #may(now: number): boolean {
+    return this.#backoff.failures === 0 || (this.connecting === 0 && !this.pausing(now))
+  }
+
+  #dial(): void {
+    this.connecting++
+    this.#open().then(
+      (link) => {
+        this.connecting--
+        this.#backoff.reset()
+        if (this.closed) link.destroy()
+        else this.#hooks.opened(link)
+      },
+      (error: unknown) => {
+        this.connecting--
+        if (this.closed) return
+        this.#backoff.fail(this.#settings.options.clock.now(), error)
+        this.#hooks.failed(error)
+      },
+    )
+  }
+
+  async #open(): Promise<Link> {
+    const link = await Link.open(this.#settings, this.#abort.signal)
+    if (!this.#asked && this.#settings.options.session) {
+      this.#asked = true
+      this.facts = await factsOf(link)
+    }
+    return link
+  }
+}

@@ -1,0 +1,101 @@
+import type { QueryError } from 'mysql2'
+
+/**
+ * What went wrong, by `errno`: mysql2's names come from MySQL's table and are missing for MariaDB's own errors
+ * (1969 has no `code` at all), so nothing here looks at `code` except for errors of the socket.
+ */
+export type FailureKind =
+  | 'deadlock'
+  | 'lock-wait'
+  | 'interrupted'
+  | 'statement-timeout'
+  | 'read-only'
+  | 'too-many-connections'
+  | 'too-many-statements'
+  | 'connection'
+  | 'shutdown'
+  | 'duplicate'
+  | 'access'
+  | 'statement'
+
+export interface Failure {
+  readonly kind: FailureKind
+  /** Doing the same again, from the start of its transaction, may succeed. */
+  readonly retryable: boolean
+  /** `none`: the statement has changed nothing. `unknown`: nobody can tell. */
+  readonly outcome: 'none' | 'unknown'
+}
+
+const none = (kind: FailureKind, retryable = false): Failure => ({ kind, retryable, outcome: 'none' })
+const STATEMENT = none('statement')
+const CONNECTION: Failure = { kind: 'connection', retryable: true, outcome: 'unknown' }
+const SHUTDOWN: Failure = { kind: 'shutdown', retryable: true, outcome: 'unknown' }
+
+const BY_ERRNO: ReadonlyMap<number, Failure> = new Map([
+  [1040, none('too-many-connections', true)],
+  [1203, none('too-many-connections', true)],
+  [1226, none('too-many-connections', true)],
+  [1044, none('access')],
+  [1045, none('access')],
+  [1049, none('access')],
+  [1053, SHUTDOWN],
+  [1927, CONNECTION],
+  [1062, none('duplicate')],
+  [1586, none('duplicate')],
+  [1205, none('lock-wait', true)],
+  [1213, none('deadlock', true)],
+  [1020, none('deadlock', true)],
+  [3101, none('deadlock', true)],
+  [3572, none('lock-wait', true)],
+  [1317, none('interrupted', true)],
+  [1028, none('interrupted', true)],
+  [1969, none('statement-timeout')],
+  [3024, none('statement-timeout')],
+  [1290, none('read-only', true)],
+  [1792, none('read-only', true)],
+  [1836, none('read-only', true)],
+  [3100, none('read-only', true)],
+  [1461, none('too-many-statements', true)],
+])
+
+// Named here because the driver has no name for them.
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [1927, 'ER_CONNECTION_KILLED'],
+  [1969, 'ER_STATEMENT_TIMEOUT'],
+])
+
+/** Classifies an error that the server or the socket reported. */
+export function classify(error: unknown): Failure {
+  if (!(error instanceof Error)) return STATEMENT
+  const { errno } = error as Partial<QueryError>
+  if (typeof errno === 'number' && errno > 0) return BY_ERRNO.get(errno) ?? STATEMENT
+  return isConnectionFailure(error) ? CONNECTION : STATEMENT
+}
+
+/** The connection is of no more use. mysql2 marks such errors `fatal`; those of the socket have a system code. */
+export function isConnectionFailure(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { errno, fatal, code } = error as Partial<QueryError>
+  if (typeof errno === 'number' && errno >= 1000)
+    return errno === 1053 || errno === 1927 || errno === 1152 || errno === 1158
+  return (
+    fatal === true ||
+    code === 'PROTOCOL_CONNECTION_LOST' ||
+    (typeof code === 'string' && /^(E[A-Z]+|PROTOCOL_.*)$/.test(code))
+  )
+}
+
+/**
+ * A server's error as the user gets it: the driver's own object, with the statement as the user wrote it instead of
+ * the one with the values in it, and with a name where the driver knows none.
+ */
+export function presentable(error: unknown, sql: string): unknown {
+  if (!(error instanceof Error)) return error
+  const own = error as Partial<QueryError> & { sql?: string; code?: string }
+  if ('sql' in own || own.errno !== undefined) own.sql = sql
+  if (own.code === undefined && own.errno !== undefined) {
+    const name = NAMES.get(own.errno)
+    if (name !== undefined) own.code = name
+  }
+  return error
+}

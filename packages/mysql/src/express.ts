@@ -1,0 +1,67 @@
+import type { ServerResponse } from 'node:http'
+import type { Request, RequestHandler, Response } from 'express'
+import { type Attached, Attachment, type AttachOptions } from './attach.js'
+import type { MysqlPool } from './pool.js'
+import type { TransactionOptions } from './queryable.js'
+import type { MysqlSession } from './session.js'
+import type { Transaction } from './transaction.js'
+
+export { type AttachOptions, type CarryOptions, closeWith } from './attach.js'
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** There behind {@link mysqlPool}. */
+      mysql: MysqlSession
+    }
+  }
+}
+
+/**
+ * Gives each request a session of the pool as `req.mysql`: it reads its own writes, and its statements stop when its
+ * client leaves. Close the pool with {@link closeWith}.
+ *
+ * ```ts
+ * app.use(mysqlPool(pool))
+ * app.get('/users/:id', async (req, res) => res.json(await req.mysql.one('SELECT * FROM users WHERE id = ?', [req.params.id])))
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_MYSQL_OPTION`
+ */
+export function mysqlPool(pool: MysqlPool, options?: AttachOptions): RequestHandler {
+  const attachment = new Attachment(pool, options)
+  return (req, res, next) => {
+    const attached = attachment.attach(req, res)
+    req.mysql = attached.session
+    if (attachment.addsHeaders) addHeaders(res, attached)
+    next()
+  }
+}
+
+/**
+ * A route whose handler runs in one transaction. What it returns is sent as JSON after COMMIT; when it throws, the
+ * transaction is rolled back and the error goes to the app's error handler. It may run more than once.
+ */
+export function transactional<Req extends Request = Request>(
+  handler: (tx: Transaction, req: Req, res: Response) => unknown,
+  options?: TransactionOptions,
+): RequestHandler {
+  return (req, res, next) => {
+    req.mysql
+      .transaction(async (tx) => handler(tx, req as Req, res), options)
+      .then((body) => {
+        if (!res.headersSent) res.json(body)
+      })
+      .catch(next)
+  }
+}
+
+/** Before the headers go, whoever sends them. */
+function addHeaders(res: ServerResponse, attached: Attached): void {
+  const { writeHead } = res
+  res.writeHead = function (this: ServerResponse, ...args: unknown[]) {
+    res.writeHead = writeHead
+    for (const [name, value] of attached.headers()) res.appendHeader(name, value)
+    return Reflect.apply(writeHead, this, args) as ServerResponse
+  } as typeof res.writeHead
+}

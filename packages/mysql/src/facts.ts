@@ -1,0 +1,43 @@
+import { workerCount } from '@spillway/kit'
+import type { RowDataPacket } from 'mysql2'
+import type { Link } from './link.js'
+
+/** What a server allows, and how it is set. */
+export interface ServerFacts {
+  /** Prepared statements that one process may have on it: a quarter of its limit, shared by our workers. */
+  readonly statements: number
+  /** It closes connections that are quiet for longer, in milliseconds. */
+  readonly waitTimeout: number
+  /** A backslash in a literal means itself. */
+  readonly noBackslashEscapes: boolean
+  /** A lock timeout undoes the transaction, and not only the statement. */
+  readonly rollsBackOnLockTimeout: boolean
+}
+
+/** What holds until the server has been asked. */
+export const UNKNOWN: ServerFacts = Object.freeze({
+  statements: 1_000,
+  waitTimeout: Number.POSITIVE_INFINITY,
+  noBackslashEscapes: false,
+  rollsBackOnLockTimeout: false,
+})
+
+const QUESTION = `SELECT @@max_prepared_stmt_count AS statements, @@wait_timeout AS quiet, @@sql_mode AS mode,
+  @@innodb_rollback_on_timeout AS undo`
+
+/** Asks the server. One that does not answer such questions is taken for an ordinary one. */
+export async function factsOf(link: Link): Promise<ServerFacts> {
+  try {
+    const [row] = (await link.command(QUESTION)) as RowDataPacket[]
+    if (row === undefined) return UNKNOWN
+    return {
+      statements: Math.max(1, Math.min(4_000, Math.floor(Number(row.statements) / 4 / workerCount()))),
+      waitTimeout: Number(row.quiet) * 1_000,
+      noBackslashEscapes: String(row.mode).includes('NO_BACKSLASH_ESCAPES'),
+      rollsBackOnLockTimeout: Number(row.undo) === 1,
+    }
+  } catch (error) {
+    if (link.broken) throw error
+    return UNKNOWN
+  }
+}

@@ -1,0 +1,51 @@
+import type { Context, Middleware } from 'koa'
+import { Attachment, type AttachOptions } from './attach.js'
+import type { MysqlPool } from './pool.js'
+import type { TransactionOptions } from './queryable.js'
+import type { MysqlSession } from './session.js'
+import type { Transaction } from './transaction.js'
+
+export { type AttachOptions, type CarryOptions, closeWith } from './attach.js'
+
+declare module 'koa' {
+  interface DefaultState {
+    /** There behind {@link mysqlPool}. */
+    mysql: MysqlSession
+  }
+}
+
+/**
+ * Gives each request a session of the pool as `ctx.state.mysql`: it reads its own writes, and its statements stop when
+ * its client leaves. Close the pool with {@link closeWith}.
+ *
+ * ```ts
+ * app.use(mysqlPool(pool))
+ * app.use(async (ctx) => { ctx.body = await ctx.state.mysql.one('SELECT * FROM users WHERE id = ?', [7]) })
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_MYSQL_OPTION`
+ */
+export function mysqlPool(pool: MysqlPool, options?: AttachOptions): Middleware {
+  const attachment = new Attachment(pool, options)
+  return async (ctx, next) => {
+    const attached = attachment.attach(ctx.req, ctx.res)
+    ctx.state.mysql = attached.session
+    await next()
+    if (!attachment.addsHeaders || ctx.headerSent) return
+    for (const [name, value] of attached.headers()) ctx.append(name, value)
+  }
+}
+
+/**
+ * A middleware whose handler runs in one transaction. What it returns becomes `ctx.body` after COMMIT; when it throws,
+ * the transaction is rolled back. It may run more than once.
+ */
+export function transactional(
+  handler: (tx: Transaction, ctx: Context) => unknown,
+  options?: TransactionOptions,
+): Middleware {
+  return async (ctx) => {
+    const { mysql } = ctx.state as { mysql: MysqlSession }
+    ctx.body = await mysql.transaction(async (tx) => handler(tx, ctx), options)
+  }
+}

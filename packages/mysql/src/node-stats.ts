@@ -1,0 +1,41 @@
+/** `stats().nodes[i]`. Times are milliseconds. */
+export interface NodeStats extends NodeCounts {
+  readonly node: string
+  readonly limit: number
+  /** What the server lets us have now: less than `limit` after "too many connections". */
+  readonly effectiveLimit: number
+  readonly active: number
+  readonly idle: number
+  readonly connecting: number
+  readonly waiting: number
+  readonly waitP50Ms: number
+  readonly waitP99Ms: number
+}
+
+/** Since the pool was made. */
+export interface NodeCounts {
+  opened: number
+  /** Connections that broke, or were cut. */
+  lost: number
+  /** Sessions that had to be cleaned. */
+  resets: number
+  /** Transactions that were left open, and rolled back. */
+  rollbacks: number
+  acquired: number
+  refused: number
+  acquireTimeouts: number
+  kills: number
+}
+
+export function noCounts(): NodeCounts {
+  return {
+    opened: 0,
+    lost: 0,
+    resets: 0,
+    rollbacks: 0,
+    acquired: 0,
+    refused: 0,
+    acquireTimeouts: 0,
+    kills: 0,
+  }
+}

@@ -1,0 +1,371 @@
+import { type RejectedError, shareOf } from '@spillway/kit'
+import { Admission } from './admission.js'
+import { acquireChannel } from './channels.js'
+import type { Deadlines } from './deadlines.js'
+import { Dialler } from './dialler.js'
+import { classify } from './errno.js'
+import {
+  type Holder,
+  MysqlAcquireTimeoutError,
+  MysqlClosedError,
+  MysqlTimeoutError,
+  MysqlUnavailableError,
+} from './errors.js'
+import { Histogram } from './histogram.js'
+import type { Link, LinkSettings } from './link.js'
+import { type NodeStats, noCounts } from './node-stats.js'
+import type { PoolOptions, Server } from './options.js'
+import { Shelf } from './shelf.js'
+import { SideLink } from './side-link.js'
+import type { TextFormat } from './values.js'
+import type { Waiter } from './waiter.js'
+
+export interface NodeHooks {
+  leak(node: MysqlNode, holder: Holder): void
+  warning(node: MysqlNode, message: string): void
+  /** It refused a write because it is read-only. */
+  readOnly(node: MysqlNode): void
+  /** It could not be reached, or was reached again. */
+  reachable(node: MysqlNode, yes: boolean): void
+}
+
+/** The connections to one server, those who wait for them, and the rules between both. */
+export class MysqlNode {
+  readonly name: string
+  readonly pool: string
+  readonly limit: number
+  /** How values are written into statements for this server. */
+  format: TextFormat
+  readonly #hooks: NodeHooks
+  readonly #settings: LinkSettings
+  readonly #queue = new Set<Waiter>()
+  readonly #shelf: Shelf
+  readonly #dialler: Dialler
+  readonly #control: SideLink
+  readonly #waits = new Histogram()
+  readonly #admission: Admission
+  #isReachable = true
+  #draining = false
+  #drained: (() => void) | undefined
+  readonly #count = noCounts()
+
+  constructor(
+    readonly server: Server,
+    readonly options: PoolOptions,
+    readonly deadlines: Deadlines,
+    hooks: NodeHooks,
+  ) {
+    this.name = server.name
+    this.pool = options.name
+    this.limit = options.shareConnections ? shareOf(options.connectionLimit) : options.connectionLimit
+    this.#hooks = hooks
+    this.format = { timezone: options.timezone, noBackslashEscapes: false }
+    this.#admission = new Admission(server.name, options)
+    const warned = new Set<string>()
+    const degraded = (message: string) => {
+      if (warned.has(message)) return
+      warned.add(message)
+      hooks.warning(this, message)
+    }
+    const side = { server, options, deadlines, degraded }
+    this.#settings = { ...side, lost: (link) => this.#lost(link) }
+    this.#shelf = new Shelf(this.#settings, {
+      waiting: () => this.#queue.size > 0,
+      leak: (holder) => hooks.leak(this, holder),
+      maintain: () => this.#maintain(),
+    })
+    this.#dialler = new Dialler(this.#settings, this.limit, {
+      opened: (link) => this.#opened(link),
+      failed: (error) => this.#dialFailed(error),
+      retry: () => this.#maintain(),
+    })
+    this.#control = new SideLink(side)
+  }
+
+  /** How a side connection to this server is opened. */
+  get sideSettings(): Omit<LinkSettings, 'lost'> {
+    return this.#settings
+  }
+
+  /** Prepared statements that one connection may have. */
+  get statementBudget(): number {
+    const { statements } = this.#dialler.facts
+    return Math.max(
+      1,
+      Math.floor(Math.min(this.options.preparedStatements ?? statements, statements) / this.limit),
+    )
+  }
+
+  get rollsBackOnLockTimeout(): boolean {
+    return this.#dialler.facts.rollsBackOnLockTimeout
+  }
+
+  get waiting(): number {
+    return this.#queue.size
+  }
+
+  get active(): number {
+    return this.#shelf.active
+  }
+
+  /** Whether it can be expected to answer: it has a connection, or its last failure is some time ago. */
+  get reachable(): boolean {
+    return this.#shelf.size > 0 || !this.#dialler.pausing(this.now())
+  }
+
+  now(): number {
+    return this.options.clock.now()
+  }
+
+  /** Grants the waiter a connection, now or when one is free, or refuses it. */
+  submit(waiter: Waiter): void {
+    const now = this.now()
+    waiter.askedAt ||= now
+    const link = this.#draining || this.#queue.size > 0 ? undefined : this.#shelf.take(now)
+    if (link !== undefined) {
+      this.#lend(link, waiter, now)
+      return
+    }
+    const refusal = this.#refusal(waiter, now)
+    if (refusal !== undefined) {
+      this.#count.refused++
+      waiter.refuse(refusal)
+      return
+    }
+    this.#queue.add(waiter)
+    this.deadlines.add(waiter, Math.min(waiter.deadlineAt, now + this.options.acquireTimeout))
+    this.#serve(now)
+  }
+
+  /** Somebody has waited too long. */
+  expired(waiter: Waiter): void {
+    this.#queue.delete(waiter)
+    const now = this.now()
+    const waited = now - waiter.askedAt
+    this.#acquired(waited, false)
+    this.#count.acquireTimeouts++
+    const { waiting, active } = this
+    if (active === 0 && this.#dialler.connecting > 0) {
+      waiter.refuse(new MysqlTimeoutError(waited, 'connect', 'none'))
+    } else {
+      const state = { active, idle: this.#shelf.idle, waiting, limit: this.limit }
+      waiter.refuse(new MysqlAcquireTimeoutError(this.name, waited, state, this.#shelf.holders(now)))
+    }
+    this.#settleDrain()
+  }
+
+  /** Somebody waits no longer. */
+  forget(waiter: Waiter): void {
+    this.#queue.delete(waiter)
+    this.deadlines.remove(waiter)
+    this.#settleDrain()
+  }
+
+  /** Takes a connection back: to the next one, or on the shelf, if it is as good as new. */
+  release(link: Link, now: number = this.now()): void {
+    this.#admission.returned(now - link.heldSince)
+    if (link.broken) {
+      this.#serve(now)
+      this.#settleDrain()
+    } else if (link.dirty || link.inTransaction) this.#clean(link)
+    else this.#free(link, now)
+  }
+
+  /** Stops what runs on the link. `undefined`: there is no way to. */
+  kill(link: Link): Promise<unknown> | undefined {
+    this.#count.kills++
+    if (!this.options.control || link.threadId === 0) return undefined
+    return this.#control.ask(`KILL QUERY ${link.threadId}`, Math.max(1, this.options.killGrace))
+  }
+
+  refusedWrite(): void {
+    this.#hooks.readOnly(this)
+  }
+
+  /** Idle connections are closed, those in use when they come back: the server is not what it was. */
+  renew(): void {
+    this.#shelf.retireAll()
+    this.#serve(this.now())
+  }
+
+  /** No more waiters; resolves when those who wait and those who hold are done. */
+  drain(): Promise<void> {
+    this.#draining = true
+    return new Promise((resolve) => {
+      this.#drained = resolve
+      this.#settleDrain()
+    })
+  }
+
+  /** Refuses who still waits, stops what still runs, closes everything. */
+  async close(): Promise<{ readonly killed: number; readonly destroyed: number }> {
+    this.#draining = true
+    for (const waiter of [...this.#queue]) {
+      this.forget(waiter)
+      waiter.refuse(new MysqlClosedError())
+    }
+    const busy = this.#shelf.busy()
+    const kills = await Promise.all(busy.map((link) => this.#killed(link)))
+    for (const link of busy) link.destroy()
+    this.#dialler.close()
+    this.#shelf.close()
+    this.#control.close()
+    return { killed: kills.filter(Boolean).length, destroyed: busy.length }
+  }
+
+  stats(): NodeStats {
+    return {
+      node: this.name,
+      limit: this.limit,
+      effectiveLimit: this.#dialler.effective,
+      active: this.active,
+      idle: this.#shelf.idle,
+      connecting: this.#dialler.connecting,
+      waiting: this.waiting,
+      ...this.#count,
+      waitP50Ms: this.#waits.quantile(0.5),
+      waitP99Ms: this.#waits.quantile(0.99),
+    }
+  }
+
+  #lend(link: Link, waiter: Waiter, now: number): void {
+    this.deadlines.remove(waiter)
+    link.heldSince = now
+    link.leakReported = false
+    this.#acquired(now - waiter.askedAt, true)
+    waiter.grant(link, now)
+  }
+
+  #acquired(waitedMs: number, granted: boolean): void {
+    if (granted) {
+      this.#count.acquired++
+      this.#waits.record(waitedMs)
+    }
+    if (acquireChannel.active) {
+      const { pool, name: node, waiting } = this
+      acquireChannel.publish(() => ({ pool, node, waitedMs, waiting, granted }))
+    }
+  }
+
+  #refusal(waiter: Waiter, now: number): RejectedError | undefined {
+    if (this.#draining) return new MysqlClosedError()
+    const { effective, connecting } = this.#dialler
+    const open = this.#shelf.size + connecting
+    if (open === 0 && this.#dialler.pausing(now) && !this.#dialler.crowded) return this.#unavailable(now)
+    if (open < effective) return undefined
+    const patience = Math.min(this.options.acquireTimeout, waiter.deadlineAt - now)
+    return this.#admission.refusal(this.waiting, effective, patience)
+  }
+
+  #unavailable(now: number): MysqlUnavailableError {
+    return new MysqlUnavailableError(this.name, this.#dialler.cause, this.#dialler.pause(now))
+  }
+
+  /** Hands out what is on the shelf, and opens what is missing. */
+  #serve(now: number): void {
+    for (const waiter of this.#queue) {
+      const link = this.#shelf.take(now)
+      if (link === undefined) break
+      this.#queue.delete(waiter)
+      this.#lend(link, waiter, now)
+    }
+    const spare = this.#draining ? 0 : this.options.minIdle - this.#shelf.size
+    const needed = Math.max(this.#queue.size - this.#shelf.checking, spare)
+    this.#dialler.dial(needed, this.#shelf.size, now)
+    if (this.#queue.size > 0 && this.#dialler.connecting === 0 && this.#dialler.pausing(now))
+      this.#dialler.later(now)
+  }
+
+  #opened(link: Link): void {
+    const now = this.now()
+    this.#count.opened++
+    const { waitTimeout, noBackslashEscapes } = this.#dialler.facts
+    this.#shelf.waitTimeout = waitTimeout
+    this.format = { timezone: this.options.timezone, noBackslashEscapes }
+    if (this.options.control) this.#control.warm()
+    if (!this.#isReachable) {
+      this.#isReachable = true
+      this.#hooks.reachable(this, true)
+    }
+    this.#shelf.add(link, now)
+    this.#free(link, now)
+    this.#serve(now)
+  }
+
+  #dialFailed(error: unknown): void {
+    const now = this.now()
+    const { size } = this.#shelf
+    if (this.#dialler.crowded) {
+      // The server is well and full: we live with what we have, and try for more later.
+      this.#dialler.narrow(size)
+      this.#hooks.warning(this, `the server takes no more connections: going on with ${size}`)
+    } else if (size === 0) {
+      this.#isReachable = false
+      this.#hooks.reachable(this, false)
+      const refusal = classify(error).kind === 'access' ? error : this.#unavailable(now)
+      for (const waiter of [...this.#queue]) {
+        this.forget(waiter)
+        waiter.refuse(refusal)
+      }
+    }
+    this.#serve(now)
+  }
+
+  #clean(link: Link): void {
+    if (link.inTransaction) {
+      this.#count.rollbacks++
+      this.#hooks.warning(
+        this,
+        `a transaction was left open and is rolled back; the last statement: ${link.sql}`,
+      )
+    }
+    this.#count.resets++
+    this.#shelf.clean(link).then(
+      () => this.#free(link, this.now()),
+      () => link.destroy(),
+    )
+  }
+
+  #free(link: Link, now: number): void {
+    link.sql = undefined
+    link.stack = undefined
+    if (link.broken || this.#shelf.retire(link, now)) {
+      this.#serve(now)
+      this.#settleDrain()
+      return
+    }
+    for (const waiter of this.#queue) {
+      this.#queue.delete(waiter)
+      this.#lend(link, waiter, now)
+      return
+    }
+    this.#shelf.put(link, now)
+    this.#settleDrain()
+  }
+
+  #lost(link: Link): void {
+    this.#count.lost++
+    this.#shelf.remove(link)
+    this.#serve(this.now())
+    this.#settleDrain()
+  }
+
+  #maintain(): void {
+    const now = this.now()
+    this.#dialler.widen(this.#shelf.size, now)
+    this.#serve(now)
+  }
+
+  async #killed(link: Link): Promise<boolean> {
+    if (link.call === undefined) return false
+    try {
+      return (await this.kill(link)) !== undefined
+    } catch {
+      return false
+    }
+  }
+
+  #settleDrain(): void {
+    if (this.#drained !== undefined && this.#queue.size === 0 && this.active === 0) this.#drained()
+  }
+}

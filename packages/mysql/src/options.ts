@@ -1,0 +1,315 @@
+import {
+  anything,
+  boolean,
+  type Clock,
+  type Duration,
+  defineOptions,
+  duration,
+  either,
+  having,
+  integer,
+  list,
+  misuse,
+  monotonicClock,
+  nested,
+  number,
+  oneOf,
+  optional,
+  orFalse,
+  type Resolved,
+  string,
+} from '@spillway/kit'
+
+/** One server: how to reach it. */
+export interface ServerOptions {
+  /** `mysql://user:password@host:3306/database`. What is given beside it wins. */
+  readonly uri?: string
+  /** Default: `'127.0.0.1'`. Resolved anew for each connection. */
+  readonly host?: string
+  /** Default: 3306. */
+  readonly port?: number
+  /** A Unix socket instead of host and port. */
+  readonly socketPath?: string
+  readonly user?: string
+  readonly password?: string
+  readonly database?: string
+  /** TLS, in mysql2's form. Default: none. */
+  readonly ssl?: string | object
+}
+
+export interface ReadOptions {
+  /**
+   * `'session'`: a read sees what its session has written (the pool itself is one session, and so is each request).
+   * `'eventual'`: any replica that is not too far behind. Default: `'session'`.
+   */
+  readonly consistency?: 'session' | 'eventual'
+  /** How long a read may wait for a replica to get the session's writes before it goes to the primary. Default: `'50ms'`. */
+  readonly wait?: Duration
+  /** A replica that is further behind serves no reads. Default: `'10s'`. */
+  readonly maxLag?: Duration
+  /** How often each server is asked for its health, role and position. Default: `'500ms'`. */
+  readonly probe?: Duration
+  /** The share of the primary's connections that reads may take while no replica can serve them: 0 to 1. Default: 1. */
+  readonly primaryShare?: number
+}
+
+/** What a {@link MysqlPool} is made from. The names of mysql2's recipe mean what they say there, and are honoured. */
+export interface MysqlPoolOptions extends ServerOptions {
+  /** The server for writes, instead of the fields above. */
+  readonly primary?: string | ServerOptions
+  /** Servers for reads. They take user, password, database and TLS from the primary. Default: none. */
+  readonly replicas?: readonly (string | ServerOptions)[]
+
+  /** Connections to each server, over all workers of this machine (`SPILLWAY_WORKERS`). Default: 10. */
+  readonly connectionLimit?: number
+  /** Divide `connectionLimit` by `SPILLWAY_WORKERS`. Default: true. */
+  readonly shareConnections?: boolean
+  /** How many calls may wait for a connection; further ones are refused with 503. 0 or `false`: any number. Default: 1000. */
+  readonly queueLimit?: number | false
+  /** `false` refuses at once when no connection is free. Default: true. */
+  readonly waitForConnections?: boolean
+  /** How long a call waits for a connection. Default: `'5s'`. */
+  readonly acquireTimeout?: Duration
+  /** How long a call may take in all: waiting, connecting, running, fetching. `false`: no limit. Default: `'30s'`. */
+  readonly timeout?: Duration | false
+  /** How long a statement that is over time has to end after KILL QUERY before its connection is cut. Default: `'250ms'`. */
+  readonly killGrace?: Duration
+  /** How long opening a connection may take. Default: `'5s'`. */
+  readonly connectTimeout?: Duration
+  /** Refuse a call at once when the queue would take longer than it can wait. Default: true. */
+  readonly refuseEarly?: boolean
+
+  /** Statements in server-side prepared form for `execute`; `false` when the endpoint has only the text protocol. Default: true. */
+  readonly prepared?: boolean
+  /** Prepared statements of this process on each server, at most. Default: a quarter of the server's limit, up to 4000. */
+  readonly preparedStatements?: number
+  /**
+   * Statements sent once per connection, which turn on tracking of positions and session state and UTC. `false`: none,
+   * for endpoints that refuse them. Default: true.
+   */
+  readonly session?: boolean
+  /** A reserved connection for KILL QUERY. `false`: a statement over time has its connection cut. Default: true. */
+  readonly control?: boolean
+  /** The server's own limit on a statement (`max_statement_time`, `max_execution_time`), as a last resort. Default: `false`. */
+  readonly serverTimeout?: Duration | false
+
+  /** Connections kept open while idle. Default: 0. */
+  readonly minIdle?: number
+  /** Idle connections beyond `minIdle` are closed after this. `false`: never. Default: `'1m'`. */
+  readonly idleTimeout?: Duration | false
+  /** Age at which a connection is replaced, less up to 10 %; kept below the server's `wait_timeout`. Default: `'30m'`. */
+  readonly maxLifetime?: Duration | false
+  /** A connection that was idle for longer is asked before it is used. Default: `'5s'`. */
+  readonly validateAfterIdle?: Duration | false
+  /** A connection held for longer is reported by the event `leak`, once. Default: `'30s'`. */
+  readonly leakAfter?: Duration | false
+
+  /** What `pool.query` does inside `pool.transaction`: refuse, run in the transaction, or run outside. Default: `'refuse'`. */
+  readonly insideTransaction?: 'refuse' | 'join' | 'allow'
+  /** How often a transaction is run again after a deadlock, a lock timeout, or a connection lost before COMMIT. Default: 3. */
+  readonly retries?: number
+  /** Where plain SELECTs go, when there are replicas. `false`: everything to the primary. */
+  readonly reads?: ReadOptions | false
+
+  /** BIGINT and insert ids: numbers while they are exact, else strings (`'auto'`); always strings; or always bigints. Default: `'auto'`. */
+  readonly bigint?: 'auto' | 'string' | 'bigint'
+  /** `'Z'`, `'local'` or `'+hh:mm'`: of dates in parameters and DATETIME columns. DATE is always text. Default: `'Z'`. */
+  readonly timezone?: string
+  /** Several statements in one text. What this allows an injection to do is the reason for its name. Default: false. */
+  readonly unsafeMultipleStatements?: boolean
+
+  /** A statement that takes longer is reported by the event `slow`. `false`: none. Default: `'1s'`. */
+  readonly slowQuery?: Duration | false
+  /** Ask the server how it runs a slow SELECT, at most once a minute for each form of statement. Default: false. */
+  readonly explain?: boolean
+  /** Forms of statements to keep statistics of; the rest is summed up. Default: 200. */
+  readonly statementStats?: number
+
+  /** Of the pool, in events and messages. Default: `'mysql'`. */
+  readonly name?: string
+  /** Further options of mysql2's `createConnection`. They win over ours. Default: none. */
+  readonly driver?: Readonly<Record<string, unknown>>
+  /** Default: the monotonic clock. */
+  readonly clock?: Clock
+}
+
+const SERVER_CHECKS = {
+  uri: optional(string({ pattern: /^(mysql|mariadb):\/\//, like: 'a URL that begins with mysql://' })),
+  host: optional(string()),
+  port: optional(integer({ min: 1, max: 65_535 })),
+  socketPath: optional(string()),
+  user: optional(string()),
+  password: optional(anything),
+  database: optional(string()),
+  ssl: optional(either(string(), having<object>('an object'))),
+} as const
+
+export const DEFAULTS = Object.freeze({
+  connectionLimit: 10,
+  shareConnections: true,
+  queueLimit: 1_000,
+  waitForConnections: true,
+  acquireTimeout: 5_000,
+  timeout: 30_000,
+  killGrace: 250,
+  connectTimeout: 5_000,
+  refuseEarly: true,
+  prepared: true,
+  session: true,
+  control: true,
+  serverTimeout: false,
+  minIdle: 0,
+  idleTimeout: 60_000,
+  maxLifetime: 1_800_000,
+  validateAfterIdle: 5_000,
+  leakAfter: 30_000,
+  insideTransaction: 'refuse',
+  retries: 3,
+  reads: Object.freeze({}),
+  bigint: 'auto',
+  timezone: 'Z',
+  unsafeMultipleStatements: false,
+  slowQuery: 1_000,
+  explain: false,
+  statementStats: 200,
+  name: 'mysql',
+  driver: Object.freeze({}),
+  clock: monotonicClock,
+})
+
+export const READ_DEFAULTS = Object.freeze({
+  consistency: 'session',
+  wait: 50,
+  maxLag: 10_000,
+  probe: 500,
+  primaryShare: 1,
+})
+
+const server = either(SERVER_CHECKS.uri, nested(SERVER_CHECKS))
+
+const CHECKS = {
+  ...SERVER_CHECKS,
+  primary: optional(server),
+  replicas: optional(list(server)),
+  connectionLimit: integer({ min: 1 }),
+  shareConnections: boolean,
+  queueLimit: orFalse(integer({ min: 0 })),
+  waitForConnections: boolean,
+  acquireTimeout: duration({ min: 1 }),
+  timeout: orFalse(duration({ min: 1 })),
+  killGrace: duration(),
+  connectTimeout: duration({ min: 1 }),
+  refuseEarly: boolean,
+  prepared: boolean,
+  preparedStatements: optional(integer({ min: 1 })),
+  session: boolean,
+  control: boolean,
+  serverTimeout: orFalse(duration({ min: 1 })),
+  minIdle: integer({ min: 0 }),
+  idleTimeout: orFalse(duration({ min: 1 })),
+  maxLifetime: orFalse(duration({ min: 1_000 })),
+  validateAfterIdle: orFalse(duration()),
+  leakAfter: orFalse(duration({ min: 1 })),
+  insideTransaction: oneOf('refuse', 'join', 'allow'),
+  retries: integer({ min: 0 }),
+  reads: orFalse(
+    nested(
+      {
+        consistency: oneOf('session', 'eventual'),
+        wait: duration(),
+        maxLag: duration(),
+        probe: duration({ min: 10 }),
+        primaryShare: number({ min: 0, max: 1 }),
+      },
+      READ_DEFAULTS,
+    ),
+  ),
+  bigint: oneOf('auto', 'string', 'bigint'),
+  timezone: string({ pattern: /^(Z|local|[+-]\d\d:\d\d)$/, like: "'Z', 'local' or '+hh:mm'" }),
+  unsafeMultipleStatements: boolean,
+  slowQuery: orFalse(duration()),
+  explain: boolean,
+  statementStats: integer({ min: 1 }),
+  name: string(),
+  driver: having<Readonly<Record<string, unknown>>>('an object'),
+  clock: having<Clock>('a clock', 'now'),
+} as const
+
+export type PoolOptions = Resolved<typeof CHECKS>
+
+const resolve = defineOptions('mysql', 'MysqlPool', CHECKS, DEFAULTS)
+
+/** A server's address with everything in it that was given in a URL. */
+export interface Server {
+  readonly host: string
+  readonly port: number
+  readonly socketPath?: string
+  readonly user?: string
+  readonly password?: string
+  readonly database?: string
+  readonly ssl?: string | object
+  /** `host:port`, for messages: it has no secret in it. */
+  readonly name: string
+}
+
+export interface ResolvedOptions {
+  readonly options: PoolOptions
+  readonly primary: Server
+  readonly replicas: readonly Server[]
+}
+
+/** @throws TypeError | RangeError `ERR_MYSQL_OPTION` */
+export function resolveOptions(given: MysqlPoolOptions | string): ResolvedOptions {
+  const options = resolve(typeof given === 'string' ? { uri: given } : given)
+  const own = serverOf(options as ServerOptions)
+  const main = own((options.primary ?? {}) as string | ServerOptions)
+  // What is not said of a replica is as on the primary, except where it is.
+  const { host: _host, port: _port, socketPath: _path, name: _name, ...shared } = main
+  const replica = serverOf(shared)
+  return {
+    options,
+    primary: main,
+    replicas: (options.replicas ?? []).map((one) => replica(one as string | ServerOptions)),
+  }
+}
+
+function serverOf(base: ServerOptions): (given: string | ServerOptions) => Server {
+  return (given) => {
+    const own = typeof given === 'string' ? { uri: given } : given
+    const fields = {
+      ...defined(fromUri(base.uri)),
+      ...defined(base),
+      ...defined(fromUri(own.uri)),
+      ...defined(own),
+    }
+    const { host = '127.0.0.1', port = 3306, socketPath, user, password, database, ssl } = fields
+    return Object.freeze({
+      host,
+      port,
+      ...defined({ socketPath, user, password, database, ssl }),
+      name: socketPath ?? `${host}:${port}`,
+    })
+  }
+}
+
+function defined<T extends object>(fields: T): Partial<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>
+}
+
+function fromUri(uri: string | undefined): ServerOptions {
+  if (uri === undefined) return {}
+  let url: URL
+  try {
+    url = new URL(uri)
+  } catch {
+    // The URL may have a password in it, so it is not shown.
+    throw misuse(TypeError, 'ERR_MYSQL_OPTION', 'MysqlPool option "uri" is not a URL')
+  }
+  return {
+    host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1') || undefined,
+    port: url.port === '' ? undefined : Number(url.port),
+    user: decodeURIComponent(url.username) || undefined,
+    password: decodeURIComponent(url.password) || undefined,
+    database: decodeURIComponent(url.pathname.slice(1)) || undefined,
+  } as ServerOptions
+}

@@ -1,0 +1,91 @@
+/**
+ * How far a server's history must have come: the highest number of each source of writes. A source is a domain of
+ * MariaDB (`0-1-42`: domain, server, number) or a server's UUID of MySQL (`3e11fa47-…:42`).
+ */
+export class Position {
+  readonly #numbers: ReadonlyMap<string, Mark>
+
+  private constructor(numbers: ReadonlyMap<string, Mark>) {
+    this.#numbers = numbers
+  }
+
+  static readonly START = new Position(new Map())
+
+  /** Reads what a server says, or a token. `undefined` when it is neither's form. */
+  static parse(text: string): Position | undefined {
+    const numbers = new Map<string, Mark>()
+    for (const part of text.split(',')) {
+      const trimmed = part.trim()
+      if (trimmed === '') continue
+      const mark = mariadb(trimmed) ?? mysql(trimmed)
+      if (mark === undefined) return undefined
+      const known = numbers.get(mark.source)
+      if (known === undefined || known.number < mark.number) numbers.set(mark.source, mark)
+    }
+    return numbers.size === 0 ? Position.START : new Position(numbers)
+  }
+
+  get empty(): boolean {
+    return this.#numbers.size === 0
+  }
+
+  /** Whether everything up to `other` is in it. */
+  covers(other: Position): boolean {
+    for (const [source, { number }] of other.#numbers) {
+      const own = this.#numbers.get(source)
+      if (own === undefined || own.number < number) return false
+    }
+    return true
+  }
+
+  /** The later of both, source by source. */
+  merge(other: Position): Position {
+    if (this === other || this.covers(other)) return this
+    if (other.covers(this)) return other
+    const numbers = new Map(this.#numbers)
+    for (const [source, mark] of other.#numbers) {
+      const own = numbers.get(source)
+      if (own === undefined || own.number < mark.number) numbers.set(source, mark)
+    }
+    return new Position(numbers)
+  }
+
+  /** Statement whose answer is 0 as soon as the server has it all, and something else after `milliseconds`. */
+  waitStatement(milliseconds: number): string {
+    const seconds = Math.max(0.001, milliseconds / 1_000)
+    const ofMysql = [...this.#numbers.values()].some(({ uuid }) => uuid)
+    // The text consists of digits, hex digits, dashes and colons only: it was parsed.
+    return ofMysql
+      ? `SELECT WAIT_FOR_EXECUTED_GTID_SET('${this.#executedSet()}', ${seconds}) AS state`
+      : `SELECT MASTER_GTID_WAIT('${this}', ${seconds}) AS state`
+  }
+
+  #executedSet(): string {
+    return [...this.#numbers.values()].map(({ source, number }) => `${source}:1-${number}`).join(',')
+  }
+
+  toString(): string {
+    return [...this.#numbers.values()].map(({ text }) => text).join(',')
+  }
+}
+
+interface Mark {
+  readonly source: string
+  readonly number: bigint
+  readonly text: string
+  readonly uuid: boolean
+}
+
+function mariadb(text: string): Mark | undefined {
+  const match = /^(\d{1,10})-(\d{1,10})-(\d{1,20})$/.exec(text)
+  return match === null ? undefined : { source: match[1]!, number: BigInt(match[3]!), text, uuid: false }
+}
+
+function mysql(text: string): Mark | undefined {
+  const match = /^([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})((?::\d{1,19}(?:-\d{1,19})?)+)$/i.exec(text)
+  if (match === null) return undefined
+  const source = match[1]!.toLowerCase()
+  const numbers = match[2]!.slice(1).split(/[:-]/).map(BigInt)
+  const number = numbers.sort((a, b) => (a < b ? -1 : 1)).at(-1)!
+  return { source, number, text: `${source}:${number}`, uuid: true }
+}

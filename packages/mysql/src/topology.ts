@@ -1,0 +1,228 @@
+import { failoverChannel } from './channels.js'
+import type { MysqlNode } from './node.js'
+import type { PoolOptions } from './options.js'
+import type { Position } from './position.js'
+import { type Role, Watched } from './replica.js'
+
+export interface FailoverEvent {
+  readonly node: string
+  readonly from: string
+  readonly to: string
+}
+
+interface Sample {
+  readonly at: number
+  readonly position: Position
+}
+
+/** How many positions of the primary are remembered, to tell a replica's lag from where it is. */
+const SAMPLES = 240
+/** Milliseconds in which further refusals of writes are taken for the echo of the first. */
+const RENEW_PAUSE = 500
+
+/** The servers and their roles: who takes writes, who may serve a read. */
+export class Topology {
+  readonly #options: PoolOptions
+  readonly #reads: Exclude<PoolOptions['reads'], false> | undefined
+  readonly #all: readonly Watched[]
+  readonly #changed: (event: FailoverEvent) => void
+  readonly #samples: Sample[] = []
+  #writer: Watched
+  #timer: NodeJS.Timeout | undefined
+  #probing: Promise<void> | undefined
+  #renewedAt = Number.NEGATIVE_INFINITY
+  #closed = false
+
+  constructor(nodes: readonly MysqlNode[], options: PoolOptions, changed: (event: FailoverEvent) => void) {
+    this.#options = options
+    this.#reads = options.reads === false || nodes.length === 1 ? undefined : options.reads
+    this.#all = nodes.map((node) => new Watched(node))
+    this.#writer = this.#all[0]!
+    this.#changed = changed
+    if (this.#reads !== undefined) {
+      this.#timer = setInterval(() => void this.probe(), this.#reads.probe).unref()
+      void this.probe()
+    }
+  }
+
+  /** Takes the writes. */
+  get writer(): MysqlNode {
+    return this.#writer.node
+  }
+
+  /** Whether there is a choice for reads. */
+  get hasReplicas(): boolean {
+    return this.#reads !== undefined
+  }
+
+  /** How it stands with each server. */
+  states(): { node: string; state: string; role: Role; lagMs: number | undefined; position: string }[] {
+    return this.#all.map((one) => ({
+      node: one.node.name,
+      state: this.#stateOf(one),
+      role: one.role,
+      lagMs: one.lag,
+      position: String(one.position),
+    }))
+  }
+
+  /**
+   * Where to read what must have come up to `position`: a replica that has it; or one that gets it within the budget;
+   * or the primary.
+   */
+  reader(position: Position | undefined): MysqlNode | Promise<MysqlNode> {
+    const reads = this.#reads
+    if (reads === undefined) return this.writer
+    const fit = this.#all.filter((one) => this.#serves(one))
+    if (fit.length === 0) return this.#withoutReplicas()
+    // A position that nobody told us can be on the primary only.
+    if (position === undefined) return this.writer
+    const there = position.empty ? fit : fit.filter((one) => one.position.covers(position))
+    if (there.length > 0) return pick(there).node
+    if (reads.wait === 0) return this.writer
+    const candidate = pick(fit)
+    return candidate.reaches(position, reads.wait).then((has) => (has ? candidate.node : this.writer))
+  }
+
+  /** Another server for a read that failed on this one. */
+  another(failed: MysqlNode): MysqlNode | undefined {
+    if (this.#all.length === 1) return failed.reachable ? failed : undefined
+    const fit = this.#all.filter((one) => one.node !== failed && this.#serves(one))
+    // Not a replica: it might not have what the read must see.
+    if (failed !== this.writer) return this.writer
+    return fit.length > 0 ? pick(fit).node : failed
+  }
+
+  /** It refused a write, so the roles have changed. */
+  async readOnly(node: MysqlNode): Promise<void> {
+    const one = this.#all.find((watched) => watched.node === node)
+    const now = this.#options.clock.now()
+    if (one === undefined || now - this.#renewedAt < RENEW_PAUSE) return
+    this.#renewedAt = now
+    if (one.role !== 'read-only') this.#announce(one, 'writable', 'read-only')
+    one.role = 'read-only'
+    // Connections are opened anew, by name: behind that may be another server now.
+    node.renew()
+    await this.probe()
+  }
+
+  /** A connection to it failed, or works again. */
+  reachable(node: MysqlNode, yes: boolean): void {
+    const one = this.#all.find((watched) => watched.node === node)
+    if (one === undefined || this.#reads === undefined) return
+    if (!yes && !one.down) {
+      one.down = true
+      this.#announce(one, 'up', 'down')
+    } else if (yes && one.down) void this.probe()
+  }
+
+  /** Asks all servers how they are; those who call meanwhile get the same answer. */
+  probe(): Promise<void> {
+    this.#probing ??= this.#probeAll().finally(() => {
+      this.#probing = undefined
+    })
+    return this.#probing
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#timer)
+    for (const one of this.#all) one.close()
+  }
+
+  async #probeAll(): Promise<void> {
+    if (this.#closed) return
+    const timeout = Math.max(100, this.#reads?.probe ?? this.#options.connectTimeout)
+    const before = this.#all.map((one) => ({ down: one.down, role: one.role }))
+    await Promise.all(this.#all.map((one) => one.probe(timeout)))
+    if (this.#closed) return
+    this.#measure()
+    for (const [i, one] of this.#all.entries()) {
+      const { down, role } = before[i]!
+      if (down !== one.down) this.#announce(one, down ? 'down' : 'up', one.down ? 'down' : 'up')
+      if (role === 'read-only' && one.role === 'writable') this.#promoted(one)
+    }
+    this.#followDemotion()
+  }
+
+  /** Remembers where the primary is, and reads from that how far behind the others are. */
+  #measure(): void {
+    const now = this.#options.clock.now()
+    const writer = this.#writer
+    if (!writer.down && !writer.position.empty) {
+      this.#samples.push({ at: now, position: writer.position })
+      if (this.#samples.length > SAMPLES) this.#samples.shift()
+    }
+    const latest = this.#samples.at(-1)
+    for (const one of this.#all) {
+      if (one === writer || one.down) continue
+      if (latest === undefined || one.position.empty) one.lag = undefined
+      else if (one.position.covers(latest.position)) one.lag = 0
+      else {
+        const missed = this.#samples.find(({ position }) => !one.position.covers(position))
+        one.lag = now - (missed?.at ?? now)
+      }
+    }
+  }
+
+  /** It became writable under our eyes: somebody promoted it. */
+  #promoted(one: Watched): void {
+    this.#announce(one, 'read-only', 'writable')
+    if (one === this.#writer) return
+    if (this.#writer.down || this.#writer.role === 'read-only') this.#follow(one)
+  }
+
+  /** The primary takes no writes any more, and exactly one other server does. */
+  #followDemotion(): void {
+    if (this.#writer.down || this.#writer.role !== 'read-only') return
+    const writable = this.#all.filter((one) => !one.down && one.role === 'writable')
+    if (writable.length === 1) this.#follow(writable[0]!)
+  }
+
+  #follow(one: Watched): void {
+    const from = this.#writer.node.name
+    this.#writer = one
+    this.#samples.length = 0
+    failoverChannel.publish(() => ({
+      pool: this.#options.name,
+      node: one.node.name,
+      from,
+      to: one.node.name,
+    }))
+    this.#changed({ node: one.node.name, from: `writes to ${from}`, to: `writes to ${one.node.name}` })
+  }
+
+  #announce(one: Watched, from: string, to: string): void {
+    const node = one.node.name
+    failoverChannel.publish(() => ({ pool: this.#options.name, node, from, to }))
+    this.#changed({ node, from, to })
+  }
+
+  #serves(one: Watched): boolean {
+    return one !== this.#writer && this.#stateOf(one) === 'up' && one.node.reachable
+  }
+
+  #stateOf(one: Watched): 'up' | 'lagging' | 'down' {
+    if (one.down) return 'down'
+    const maxLag = this.#reads?.maxLag ?? Number.POSITIVE_INFINITY
+    return one.lag !== undefined && one.lag > maxLag ? 'lagging' : 'up'
+  }
+
+  /** The primary, unless it is down and a replica is left, be it behind: reads go on. */
+  #withoutReplicas(): MysqlNode {
+    if (!this.#writer.down) return this.writer
+    const left = this.#all.filter((one) => !one.down && one !== this.#writer)
+    return left.length > 0 ? pick(left).node : this.writer
+  }
+}
+
+/** The less busy of two at random (Mitzenmacher, "The Power of Two Choices", 2001). */
+function pick(all: readonly Watched[]): Watched {
+  const first = all[Math.floor(Math.random() * all.length)]!
+  const second = all[Math.floor(Math.random() * all.length)]!
+  return load(second) < load(first) ? second : first
+}
+
+function load({ node }: Watched): number {
+  return (node.active + node.waiting) / node.limit
+}

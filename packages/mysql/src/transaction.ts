@@ -1,0 +1,262 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { sleep } from '@spillway/kit'
+import type { FieldPacket, QueryResult } from 'mysql2'
+import { borrow } from './borrow.js'
+import { retryChannel } from './channels.js'
+import { bothOf, type CallContext, type CallPlace, MysqlConnection, run, timeoutOf } from './connection.js'
+import { classify, isConnectionFailure } from './errno.js'
+import {
+  MysqlCommitUnknownError,
+  MysqlConnectionLostError,
+  MysqlTimeoutError,
+  misplaced,
+  released,
+} from './errors.js'
+import type { MysqlNode } from './node.js'
+import type { Isolation, QueryOptions, TransactionOptions } from './queryable.js'
+import type { Statement } from './statement.js'
+
+/** The transaction whose function runs now, and the pool it belongs to. */
+export interface Current {
+  readonly pool: object
+  readonly transaction: Transaction
+}
+
+const current = new AsyncLocalStorage<Current>()
+let open = 0
+
+/** The transaction that the caller runs in. Costs next to nothing while there is none. */
+export function currentTransaction(): Current | undefined {
+  return open === 0 ? undefined : current.getStore()
+}
+
+/** A transaction in progress. It ends with the function it was given to: by COMMIT, or by ROLLBACK when that throws. */
+export class Transaction extends MysqlConnection {
+  readonly #depth: number
+  readonly #outer: Transaction | undefined
+  #inner = false
+  #doom: unknown
+
+  /** @internal */
+  constructor(context: CallContext, place: Required<CallPlace>, outer?: Transaction) {
+    super(context, place)
+    this.#outer = outer
+    this.#depth = outer === undefined ? 0 : outer.#depth + 1
+  }
+
+  /** @internal The error with which the server rolled back everything, whoever caught it. */
+  get doom(): unknown {
+    return this.#doom
+  }
+
+  /**
+   * A part that can be undone by itself (SAVEPOINT). When the function throws, what it did is rolled back, and the
+   * error goes on to the outer one, which may catch it.
+   */
+  async transaction<T>(work: (tx: Transaction) => Promise<T> | T): Promise<T> {
+    const name = `spillway_${this.#depth + 1}`
+    if (this.over) throw released('transaction')
+    if (this.#doom !== undefined) throw this.#doom
+    if (this.#inner) throw misplaced('The nested transaction must end before the outer one goes on')
+    await this.#own(`SAVEPOINT ${name}`)
+    this.#inner = true
+    const inner = new Transaction(this.context, this.place, this)
+    try {
+      const result = await work(inner)
+      inner.finish()
+      this.#inner = false
+      await this.#own(`RELEASE SAVEPOINT ${name}`)
+      return result
+    } catch (error) {
+      inner.finish()
+      this.#inner = false
+      // When everything is rolled back, or the connection lost, there is no savepoint to go back to.
+      if (this.#doom === undefined && !this.place.link.broken)
+        await this.#own(`ROLLBACK TO SAVEPOINT ${name}`)
+      throw error
+    }
+  }
+
+  protected override check({ control }: Statement): void {
+    if (this.#inner) throw misplaced('The nested transaction must end before the outer one goes on')
+    if (control !== undefined) {
+      throw misplaced(
+        control === 'commits'
+          ? 'This statement would commit the transaction: run it outside'
+          : 'BEGIN, COMMIT and ROLLBACK are what transaction() does: return to commit, throw to roll back',
+      )
+    }
+  }
+
+  protected override async call<T extends QueryResult>(
+    sql: string,
+    prepared: boolean,
+    values: readonly unknown[] | undefined,
+    options: QueryOptions | undefined,
+  ): Promise<[T, FieldPacket[]]> {
+    // What comes after would run, and stay, outside of any transaction.
+    if (this.#doom !== undefined) throw this.#doom
+    try {
+      return await super.call<T>(sql, prepared, values, options)
+    } catch (error) {
+      if (rollsBackAll(error, this.place.node)) this.#end(error)
+      throw error
+    }
+  }
+
+  protected override get what(): string {
+    return 'transaction'
+  }
+
+  #end(error: unknown): void {
+    this.place.link.inTransaction = false
+    this.#doom = error
+    if (this.#outer !== undefined) this.#outer.#end(error)
+  }
+
+  async #own(sql: string): Promise<void> {
+    await command(this.context, this.place, sql)
+  }
+}
+
+/** A deadlock undoes the whole transaction, and so does a lock timeout where the server is set to that. */
+function rollsBackAll(error: unknown, node: MysqlNode): boolean {
+  const { kind } = classify(error)
+  return kind === 'deadlock' || (kind === 'lock-wait' && node.rollsBackOnLockTimeout)
+}
+
+/** A statement of ours on the held connection, with the deadline of the user's statements. */
+async function command(context: CallContext, place: Required<CallPlace>, sql: string) {
+  const dirty = place.link.dirty
+  await run(context, place, context.statements.of(sql), false, undefined, undefined)
+  // BEGIN and SAVEPOINT count as session state in what users write, and are undone by us here.
+  place.link.dirty = dirty
+}
+
+export interface TransactionHost extends CallContext {
+  readonly pool: object
+  /** Where writes go now. */
+  writer(): MysqlNode
+  retried(attempt: number): void
+}
+
+/** Where it failed decides whether it may be run again. */
+type Stage = 'begin' | 'work' | 'commit'
+
+/** Runs the function in a transaction, again from its start when the server says that this may help. */
+export async function transact<T>(
+  host: TransactionHost,
+  work: (tx: Transaction) => Promise<T> | T,
+  options: TransactionOptions,
+  retries: number,
+): Promise<T> {
+  const signal = bothOf(options.signal, host.signal)
+  const timeout = options.timeout === undefined ? host.timeout : timeoutOf(options.timeout)
+  const outer: CallContext = { statements: host.statements, owner: host.owner, timeout }
+  const inner: CallContext = { ...outer, signal, deadlineAt: host.deadlineAt }
+  const stack = stackHere()
+  for (let attempt = 0; ; attempt++) {
+    const node = host.writer()
+    const link = await borrow(node, { deadlineAt: node.now() + timeout, signal, stack })
+    const place = { node, link }
+    let stage: Stage = 'begin'
+    const tx = new Transaction(inner, place)
+    try {
+      await begin(inner, place, options)
+      stage = 'work'
+      open++
+      let result: T
+      try {
+        result = await current.run({ pool: host.pool, transaction: tx }, async () => work(tx))
+      } finally {
+        open--
+        tx.finish()
+      }
+      signal?.throwIfAborted()
+      if (tx.doom !== undefined) throw tx.doom
+      if (link.broken) throw lost(node)
+      stage = 'commit'
+      await command(outer, place, 'COMMIT')
+      return result
+    } catch (error) {
+      if (stage === 'commit' && isUncertain(error)) throw new MysqlCommitUnknownError(node.name, error)
+      await rollBack(outer, place)
+      const reason = mayHelp(error, stage)
+      if (reason === undefined || attempt >= retries || signal?.aborted) throw error
+      host.retried(attempt + 1)
+      retryChannel.publish(() => ({
+        pool: node.pool,
+        node: node.name,
+        what: 'transaction',
+        attempt: attempt + 1,
+        reason,
+      }))
+    } finally {
+      node.release(link)
+    }
+    await sleep(pause(attempt), { signal, ref: true })
+  }
+}
+
+const ISOLATION: Readonly<Record<Isolation, string>> = {
+  'read uncommitted': 'READ UNCOMMITTED',
+  'read committed': 'READ COMMITTED',
+  'repeatable read': 'REPEATABLE READ',
+  serializable: 'SERIALIZABLE',
+}
+
+async function begin(
+  context: CallContext,
+  place: Required<CallPlace>,
+  options: TransactionOptions,
+): Promise<void> {
+  const { isolation, readOnly } = options
+  if (isolation !== undefined) {
+    const level = ISOLATION[isolation]
+    if (level === undefined) throw misplaced(`There is no isolation level "${isolation}"`)
+    await command(context, place, `SET TRANSACTION ISOLATION LEVEL ${level}`)
+  }
+  await command(context, place, readOnly ? 'START TRANSACTION READ ONLY' : 'START TRANSACTION')
+}
+
+async function rollBack(context: CallContext, place: Required<CallPlace>): Promise<void> {
+  if (place.link.broken || !place.link.inTransaction) return
+  // A connection on which even this fails is not to be used again.
+  await command(context, place, 'ROLLBACK').catch(() => place.link.destroy())
+}
+
+/** The answer to COMMIT did not come, so it may have been done. */
+function isUncertain(error: unknown): boolean {
+  return (
+    error instanceof MysqlConnectionLostError ||
+    error instanceof MysqlTimeoutError ||
+    isConnectionFailure(error)
+  )
+}
+
+/** Why running it again may help: nothing of it has happened, and the reason is not in it. */
+function mayHelp(error: unknown, stage: Stage): string | undefined {
+  if (error instanceof MysqlConnectionLostError) {
+    return error.inTransaction || stage === 'begin' ? error.code : undefined
+  }
+  const { kind } = classify(error)
+  return kind === 'deadlock' || kind === 'lock-wait' || kind === 'read-only' ? kind : undefined
+}
+
+function lost(node: MysqlNode): MysqlConnectionLostError {
+  return new MysqlConnectionLostError(node.name, { cause: undefined, inTransaction: true, outcome: 'none' })
+}
+
+/** Milliseconds before the next attempt: any up to a bound that doubles ("full jitter", Brooker, AWS, 2015). */
+function pause(attempt: number): number {
+  return Math.random() * Math.min(1_000, 10 * 2 ** attempt)
+}
+
+export function stackHere(): string | undefined {
+  const holder: { stack?: string } = {}
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 6
+  Error.captureStackTrace(holder, transact)
+  Error.stackTraceLimit = limit
+  return holder.stack
+}

@@ -1,0 +1,181 @@
+import { escapeId, escape as escapeValue } from 'mysql2'
+import { refuseParameter } from './errors.js'
+import type { Mark, Scan } from './scanner.js'
+
+/** One value of a statement. Objects are refused: say `JSON.stringify(value)` where JSON is meant. */
+export type Scalar = string | number | bigint | boolean | Date | Uint8Array | null
+/** A list stands for `IN (?)`; a list of lists for the rows of `VALUES ?`. */
+export type Parameter = Scalar | readonly Scalar[] | readonly (readonly Scalar[])[]
+
+export interface Prepared {
+  readonly sql: string
+  readonly values: readonly Scalar[] | undefined
+}
+
+/**
+ * The statement for the binary protocol. Lists become as many placeholders as they have values; in `IN (?)` that number
+ * is rounded up to a power of two by repeating the last value, so that lists of all lengths share a few statements.
+ *
+ * @throws TypeError `ERR_MYSQL_PARAMETER`
+ */
+export function prepare(
+  sql: string,
+  { pieces, marks }: Scan,
+  values: readonly unknown[] | undefined,
+): Prepared {
+  checkCount(marks, values)
+  if (values === undefined || values.length === 0) return { sql, values: undefined }
+  let plain = true
+  for (let i = 0; i < values.length; i++) {
+    if (marks[i]!.name)
+      refuseParameter(i, 'is a name (??), which a prepared statement cannot take: use query()')
+    if (Array.isArray(values[i])) plain = false
+    else checkScalar(values[i], i)
+  }
+  if (plain) return { sql, values: values as readonly Scalar[] }
+  let text = pieces[0]!
+  const flat: Scalar[] = []
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    text +=
+      (Array.isArray(value) ? expand(value, marks[i]!, i, flat) : push(value as Scalar, flat)) +
+      pieces[i + 1]!
+  }
+  return { sql: text, values: flat }
+}
+
+function push(value: Scalar, flat: Scalar[]): string {
+  flat.push(value)
+  return '?'
+}
+
+function expand(list: readonly unknown[], mark: Mark, index: number, flat: Scalar[]): string {
+  if (list.length === 0) refuseEmpty(index)
+  if (Array.isArray(list[0])) {
+    return list
+      .map((row, i) => {
+        if (!Array.isArray(row)) return refuseParameter(index, `mixes lists and values, at [${i}]`)
+        if (row.length === 0) refuseEmpty(index)
+        return `(${row.map((value) => push(checkScalar(value, index), flat)).join(', ')})`
+      })
+      .join(', ')
+  }
+  for (const value of list) push(checkScalar(value, index), flat)
+  let count = list.length
+  if (mark.inList) {
+    const last = flat[flat.length - 1]!
+    const padded = 2 ** Math.ceil(Math.log2(count))
+    for (; count < padded; count++) flat.push(last)
+  }
+  return new Array<string>(count).fill('?').join(', ')
+}
+
+export interface TextFormat {
+  /** `Z`, `local` or `+hh:mm`, for dates. */
+  readonly timezone: string
+  /** The session has `NO_BACKSLASH_ESCAPES`: a backslash means itself. */
+  readonly noBackslashEscapes: boolean
+}
+
+/**
+ * The statement for the text protocol, with its values in it.
+ *
+ * @throws TypeError `ERR_MYSQL_PARAMETER`
+ */
+export function format(
+  sql: string,
+  { pieces, marks }: Scan,
+  values: readonly unknown[] | undefined,
+  how: TextFormat,
+): string {
+  checkCount(marks, values)
+  if (values === undefined || values.length === 0) return sql
+  let text = pieces[0]!
+  for (let i = 0; i < values.length; i++) {
+    text += (marks[i]!.name ? nameOf(values[i], i) : literal(values[i], i, how)) + pieces[i + 1]!
+  }
+  return text
+}
+
+/** Refuses what {@link format} would refuse, before a connection is taken for it. */
+export function checkText({ marks }: Scan, values: readonly unknown[] | undefined): void {
+  checkCount(marks, values)
+  for (let i = 0; i < marks.length; i++) {
+    if (marks[i]!.name) nameOf(values![i], i)
+    else checkParameter(values![i], i)
+  }
+}
+
+function checkParameter(value: unknown, index: number): void {
+  if (!Array.isArray(value)) checkScalar(value, index)
+  else if (value.length === 0) refuseEmpty(index)
+  else for (const item of value) checkParameter(item, index)
+}
+
+function literal(value: unknown, index: number, how: TextFormat): string {
+  if (!Array.isArray(value)) return escaped(checkScalar(value, index), how)
+  if (value.length === 0) refuseEmpty(index)
+  return value
+    .map((item) =>
+      Array.isArray(item) ? `(${literal(item, index, how)})` : escaped(checkScalar(item, index), how),
+    )
+    .join(', ')
+}
+
+function escaped(value: Scalar, { timezone, noBackslashEscapes }: TextFormat): string {
+  if (typeof value === 'string' && noBackslashEscapes) return `'${value.replaceAll("'", "''")}'`
+  if (value instanceof Uint8Array && !Buffer.isBuffer(value))
+    return `X'${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}'`
+  return escapeValue(value, true, timezone as Parameters<typeof escapeValue>[2])
+}
+
+function nameOf(value: unknown, index: number): string {
+  if (typeof value !== 'string' || value === '')
+    refuseParameter(index, 'is a name (??) and must be a non-empty string')
+  return escapeId(value)
+}
+
+function checkCount(marks: readonly Mark[], values: readonly unknown[] | undefined): void {
+  if (values !== undefined && !Array.isArray(values)) refuseParameter(undefined, 'Values must be an array')
+  const given = values?.length ?? 0
+  if (given !== marks.length) {
+    refuseParameter(undefined, `The statement has ${marks.length} placeholders and got ${given} values`)
+  }
+}
+
+function checkScalar(value: unknown, index: number): Scalar {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+    case 'bigint':
+      return value
+    case 'number':
+      if (Number.isFinite(value)) return value
+      return refuseParameter(index, `is ${value}, which SQL does not know`)
+    case 'object':
+      if (value === null) return null
+      if (value instanceof Uint8Array) return value
+      if (value instanceof Date) {
+        if (!Number.isNaN(value.getTime())) return value
+        return refuseParameter(index, 'is an invalid Date')
+      }
+      return refuseParameter(
+        index,
+        `is ${nounOf(value)}; values are strings, numbers, bigints, booleans, dates, bytes or null`,
+      )
+    case 'undefined':
+      return refuseParameter(index, 'is undefined; say null for NULL')
+    default:
+      return refuseParameter(index, `is a ${typeof value}`)
+  }
+}
+
+function nounOf(value: object): string {
+  if (Array.isArray(value)) return 'a list in a list of lists'
+  const name: unknown = Object.getPrototypeOf(value)?.constructor?.name
+  return name === undefined || name === 'Object' ? 'an object' : `an object (${String(name)})`
+}
+
+function refuseEmpty(index: number): never {
+  return refuseParameter(index, 'is an empty list, for which SQL has no expression: decide before the query')
+}

@@ -1,0 +1,12 @@
+import { Deadline } from './deadlines.js'
+import type { Link } from './link.js'
+
+/** Somebody who needs a connection of a node. Its deadline, while it waits, is when it gives up. */
+export abstract class Waiter extends Deadline {
+  askedAt = 0
+  /** When it must be over; `Infinity` for never. */
+  deadlineAt = Number.POSITIVE_INFINITY
+
+  abstract grant(link: Link, now: number): void
+  abstract refuse(error: unknown): void
+}
