@@ -1,4 +1,4 @@
-import { startRedis } from '@spillway/testkit'
+import { startRedis } from './redis-server.mjs'
 import { Redis } from 'ioredis'
 
 const RAW = 'raw EVALSHA'
@@ -47,7 +47,7 @@ const contenders = {
 function load(inFlight, count, make) {
   return async () => {
     const server = await startRedis()
-    const client = new Redis(server.port, server.host)
+    const client = new Redis(server.port, '127.0.0.1')
     const { consume, close } = await make(client)
     const keys = Array.from({ length: count }, (_, i) => `client-${i}`)
     let at = 0
@@ -75,7 +75,7 @@ function load(inFlight, count, make) {
       async close() {
         await close?.()
         client.disconnect()
-        await server[Symbol.asyncDispose]()
+        await server.stop()
       },
     }
   }
