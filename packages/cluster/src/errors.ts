@@ -57,3 +57,9 @@ export class SupervisorClosedError extends Error {
   }
 }
 brand(SupervisorClosedError, 'SupervisorClosedError')
+
+/** The control socket cannot be used: nobody answers, somebody else does, or the command makes no sense. */
+export class ControlError extends Error {
+  readonly code = 'ERR_CLUSTER_CONTROL'
+}
+brand(ControlError, 'ControlError')

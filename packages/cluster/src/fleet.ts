@@ -16,9 +16,10 @@ import { isConnector } from './handover.js'
 import { Handovers } from './handovers.js'
 import { type ListeningAddress, listeningInfo } from './listening.js'
 import { Liveness } from './liveness.js'
+import { Logs } from './logs.js'
 import { recycleReason } from './marks.js'
 import { fromWorker, type Load, type RemoteError } from './messages.js'
-import type { ResolvedSupervisorOptions } from './options.js'
+import { LOG_DEFAULTS, type ResolvedSupervisorOptions } from './options.js'
 import { plan } from './plan.js'
 import { Restarts } from './restarts.js'
 import { Roll } from './roll.js'
@@ -40,6 +41,8 @@ export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped
 export class Fleet {
   readonly tally = new Tally()
   readonly workers = new Map<number, WorkerProcess>()
+  /** `undefined` when the workers write for themselves. */
+  readonly logs: Logs | undefined
   readonly listening = new Map<string, number | undefined>()
   phase: FleetPhase = 'idle'
   target: number
@@ -68,6 +71,8 @@ export class Fleet {
     this.#events = events
     this.#clock = options.clock
     this.target = target
+    const { logs, name } = options
+    this.logs = logs === false ? undefined : new Logs(name, logs === true ? LOG_DEFAULTS : logs)
     const { max } = options.restarts
     const most = max === 'auto' ? Math.max(10, 2 * target) : max
     this.#restarts = new Restarts({ ...options.restarts, max: most }, this.#clock)
@@ -265,9 +270,10 @@ export class Fleet {
     this.workers.set(worker.id, worker)
     this.tally.forks++
     watchReports(worker)
+    this.logs?.take(worker)
     handle.on('message', (message: unknown, given: unknown) => this.#hear(worker, message, given))
     handle.on('listening', (address: ListeningAddress) => {
-      this.#listens(address)
+      this.listens(address)
       if (!worker.saysReady) this.#becomeReady(worker)
     })
     handle.on('exit', (code: number | null, signal: NodeJS.Signals | null) =>
@@ -305,7 +311,8 @@ export class Fleet {
     if (recovered) this.#reconcile()
   }
 
-  #listens(at: ListeningAddress): void {
+  /** Somebody of us listens there. */
+  listens(at: ListeningAddress): void {
     const { address, port } = listeningInfo(at)
     if (this.listening.has(address)) return
     this.listening.set(address, port)

@@ -162,7 +162,7 @@ export const AUTOSCALE_DEFAULTS = Object.freeze({
   downAfter: 60_000,
 })
 
-export const LOG_DEFAULTS = Object.freeze({ format: 'prefix', buffer: 4 * 1024 ** 2 })
+export const LOG_DEFAULTS = Object.freeze({ format: 'prefix' as const, buffer: 4 * 1024 ** 2 })
 
 export const SUPERVISOR_DEFAULTS = Object.freeze({
   name: 'app',

@@ -9,6 +9,8 @@ import {
   misuse,
   notify,
 } from '@spillway/kit'
+import { Autoscaler } from './autoscaler.js'
+import { ControlServer } from './control-server.js'
 import type { DrainResult, ReloadResult, SupervisorEvents } from './events.js'
 import { Fleet } from './fleet.js'
 import {
@@ -17,8 +19,10 @@ import {
   type SupervisorOptions,
 } from './options.js'
 import { assertPortFree } from './port.js'
-import { handleSignals } from './signals.js'
+import { handleSignals, type SignalActions } from './signals.js'
 import { type SupervisorStats, snapshot } from './stats.js'
+import { StickyListener } from './sticky.js'
+import { SystemdNotifier } from './systemd.js'
 
 /**
  * Runs an app in several processes that share its port, and keeps them running: a worker that dies or hangs is replaced,
@@ -34,6 +38,7 @@ import { type SupervisorStats, snapshot } from './stats.js'
 export class Supervisor extends EventEmitter<SupervisorEvents> implements Closable {
   readonly #options: ResolvedSupervisorOptions
   readonly #fleet: Fleet
+  readonly #systemd = new SystemdNotifier()
   readonly #uninstall: (() => void)[] = []
   #exitCode = 0
   #started: Promise<void> | undefined
@@ -71,8 +76,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
    *
    * @throws SupervisorClosedError `ERR_CLUSTER_CLOSED`
    */
-  reload(): Promise<ReloadResult> {
-    return this.#fleet.reload()
+  async reload(): Promise<ReloadResult> {
+    this.#systemd.reloading()
+    try {
+      return await this.#fleet.reload()
+    } finally {
+      this.#systemd.ready(this.#fleet.ready)
+    }
   }
 
   /**
@@ -105,6 +115,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     this.#fleet.reloadTls()
   }
 
+  /** Opens the log file again by its name, after logrotate has moved it away. */
+  reopenLogs(): void {
+    this.#fleet.logs?.reopen()
+  }
+
   /** 0 when everything that was stopped has stopped by itself, 1 when something was killed or nothing ever ran. */
   get exitCode(): number {
     return this.#exitCode
@@ -115,7 +130,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
   }
 
   async #start(): Promise<void> {
-    const { app, port, signals } = this.#options
+    const { app, port, signals, sticky } = this.#options
     if (cluster.isWorker) {
       if (app === undefined) {
         throw misuse(TypeError, 'ERR_CLUSTER_PRIMARY', 'start() belongs into the primary; this is a worker')
@@ -123,10 +138,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
       await app()
       return
     }
-    if (port !== undefined && port !== 0) await assertPortFree(port)
-    if (signals) this.#uninstall.push(handleSignals(this.#signalActions()))
     try {
+      if (port !== undefined && port !== 0 && sticky === false) await assertPortFree(port)
+      await this.#openControl()
+      if (signals) this.#uninstall.push(handleSignals(this.#actions()))
       await this.#fleet.start()
+      await this.#listenSticky()
+      this.#watchLoad()
+      this.#systemd.ready(this.#fleet.ready)
     } catch (error) {
       this.#exitCode = 1
       await this.close()
@@ -134,7 +153,51 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     }
   }
 
-  #signalActions() {
+  async #openControl(): Promise<void> {
+    const { control } = this.#options
+    if (control === false) return
+    const server = new ControlServer(control, {
+      status: () => this.stats(),
+      reload: async () => {
+        const { error, ...result } = await this.reload()
+        return { ...result, error: error?.message }
+      },
+      scale: (workers) => this.scale(workers),
+      // Answered before the end, which takes the socket with it.
+      stop: async () => void setImmediate(this.#actions().stop),
+      reopen: () => this.reopenLogs(),
+      tls: () => this.reloadTls(),
+      follow: (listener) => this.#fleet.logs?.follow(listener) ?? (() => {}),
+    })
+    await server.open()
+    this.#uninstall.push(() => server.close())
+  }
+
+  async #listenSticky(): Promise<void> {
+    const { sticky } = this.#options
+    if (sticky === false) return
+    const listener = new StickyListener(() => this.#fleet.workers.values())
+    const port = await listener.listen(sticky.port, sticky.host)
+    this.#uninstall.push(() => listener.close())
+    this.#fleet.listens({ address: sticky.host ?? null, port, addressType: 4 })
+  }
+
+  #watchLoad(): void {
+    const { autoscale, heartbeat, clock } = this.#options
+    if (autoscale === false || heartbeat === false) return
+    const max = autoscale.max ?? Math.max(availableCpus(), autoscale.min)
+    const autoscaler = new Autoscaler({ ...autoscale, max })
+    const timer = setInterval(() => {
+      if (this.#fleet.phase !== 'running') return
+      const ready = [...this.#fleet.workers.values()].filter(({ state }) => state === 'ready')
+      const loads = ready.map(({ load }) => load?.utilization).filter((each) => each !== undefined)
+      const wanted = autoscaler.decide(loads, this.#fleet.target, clock.now())
+      this.#fleet.scale(wanted, 'load')
+    }, heartbeat.interval).unref()
+    this.#uninstall.push(() => clearInterval(timer))
+  }
+
+  #actions(): SignalActions {
     return {
       reload: () => void this.reload().catch(() => {}),
       stop: async () => {
@@ -142,13 +205,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
         await this.#options.beforeExit?.()
         process.exit(this.exitCode)
       },
-      force: () => {
-        this.#fleet.kill()
-      },
+      force: () => this.#fleet.kill(),
+      ...(this.#fleet.logs === undefined ? {} : { reopen: () => this.reopenLogs() }),
     }
   }
 
   async #close({ timeout, signal }: CloseOptions): Promise<void> {
+    const said = this.#systemd.stopping()
     const drained = this.#fleet.drain(this.#options.drain.delay)
     const force = () => this.#fleet.kill()
     const limit = durationMs(timeout)
@@ -160,6 +223,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     signal?.removeEventListener('abort', force)
     if (result.forced > 0) this.#exitCode = 1
     for (const undo of this.#uninstall.splice(0)) undo()
+    await Promise.all([said, this.#fleet.logs?.close()])
     notify(this, 'close', result)
   }
 }

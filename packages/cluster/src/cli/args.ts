@@ -1,0 +1,31 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { UsageError } from './usage.js'
+
+type Options = NonNullable<ParseArgsConfig['options']>
+type Parsed<T extends Options> = ReturnType<
+  typeof parseArgs<{ args: string[]; options: T; allowPositionals: true }>
+>
+
+/** `parseArgs`, with its complaints as ours. */
+export function parse<const T extends Options>(args: string[], options: T): Parsed<T> {
+  try {
+    return parseArgs({ args, options, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+/** `300M`, `1G`, `512mb` in bytes, as PM2 and we write them. @throws UsageError */
+export function bytesOf(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?)b?$/i.exec(text)
+  if (match === null) throw new UsageError(`"${text}" is no size: 300M, 1G`)
+  const power = ['', 'k', 'm', 'g'].indexOf((match[2] ?? '').toLowerCase())
+  return Math.floor(Number(match[1]) * 1024 ** power)
+}
+
+/** `30s`, `500ms`, or plain milliseconds, in milliseconds. @throws UsageError */
+export function timeOf(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text)
+  if (match === null) throw new UsageError(`"${text}" is no time: 30s, 500ms`)
+  return Number(match[1]) * ({ ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[match[2] ?? 'ms'] ?? 1)
+}

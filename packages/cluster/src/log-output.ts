@@ -1,0 +1,114 @@
+import { close, openSync, write } from 'node:fs'
+
+export interface LogOutputStats {
+  /** Lines that were dropped because nobody took them, or the disk was full. */
+  readonly dropped: number
+  /** The last error of the file, such as `ENOSPC`. */
+  readonly error: string | undefined
+}
+
+/** How long to wait when the other end takes nothing. Milliseconds. */
+const RETRY = 100
+
+/**
+ * Lines to a file or a descriptor, in order, never within another line, and never waited for: what a slow reader or a
+ * full disk does not take is held up to a limit, then dropped and counted. Whoever writes the lines goes on.
+ */
+export class LogOutput {
+  readonly #path: string | undefined
+  readonly #limit: number
+  #descriptor: number
+  #queue: string[] = []
+  #bytes = 0
+  #dropped = 0
+  #said = 0
+  #error: string | undefined
+  #writing = false
+  #closed = false
+  #drained: () => void = () => {}
+
+  /** @throws the error of opening the file */
+  constructor(target: string | number, limit: number) {
+    this.#path = typeof target === 'string' ? target : undefined
+    this.#descriptor = typeof target === 'string' ? openSync(target, 'a', 0o640) : target
+    this.#limit = limit
+  }
+
+  get stats(): LogOutputStats {
+    return { dropped: this.#dropped, error: this.#error }
+  }
+
+  /** Takes a line (without its end), or drops it. */
+  write(line: string): void {
+    const bytes = Buffer.byteLength(line) + 1
+    if (this.#closed || this.#bytes + bytes > this.#limit) {
+      this.#dropped++
+      return
+    }
+    this.#queue.push(`${line}\n`)
+    this.#bytes += bytes
+    this.#pump()
+  }
+
+  /** Opens the file again by its name: somebody (logrotate) has moved it away. */
+  reopen(): void {
+    if (this.#path === undefined) return
+    const former = this.#descriptor
+    try {
+      this.#descriptor = openSync(this.#path, 'a', 0o640)
+      close(former, () => {})
+    } catch (error) {
+      this.#error = (error as NodeJS.ErrnoException).code
+    }
+  }
+
+  /** Resolves when what was taken is written, or `patience` milliseconds have passed. */
+  close(patience = 1_000): Promise<void> {
+    this.#closed = true
+    return new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, patience)
+      this.#drained = () => {
+        clearTimeout(late)
+        resolve()
+      }
+      if (!this.#writing && this.#queue.length === 0) this.#drained()
+    }).then(() => {
+      if (this.#path !== undefined) close(this.#descriptor, () => {})
+    })
+  }
+
+  #pump(): void {
+    if (this.#writing || this.#queue.length === 0) return
+    this.#writing = true
+    const lines = this.#queue.splice(0)
+    const unsaid = this.#dropped - this.#said
+    if (unsaid > 0) {
+      this.#said = this.#dropped
+      lines.unshift(`[spillway] ${unsaid} lines of output were dropped here\n`)
+    }
+    this.#put(Buffer.from(lines.join('')), lines.length)
+  }
+
+  #put(chunk: Buffer, lines: number): void {
+    write(this.#descriptor, chunk, 0, chunk.length, null, (error, written) => {
+      if (error?.code === 'EAGAIN') {
+        setTimeout(() => this.#put(chunk, lines), RETRY)
+        return
+      }
+      if (error !== null) {
+        // A full disk, a reader that is gone: the lines are lost, the next ones may not be.
+        this.#error = error.code
+        this.#dropped += lines
+      } else if (written < chunk.length) {
+        this.#bytes -= written
+        this.#put(chunk.subarray(written), lines)
+        return
+      } else this.#error = undefined
+      this.#bytes -= chunk.length
+      this.#bytes = Math.max(0, this.#bytes)
+      this.#writing = false
+      if (this.#queue.length > 0) this.#pump()
+      else this.#drained()
+    })
+  }
+}
