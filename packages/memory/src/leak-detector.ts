@@ -19,6 +19,8 @@ const STEP = 1 / 8
 const LONGEST_BACKOFF = 600_000
 /** Milliseconds per byte, until the first collection has been timed. */
 const GUESSED_PAUSE = 1 / 1024 ** 2
+/** A collection that was slow on a busy machine does not stay so: the estimate of its pause halves in this time. */
+const FORGET_PAUSE = 60_000
 
 /**
  * Feeds what is alive after full collections to one watch for the heap and one for external memory, and resident
@@ -35,6 +37,7 @@ export class LeakDetector {
   #nativeAt: number
   #forcedAt = Number.NEGATIVE_INFINITY
   #pausePerByte = GUESSED_PAUSE
+  #lastPause = 0
   #backoff = 0
   /** Forced collections so far. */
   forced = 0
@@ -89,8 +92,7 @@ export class LeakDetector {
     this.#recent.push({ heap: sample.heapUsed, external: sample.external })
     if (this.#recent.length > LOW_WATER) this.#recent.shift()
     if (!this.#affordable(sample) || sample.at - this.#forcedAt < this.#backoff) return false
-    const spent = this.#pausePerByte * sample.heapUsed
-    if (sample.at - this.#forcedAt < spent / this.#policy.collectionBudget) return false
+    if (sample.at - this.#forcedAt < this.#lastPause / this.#policy.collectionBudget) return false
     const { floor } = this.#sampler.collections
     if (floor === undefined) return true
     const step = this.#policy.minGrowth * STEP
@@ -101,7 +103,12 @@ export class LeakDetector {
 
   #affordable(sample: Sample): boolean {
     const { forceCollections, collectionBudget, maxPause } = this.#policy
-    return forceCollections && collectionBudget > 0 && this.#pausePerByte * sample.heapUsed <= maxPause
+    return forceCollections && collectionBudget > 0 && this.#expectedPause(sample) <= maxPause
+  }
+
+  #expectedPause({ at, heapUsed }: Sample): number {
+    const age = this.forced === 0 ? 0 : at - this.#forcedAt
+    return this.#pausePerByte * heapUsed * 0.5 ** (age / FORGET_PAUSE)
   }
 
   #force(sample: Sample): void {
@@ -109,6 +116,7 @@ export class LeakDetector {
     const pause = this.#sampler.collect()
     const after = this.#sampler.collections.floor
     this.#pausePerByte = pause / Math.max(1, sample.heapUsed)
+    this.#lastPause = pause
     this.#forcedAt = sample.at
     this.#recent = []
     this.forced++

@@ -27,7 +27,8 @@ export async function sitesOf(
   kind: LeakKind,
   growth: number,
 ): Promise<AllocationSite[]> {
-  const stacks = kind === 'external' ? bufferStacks(stacksOf(profile)) : stacksOf(profile)
+  const all = stacksOf(profile).filter(({ frames }) => !frames.some(({ url }) => url === 'node:inspector'))
+  const stacks = kind === 'external' ? bufferStacks(all) : all
   const total = stacks.reduce((sum, stack) => sum + weight(stack, kind), 0)
   const places = new Map<string, { bytes: number; largest: StackBytes; site: Frame }>()
   for (const stack of stacks) {
