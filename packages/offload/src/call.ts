@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Transferable } from 'node:worker_threads'
 import {
   type Duration,
@@ -32,7 +33,10 @@ export interface CallOptions<Progress = unknown> {
    * `'auto'`: every buffer that the input, or one of its fields, owns as a whole. Default: all is copied.
    */
   readonly transfer?: readonly Transferable[] | 'auto'
-  /** Called with each `report(progress)` of the task, in order, in the context of this call. */
+  /**
+   * Called with each `report(progress)` of the task, in order, in the async context of this call. When it throws, the task
+   * is stopped and the call rejects with what it threw.
+   */
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
@@ -85,7 +89,7 @@ export function resolveCall(task: TaskDefinition, input: unknown, options: CallO
     maxWait: limit(given.maxWait, task.maxWait),
     deadline: limit(given.deadline),
     signal: given.signal,
-    onProgress: given.onProgress,
+    onProgress: given.onProgress && AsyncResource.bind(given.onProgress),
   }
 }
 

@@ -25,4 +25,4 @@ export {
 } from './options.js'
 export type { Outcome } from './outcome.js'
 export type { DurationStats, OffloaderStats, TaskStats } from './stats.js'
-export type { Task, TaskName, TaskOf } from './task.js'
+export type { Task, TaskName, TaskOf, TasksOf } from './task.js'

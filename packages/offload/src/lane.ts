@@ -64,6 +64,18 @@ export class Lane {
     this.#lists[job.level].remove(job)
   }
 
+  /** The waiting jobs, level by level. The one that was yielded may be removed. */
+  *[Symbol.iterator](): IterableIterator<Job> {
+    for (const level of LEVELS) {
+      let job = this.#lists[level].head
+      while (job !== undefined) {
+        const { next } = job
+        yield job
+        job = next
+      }
+    }
+  }
+
   /** The job with the lowest rank. Within a level ranks only grow, so the three heads are all there is to compare. */
   first(): Job | undefined {
     let best: Job | undefined

@@ -1,9 +1,11 @@
 import { availableCpus, type CloseOptions, closeOnce, drainWithin, shareOf } from '@spillway/kit'
+import { Admission } from './admission.js'
 import { type CallOptions, defaultCall, limit, resolveCall } from './call.js'
 import { Deadlines } from './deadlines.js'
 import { TaskDefinition } from './definition.js'
 import { sourceOf } from './inline-source.js'
 import { Lane } from './lane.js'
+import { Ledger } from './ledger.js'
 import { type MapOptions, mapTasks } from './map.js'
 import {
   type OffloaderOptions,
@@ -16,7 +18,7 @@ import { PoisonWatch } from './poison.js'
 import { JobQueue } from './queue.js'
 import { Scheduler } from './scheduler.js'
 import { type OffloaderStats, snapshot } from './stats.js'
-import type { Task, TaskName, TaskOf } from './task.js'
+import type { Task, TaskName, TaskOf, TasksOf } from './task.js'
 import { bootError, joinStacks } from './task-error.js'
 import { hrefOf, TaskModule } from './task-module.js'
 import { ThreadPool } from './thread-pool.js'
@@ -37,6 +39,8 @@ export class Offloader implements AsyncDisposable {
   /** Threads it may have. */
   readonly threads: number
   readonly #settings: Settings
+  readonly #admission: Admission
+  readonly #ledger: Ledger
   readonly #scheduler: Scheduler
   readonly #pool: ThreadPool
   readonly #queue: JobQueue
@@ -57,17 +61,22 @@ export class Offloader implements AsyncDisposable {
     this.#deadlines = new Deadlines(settings.clock)
     this.#queue = new JobQueue(settings.ageing)
     this.#vacancy = new Vacancy(() => this.capacity)
+    this.#ledger = new Ledger(settings.clock)
+    const places = { threads: this.threads, queueLimit: limit(settings.queue) }
+    this.#admission = new Admission(places, this.#queue, this.#ledger)
     this.#scheduler = new Scheduler(
       {
-        threads: this.threads,
-        queueLimit: limit(settings.queue),
         errors: new Map(settings.errors.map((errorClass) => [errorClass.name, errorClass])),
         capture: settings.context?.capture,
         clock: settings.clock,
       },
-      this.#queue,
-      this.#deadlines,
-      this.#vacancy,
+      {
+        admission: this.#admission,
+        queue: this.#queue,
+        deadlines: this.#deadlines,
+        vacancy: this.#vacancy,
+        ledger: this.#ledger,
+      },
     )
     this.#pool = new ThreadPool(
       {
@@ -83,6 +92,7 @@ export class Offloader implements AsyncDisposable {
       this.#deadlines,
       this.#scheduler,
     )
+    this.#admission.use(this.#pool)
     this.#scheduler.use(this.#pool)
     this.#inline = this.#define('inline', undefined, '', {})
     this.#pool.reach(settings.minThreads)
@@ -92,6 +102,9 @@ export class Offloader implements AsyncDisposable {
    * A function of a module as a task. The module is imported in the thread, at the first call there. It may be an ES
    * module, CommonJS, or TypeScript (by Node where it can, else by tsx). Write the URL in place, as
    * `new URL('./tasks.js', import.meta.url)`, so that bundlers see it.
+   *
+   * TypeScript infers all type arguments or none: for a module with several functions take {@link tasks}, or name the
+   * function in the type as well (`task<typeof import('./tasks.js'), 'resize'>(url, 'resize')`), to get its own types.
    *
    * @throws TypeError `ERR_OFFLOAD_MODULE` when the module is neither a URL nor an absolute path
    * @throws Error `ERR_OFFLOAD_TYPESCRIPT` when it is TypeScript and nothing here runs that
@@ -109,6 +122,27 @@ export class Offloader implements AsyncDisposable {
     }
     const definition = this.#define(name, shared, name, options)
     return this.#callable(definition) as TaskOf<Module[Name]>
+  }
+
+  /**
+   * All functions of a module as tasks, each with its own types. Made when they are first read.
+   *
+   * ```ts
+   * const { resize, crop } = offloader.tasks<typeof import('./images.js')>(new URL('./images.js', import.meta.url))
+   * ```
+   *
+   * @throws as {@link task} does
+   */
+  tasks<Module>(module: URL | string, options: TaskOptions = {}): TasksOf<Module> {
+    const href = hrefOf(module)
+    const made = new Map<string, unknown>()
+    const read = (_: object, name: string | symbol): unknown => {
+      // A record of tasks is no promise: `await` and dynamic `import` ask for `then`.
+      if (typeof name === 'symbol' || name === 'then') return undefined
+      if (!made.has(name)) made.set(name, this.task<Record<string, () => unknown>>(href, name, options))
+      return made.get(name)
+    }
+    return new Proxy({}, { get: read }) as TasksOf<Module>
   }
 
   /**
@@ -144,7 +178,12 @@ export class Offloader implements AsyncDisposable {
 
   /** How many more calls would be taken now: free threads and free places in the queue. */
   get capacity(): number {
-    return this.#scheduler.capacity
+    return this.#admission.capacity
+  }
+
+  /** Whether a producer should wait, as with a full stream: {@link capacity} is 0. Then await {@link whenFree}. */
+  get needsDrain(): boolean {
+    return this.capacity === 0
   }
 
   /** Resolves when there is room for a call, first come, first served. Rejects with `signal.reason`. */
@@ -164,9 +203,9 @@ export class Offloader implements AsyncDisposable {
       threads: this.threads,
       pool: this.#pool,
       queue: this.#queue,
-      scheduler: this.#scheduler,
+      ledger: this.#ledger,
       queueLimit: limit(this.#settings.queue),
-      expectedWait: this.#scheduler.expectedWait(this.#inline),
+      expectedWait: this.#admission.expectedWait(this.#inline),
       uptime: this.#settings.clock.now() - this.#startedAt,
       tasks: this.#tasks,
     })
@@ -178,7 +217,7 @@ export class Offloader implements AsyncDisposable {
    * cannot be ended is let go of, and no longer keeps the process alive.
    */
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
-    this.#scheduler.closed = true
+    this.#admission.closed = true
     this.#vacancy.close()
     await drainWithin(this.#scheduler.drained(), options, this.#settings.closeTimeout)
     this.#scheduler.abandon(this.#pool.jobs())

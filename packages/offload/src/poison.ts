@@ -38,6 +38,11 @@ export class PoisonWatch {
     return 0
   }
 
+  /** Milliseconds for which even a call that was let through before must not start. */
+  get refusedFor(): number {
+    return this.#suspect ? Math.max(0, this.#refusedUntil - this.#clock.now()) : 0
+  }
+
   /** The task ended without taking its thread along. */
   survived(): void {
     this.#roll()

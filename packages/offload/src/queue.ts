@@ -72,16 +72,16 @@ export class JobQueue {
     return sum
   }
 
-  /** Takes all jobs out, in order. */
-  clear(): Job[] {
+  /** Takes out all jobs that fit, in order. Default: all there are. */
+  take(fits: (job: Job) => boolean = () => true): Job[] {
     const jobs: Job[] = []
     for (const lane of this.#lanes) {
-      for (let job = lane.first(); job !== undefined; job = lane.first()) {
+      for (const job of lane) {
+        if (!fits(job)) continue
         this.remove(job)
         jobs.push(job)
       }
     }
-    this.#lanes.clear()
     return jobs.sort((a, b) => a.rank - b.rank)
   }
 }

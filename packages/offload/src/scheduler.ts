@@ -1,13 +1,14 @@
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Clock } from '@spillway/kit'
+import type { Admission } from './admission.js'
 import { compact } from './binary.js'
 import type { Call } from './call.js'
 import type { Deadlines } from './deadlines.js'
 import type { TaskDefinition } from './definition.js'
-import { OverloadedError, type RefusalCode, TaskTimeoutError, ThreadError } from './errors.js'
+import { TaskTimeoutError, ThreadError } from './errors.js'
 import { describe, type ErrorClass } from './failure.js'
 import { Job } from './job.js'
-import { OUTCOMES, type Outcome, refuseChannel, runChannel } from './outcome.js'
+import type { Ledger } from './ledger.js'
+import type { Outcome } from './outcome.js'
 import type { FromThread, Request } from './protocol.js'
 import type { JobQueue } from './queue.js'
 import { bootError, inputError, loadError, lossError, memoryError, taskError } from './task-error.js'
@@ -18,12 +19,18 @@ import type { Vacancy } from './vacancy.js'
 const MAX_ID = 2 ** 31 - 1
 
 export interface SchedulerSettings {
-  readonly threads: number
-  /** Jobs that may wait. */
-  readonly queueLimit: number
   readonly errors: ReadonlyMap<string, ErrorClass>
   readonly capture: (() => unknown) | undefined
   readonly clock: Clock
+}
+
+/** What a scheduler works with. */
+export interface SchedulerParts {
+  readonly admission: Admission
+  readonly queue: JobQueue
+  readonly deadlines: Deadlines
+  readonly vacancy: Vacancy
+  readonly ledger: Ledger
 }
 
 /**
@@ -33,25 +40,23 @@ export interface SchedulerSettings {
  */
 export class Scheduler implements ThreadPoolListener {
   readonly #settings: SchedulerSettings
+  readonly #admission: Admission
   readonly #queue: JobQueue
   readonly #deadlines: Deadlines
   readonly #vacancy: Vacancy
+  readonly #ledger: Ledger
   #pool!: ThreadPool
   #lastId = 0
-  #meanRun = 0
   #unsettled = 0
   #onDrained: (() => void) | undefined
-  closed = false
-  busyMs = 0
-  readonly wait: RecordableHistogram = createHistogram()
-  readonly run: RecordableHistogram = createHistogram()
-  readonly counts: Record<Outcome, number> = { ...OUTCOMES }
 
-  constructor(settings: SchedulerSettings, queue: JobQueue, deadlines: Deadlines, vacancy: Vacancy) {
+  constructor(settings: SchedulerSettings, parts: SchedulerParts) {
     this.#settings = settings
-    this.#queue = queue
-    this.#deadlines = deadlines
-    this.#vacancy = vacancy
+    this.#admission = parts.admission
+    this.#queue = parts.queue
+    this.#deadlines = parts.deadlines
+    this.#vacancy = parts.vacancy
+    this.#ledger = parts.ledger
   }
 
   /** The pool and its listener know each other; the pool is made second. */
@@ -59,29 +64,14 @@ export class Scheduler implements ThreadPoolListener {
     this.#pool = pool
   }
 
-  /** How many more calls would be taken now. */
-  get capacity(): number {
-    if (this.closed) return 0
-    return Math.max(0, this.#settings.queueLimit + this.#openPlaces() + this.#pool.idle - this.#queue.size)
-  }
-
-  /** Milliseconds a new job of the task would probably wait. */
-  expectedWait(task: TaskDefinition, level = task.level): number {
-    if (this.#pool.idle > 0 && task.lane.open) return 0
-    const running = this.#pool.size - this.#pool.idle - this.#pool.booting
-    const residual = (running * this.#meanRun) / 2
-    const work = (this.#queue.workBefore(level) + residual) / this.#settings.threads
-    if (task.lane.cap === Number.POSITIVE_INFINITY) return work
-    // A capped task is served at the rate of its cap, whatever else is free.
-    const own = ((task.lane.size + task.lane.running / 2) * (task.meanRun ?? 0)) / task.lane.cap
-    return Math.max(own, work)
-  }
-
   submit(task: TaskDefinition, input: unknown, call: Call): Promise<unknown> {
     const { signal } = call
     if (signal?.aborted) return Promise.reject(signal.reason)
-    const refusal = this.#refusal(task, call)
-    if (refusal !== undefined) return Promise.reject(refusal)
+    const refusal = this.#admission.refusal(task, call)
+    if (refusal !== undefined) {
+      this.#ledger.refused(task)
+      return Promise.reject(refusal)
+    }
     this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1
     const now = this.#settings.clock.now()
     const job = new Job(this.#lastId, task, input, call, this.#settings.capture?.(), now)
@@ -107,12 +97,8 @@ export class Scheduler implements ThreadPoolListener {
 
   /** Rejects all that is left. The threads are the pool's to end. */
   abandon(running: Iterable<Job>): void {
-    for (const job of this.#queue.clear()) {
-      this.#settle(
-        job,
-        'refused',
-        this.#overloaded('ERR_OFFLOAD_CLOSED', job.task, 0, 'the offloader is closed'),
-      )
+    for (const job of this.#queue.take()) {
+      this.#settle(job, 'refused', this.#admission.closedError(job.task))
     }
     for (const job of running) {
       const message = `Task ${job.task.label} was ended: the offloader closed`
@@ -125,7 +111,9 @@ export class Scheduler implements ThreadPoolListener {
       const job = this.#queue.shift()
       if (job === undefined) break
       const now = this.#settings.clock.now()
-      if (now >= job.dueAt) job.onDue()
+      const barred = this.#admission.barred(job.task)
+      if (barred !== undefined) this.#settle(job, 'refused', barred)
+      else if (now >= job.dueAt) job.onDue()
       else this.#start(job, this.#pool.take()!, now)
     }
     if (this.#queue.size > 0) this.#pool.grow(this.#queue.startable)
@@ -135,7 +123,7 @@ export class Scheduler implements ThreadPoolListener {
   onMessage(thread: Thread, message: FromThread): void {
     const { job } = thread
     if (job === undefined || job.id !== message.id || job.settled) return
-    if ('progress' in message) job.onProgress?.(message.progress)
+    if ('progress' in message) this.#report(job, message.progress)
     else if ('memory' in message) this.#overMemory(job, thread, message.memory)
   }
 
@@ -143,7 +131,7 @@ export class Scheduler implements ThreadPoolListener {
     const { job } = thread
     if (job === undefined) return
     thread.job = undefined
-    this.#record(job)
+    this.#ledger.left(job)
     if (job.settled) {
       job.task.poison?.withdrawn()
       return
@@ -153,46 +141,7 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   onBroken(error: unknown): void {
-    for (const job of this.#queue.clear()) this.#settle(job, 'crashed', bootError(job.task, error))
-  }
-
-  #refusal(task: TaskDefinition, call: Call): Error | undefined {
-    if (this.closed) return this.#refuse('ERR_OFFLOAD_CLOSED', task, 0, 'the offloader is closed')
-    if (this.#pool.brokenBy !== undefined) return bootError(task, this.#pool.brokenBy)
-    if (task.module !== undefined && task.module.closedFor > 0) return loadError(task, task.module.failure)
-    const poisoned = task.poison?.admit() ?? 0
-    if (poisoned > 0) {
-      return this.#refuse('ERR_OFFLOAD_POISON', task, poisoned, 'it keeps killing the threads it runs on')
-    }
-    if (task.lane.open && this.#pool.idle > 0) return undefined
-    const full = this.#queue.size >= this.#settings.queueLimit + this.#openPlaces()
-    if (!full && call.maxWait === Number.POSITIVE_INFINITY) return undefined
-    const expected = this.expectedWait(task, call.level)
-    if (!full && expected <= call.maxWait) return undefined
-    task.poison?.withdrawn()
-    return full
-      ? this.#refuse('ERR_OFFLOAD_QUEUE_FULL', task, expected, `${this.#queue.size} tasks wait already`)
-      : this.#refuse(
-          'ERR_OFFLOAD_WAIT',
-          task,
-          expected - call.maxWait,
-          `it would wait about ${Math.round(expected)} ms, and may wait ${call.maxWait} ms`,
-        )
-  }
-
-  #refuse(code: RefusalCode, task: TaskDefinition, retryAfter: number, reason: string): OverloadedError {
-    this.counts.refused++
-    return this.#overloaded(code, task, retryAfter, reason)
-  }
-
-  #overloaded(code: RefusalCode, task: TaskDefinition, retryAfter: number, reason: string): OverloadedError {
-    refuseChannel.publish(() => ({ task: task.label, code, retryAfter, queued: this.#queue.size }))
-    return new OverloadedError(code, task.label, retryAfter, `Task ${task.label} was refused: ${reason}`)
-  }
-
-  /** Threads that may be had but are not there yet: a queue of zero must not refuse the first call. */
-  #openPlaces(): number {
-    return this.#settings.threads - this.#pool.size + this.#pool.booting
+    for (const job of this.#queue.take()) this.#settle(job, 'crashed', bootError(job.task, error))
   }
 
   #listen(job: Job, signal: AbortSignal): void {
@@ -202,7 +151,7 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #enqueue(job: Job): void {
-    job.expectedRun = job.task.meanRun ?? this.#meanRun
+    job.expectedRun = job.task.meanRun ?? this.#ledger.meanRun
     job.dueAt = Math.min(job.enqueuedAt + job.maxWait, job.deadline)
     job.onDue = () => this.#waitedTooLong(job)
     if (job.dueAt !== Number.POSITIVE_INFINITY) this.#deadlines.add(job)
@@ -211,14 +160,11 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #start(job: Job, thread: Thread, now: number): void {
-    const { task } = job
-    this.wait.record(Math.max(1, Math.round((now - job.enqueuedAt) * 1_000)))
     this.#deadlines.remove(job)
-    job.startedAt = now
+    this.#ledger.started(job, now)
     job.dueAt = Math.min(now + job.timeout, job.deadline)
     job.thread = thread
     thread.job = job
-    task.enter()
     if (job.dueAt !== Number.POSITIVE_INFINITY) {
       job.onDue = () => this.#ranTooLong(job)
       this.#deadlines.add(job)
@@ -244,30 +190,39 @@ export class Scheduler implements ThreadPoolListener {
     if (thread.failing) return // onLost comes, and knows more
     if (job.onProgress !== undefined) thread.drain()
     const cause = taskError(error, job.task, this.#settings.errors) ?? inputError(error, input)
-    if (cause instanceof ThreadError) {
-      // A module that failed to load stays failed in this thread, and memory that was taken is only given back with it.
-      thread.retireFor = cause.code === 'ERR_OFFLOAD_LOAD' ? 'load' : 'memory'
-      if (cause.code === 'ERR_OFFLOAD_LOAD') job.task.module?.failed(cause.cause)
-      else this.#died(job)
+    const code = cause instanceof ThreadError ? cause.code : undefined
+    if (code === 'ERR_OFFLOAD_LOAD') this.#notLoaded(job.task, thread, cause.cause)
+    else if (code === 'ERR_OFFLOAD_MEMORY') {
+      // Memory that the module keeps is given back only with the thread.
+      thread.retireFor = 'memory'
+      this.#died(job)
     } else this.#survived(job, thread)
     if (!job.settled) this.#settle(job, 'failed', cause)
     this.#leave(job, thread)
   }
 
-  #leave(job: Job, thread: Thread): void {
-    this.#record(job)
-    this.#pool.give(thread)
-    this.onAvailable()
+  /** A module that failed stays failed in this thread. All that wait for it hear at once: a thread each would tell the same. */
+  #notLoaded({ module }: TaskDefinition, thread: Thread, cause: unknown): void {
+    thread.retireFor = 'load'
+    module?.failed(cause)
+    for (const job of this.#queue.take(({ task }) => task.module === module)) {
+      this.#settle(job, 'refused', loadError(job.task, cause))
+    }
   }
 
-  /** The job is off its thread. */
-  #record(job: Job): void {
-    const took = this.#settings.clock.now() - job.startedAt
-    this.busyMs += took
-    this.run.record(Math.max(1, Math.round(took * 1_000)))
-    job.task.record(took)
-    this.#meanRun = this.#meanRun === 0 ? took : this.#meanRun + 0.1 * (took - this.#meanRun)
-    job.task.leave()
+  /** A caller whose `onProgress` throws does not want the rest. */
+  #report(job: Job, progress: unknown): void {
+    try {
+      job.onProgress?.(progress)
+    } catch (error) {
+      this.#cancel(job, 'aborted', error)
+    }
+  }
+
+  #leave(job: Job, thread: Thread): void {
+    this.#ledger.left(job)
+    this.#pool.give(thread)
+    this.onAvailable()
   }
 
   #waitedTooLong(job: Job): void {
@@ -276,10 +231,11 @@ export class Scheduler implements ThreadPoolListener {
       return
     }
     const message = `it waited ${job.maxWait} ms for a thread`
+    const wait = this.#admission.expectedWait(job.task)
     this.#cancel(
       job,
       'refused',
-      this.#overloaded('ERR_OFFLOAD_QUEUE_TIMEOUT', job.task, this.expectedWait(job.task), message),
+      this.#admission.overloaded('ERR_OFFLOAD_QUEUE_TIMEOUT', job.task, wait, message),
     )
   }
 
@@ -335,14 +291,7 @@ export class Scheduler implements ThreadPoolListener {
     job.settled = true
     this.#deadlines.remove(job)
     job.release()
-    this.counts[outcome]++
-    if (outcome === 'completed') job.task.completed++
-    else job.task.failed++
-    runChannel.publish(() => {
-      const now = this.#settings.clock.now()
-      const started = job.startedAt || now
-      return { task: job.task.label, outcome, wait: started - job.enqueuedAt, run: now - started }
-    })
+    this.#ledger.settled(job, outcome)
     if (outcome === 'completed') job.resolve(value)
     else job.reject(value)
     if (--this.#unsettled === 0) this.#onDrained?.()

@@ -1,8 +1,8 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { TaskDefinition } from './definition.js'
+import type { Ledger } from './ledger.js'
 import type { Outcome } from './outcome.js'
 import type { JobQueue } from './queue.js'
-import type { Scheduler } from './scheduler.js'
 import type { ThreadPool } from './thread-pool.js'
 
 /** Milliseconds. */
@@ -59,7 +59,7 @@ export interface Sources {
   readonly threads: number
   readonly pool: ThreadPool
   readonly queue: JobQueue
-  readonly scheduler: Scheduler
+  readonly ledger: Ledger
   readonly queueLimit: number
   readonly expectedWait: number
   readonly uptime: number
@@ -78,10 +78,10 @@ export function snapshot(of: Sources): OffloaderStats {
       recycled: of.pool.recycled,
     },
     queue: { size: of.queue.size, max: of.queueLimit, expectedWait: of.expectedWait },
-    calls: { ...of.scheduler.counts },
-    wait: summary(of.scheduler.wait),
-    run: summary(of.scheduler.run),
-    utilisation: of.uptime > 0 ? Math.min(1, of.scheduler.busyMs / (of.uptime * of.threads)) : 0,
+    calls: { ...of.ledger.counts },
+    wait: summary(of.ledger.wait),
+    run: summary(of.ledger.run),
+    utilisation: of.uptime > 0 ? Math.min(1, of.ledger.busyMs / (of.uptime * of.threads)) : 0,
     tasks: Object.fromEntries(of.tasks.map((task) => [task.label, statsOf(task)])),
   }
 }

@@ -98,7 +98,7 @@ export function joinStacks(error: unknown, caller: (...args: never[]) => unknown
   if (!(error instanceof Error) || !fromThreads.delete(error)) return
   const here: { stack?: string } = {}
   Error.captureStackTrace(here, caller)
-  const frames = (here.stack ?? '').split('\n').filter((line) => line.startsWith('    at async '))
+  const frames = (here.stack ?? '').split('\n').filter((line) => /^ +at (?!.*node:internal)/.test(line))
   if (frames.length > 0) error.stack = `${error.stack}\n    called from:\n${frames.join('\n')}`
 }
 

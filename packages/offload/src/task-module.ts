@@ -71,7 +71,9 @@ function typescriptLoader(href: string): string | undefined {
   for (const place of places) {
     if (place === undefined) continue
     try {
-      return pathToFileURL(createRequire(place).resolve('tsx/esm/api')).href
+      const commonjs = pathToFileURL(createRequire(place).resolve('tsx/esm/api')).href
+      // Its CommonJS twin looks for its hooks in the wrong folder.
+      return commonjs.replace(/\.cjs$/, '.mjs')
     } catch {
       // Not installed there; the next place may have it.
     }

@@ -30,6 +30,9 @@ export type TaskName<Module> = {
 }[keyof Module] &
   string
 
+/** All tasks of a module, by name. */
+export type TasksOf<Module> = { readonly [Name in TaskName<Module>]: TaskOf<Module[Name]> }
+
 /** The task that an exported function becomes. */
 export type TaskOf<F> = Task<InputOf<F>, OutputOf<F>, ProgressOf<F>>
 

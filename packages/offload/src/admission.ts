@@ -1,0 +1,109 @@
+import type { Call } from './call.js'
+import type { TaskDefinition } from './definition.js'
+import { OverloadedError, type RefusalCode } from './errors.js'
+import type { Ledger } from './ledger.js'
+import type { Level } from './options.js'
+import { refuseChannel } from './outcome.js'
+import type { JobQueue } from './queue.js'
+import { bootError, loadError } from './task-error.js'
+import type { ThreadPool } from './thread-pool.js'
+
+export interface AdmissionSettings {
+  readonly threads: number
+  /** Jobs that may wait. */
+  readonly queueLimit: number
+}
+
+/** Decides which calls are taken, from what waits, what runs, and how long runs have taken so far. */
+export class Admission {
+  readonly #settings: AdmissionSettings
+  readonly #queue: JobQueue
+  readonly #ledger: Ledger
+  #pool!: ThreadPool
+  closed = false
+
+  constructor(settings: AdmissionSettings, queue: JobQueue, ledger: Ledger) {
+    this.#settings = settings
+    this.#queue = queue
+    this.#ledger = ledger
+  }
+
+  /** The pool comes last: it tells the scheduler, which asks us. */
+  use(pool: ThreadPool): void {
+    this.#pool = pool
+  }
+
+  /** How many more calls would be taken now. */
+  get capacity(): number {
+    if (this.closed) return 0
+    return Math.max(0, this.#settings.queueLimit + this.#openPlaces() + this.#pool.idle - this.#queue.size)
+  }
+
+  /** Milliseconds a new job of the task would probably wait. */
+  expectedWait(task: TaskDefinition, level: Level = task.level): number {
+    if (this.#pool.idle > 0 && task.lane.open) return 0
+    const running = this.#pool.size - this.#pool.idle - this.#pool.booting
+    const residual = (running * this.#ledger.meanRun) / 2
+    const work = (this.#queue.workBefore(level) + residual) / this.#settings.threads
+    if (task.lane.cap === Number.POSITIVE_INFINITY) return work
+    // A capped task is served at the rate of its cap, whatever else is free.
+    const own = ((task.lane.size + task.lane.running / 2) * (task.meanRun ?? 0)) / task.lane.cap
+    return Math.max(own, work)
+  }
+
+  /** Why a new call is not taken; `undefined` when it is. */
+  refusal(task: TaskDefinition, call: Call): Error | undefined {
+    if (this.closed) return this.closedError(task)
+    if (this.#pool.brokenBy !== undefined) return bootError(task, this.#pool.brokenBy)
+    const barred = this.barred(task)
+    if (barred !== undefined) return barred
+    const poisoned = task.poison?.admit() ?? 0
+    if (poisoned > 0) return this.#poisonError(task, poisoned)
+    if (task.lane.open && this.#pool.idle > 0) return undefined
+    const full = this.#queue.size >= this.#settings.queueLimit + this.#openPlaces()
+    if (!full && call.maxWait === Number.POSITIVE_INFINITY) return undefined
+    const expected = this.expectedWait(task, call.level)
+    if (!full && expected <= call.maxWait) return undefined
+    task.poison?.withdrawn()
+    if (full) {
+      return this.overloaded(
+        'ERR_OFFLOAD_QUEUE_FULL',
+        task,
+        expected,
+        `${this.#queue.size} tasks wait already`,
+      )
+    }
+    const reason = `it would wait about ${Math.round(expected)} ms, and may wait ${call.maxWait} ms`
+    return this.overloaded('ERR_OFFLOAD_WAIT', task, expected - call.maxWait, reason)
+  }
+
+  /** Why a job must not start although it was taken: its module or the task itself has gone bad while it waited. */
+  barred(task: TaskDefinition): Error | undefined {
+    if (task.module !== undefined && task.module.closedFor > 0) return loadError(task, task.module.failure)
+    const poisoned = task.poison?.refusedFor ?? 0
+    return poisoned > 0 ? this.#poisonError(task, poisoned) : undefined
+  }
+
+  closedError(task: TaskDefinition): OverloadedError {
+    return this.overloaded('ERR_OFFLOAD_CLOSED', task, 0, 'the offloader is closed')
+  }
+
+  overloaded(code: RefusalCode, task: TaskDefinition, retryAfter: number, reason: string): OverloadedError {
+    refuseChannel.publish(() => ({ task: task.label, code, retryAfter, queued: this.#queue.size }))
+    return new OverloadedError(code, task.label, retryAfter, `Task ${task.label} was refused: ${reason}`)
+  }
+
+  #poisonError(task: TaskDefinition, milliseconds: number): OverloadedError {
+    return this.overloaded(
+      'ERR_OFFLOAD_POISON',
+      task,
+      milliseconds,
+      'it keeps killing the threads it runs on',
+    )
+  }
+
+  /** Threads that may be had but are not there yet: a queue of zero must not refuse the first call. */
+  #openPlaces(): number {
+    return this.#settings.threads - this.#pool.size + this.#pool.booting
+  }
+}

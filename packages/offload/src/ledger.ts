@@ -1,0 +1,64 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { Clock } from '@spillway/kit'
+import type { TaskDefinition } from './definition.js'
+import type { Job } from './job.js'
+import { OUTCOMES, type Outcome, runChannel } from './outcome.js'
+
+/** Weight of the newest run in the running mean over all tasks. */
+const WEIGHT = 0.1
+
+/** What has been seen of all calls: how they ended, how long they waited and ran. */
+export class Ledger {
+  readonly #clock: Clock
+  readonly wait: RecordableHistogram = createHistogram()
+  readonly run: RecordableHistogram = createHistogram()
+  readonly counts: Record<Outcome, number> = { ...OUTCOMES }
+  /** Running mean of the run time in milliseconds; 0 before the first run. */
+  meanRun = 0
+  /** Milliseconds that threads have spent in tasks. */
+  busyMs = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A call was not taken. */
+  refused(task: TaskDefinition): void {
+    this.counts.refused++
+    task.failed++
+  }
+
+  /** A job goes on a thread. */
+  started(job: Job, now: number): void {
+    this.wait.record(microseconds(now - job.enqueuedAt))
+    job.startedAt = now
+    job.task.enter()
+  }
+
+  /** A job is off its thread. */
+  left(job: Job): void {
+    const took = this.#clock.now() - job.startedAt
+    this.busyMs += took
+    this.run.record(microseconds(took))
+    this.meanRun = this.meanRun === 0 ? took : this.meanRun + WEIGHT * (took - this.meanRun)
+    job.task.record(took)
+    job.task.leave()
+  }
+
+  settled(job: Job, outcome: Outcome): void {
+    const { task } = job
+    this.counts[outcome]++
+    if (outcome === 'completed') task.completed++
+    else task.failed++
+    runChannel.publish(() => {
+      const now = this.#clock.now()
+      const started = job.thread === undefined ? now : job.startedAt
+      return { task: task.label, outcome, wait: started - job.enqueuedAt, run: now - started }
+    })
+  }
+}
+
+/** Histograms take whole numbers from 1. */
+function microseconds(milliseconds: number): number {
+  return Math.max(1, Math.round(milliseconds * 1_000))
+}
