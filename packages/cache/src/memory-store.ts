@@ -85,12 +85,12 @@ class MemoryTier implements Tier {
   }
 
   async epochs(names: readonly string[]): Promise<readonly Epoch[]> {
-    const { epochs, clock } = this.#namespace
+    const { epochs } = this.#namespace
     return names.map((name) => {
       const known = epochs.get(name)
-      if (known !== undefined) return { value: known.value, age: clock.now() - known.made }
+      if (known !== undefined) return { value: known.value, age: performance.now() - known.made }
       const value = randomUUID()
-      epochs.set(name, { value, made: clock.now() })
+      epochs.set(name, { value, made: performance.now() })
       return { value, age: Number.POSITIVE_INFINITY }
     })
   }
@@ -137,8 +137,7 @@ class MemoryTier implements Tier {
   }
 
   async bump(name: string, message: string): Promise<void> {
-    const { epochs, clock } = this.#namespace
-    epochs.set(name, { value: randomUUID(), made: clock.now() })
+    this.#namespace.epochs.set(name, { value: randomUUID(), made: performance.now() })
     this.#namespace.publish(message)
   }
 

@@ -162,6 +162,7 @@ export class Pilot {
     const renewal = permit && setInterval(() => this.#renew(permit), options.lease / 3)
     flight.mark = fence.mark(flight.key)
     flight.dropped = false
+    const begun = performance.now()
     counters.loads++
     if (!flight.background) counters.misses++
     let loaded: Loaded
@@ -176,29 +177,28 @@ export class Pilot {
     this.#parts.failures.forget(flight.key)
     const entry = this.#prepare(flight, loaded)
     if (entry === undefined || loaded.skipped || loaded.ttl === 0 || flight.dropped) {
+      this.#unlist(flight)
       if (entry === undefined) flight.settleRaw(loaded.value)
       else flight.settle(entry.held, this.#knownUpTo(flight, entry.held))
       return this.#giveBack(permit)
     }
     const { held, encoded } = entry
     if (permit === undefined || encoded === undefined || !second!.admits(encoded)) {
-      this.#keep(flight, held)
-      flight.settle(held, this.#knownUpTo(flight, held))
+      this.#finish(flight, held)
       return this.#giveBack(permit)
     }
-    await this.#commit(flight, permit, held, { encoded, tags: loaded.tags, times: held }, loaded.milliseconds)
+    await this.#commit(flight, permit, held, { encoded, tags: loaded.tags, times: held }, begun)
   }
 
-  async #commit(flight: Flight, permit: Permit, held: Held, draft: Draft, elapsed: number): Promise<void> {
+  async #commit(flight: Flight, permit: Permit, held: Held, draft: Draft, begun: number): Promise<void> {
     const { second, bus } = this.#parts
     const message = bus.write({ kind: 'keys', names: [flight.key] })
     let id: string | undefined
     try {
-      id = await second!.commit(permit, draft, elapsed, message)
+      id = await second!.commit(permit, draft, begun, message)
     } catch (error) {
       this.#storeFailed(error)
-      this.#keep(flight, held)
-      flight.settle(held, this.#knownUpTo(flight, held))
+      this.#finish(flight, held)
       return
     }
     if (id === undefined) {
@@ -210,8 +210,7 @@ export class Pilot {
       return
     }
     held.id = id
-    this.#keep(flight, held)
-    flight.settle(held, this.#knownUpTo(flight, held))
+    this.#finish(flight, held)
   }
 
   async #failed(flight: Flight, permit: Permit | undefined, error: unknown): Promise<void> {
@@ -250,6 +249,13 @@ export class Pilot {
       channels.reject.publish(() => ({ cache: options.name, reason: 'uncacheable', error }))
       return undefined
     }
+  }
+
+  /** The next caller finds the entry where it is kept. */
+  #finish(flight: Flight, held: Held): void {
+    this.#keep(flight, held)
+    this.#unlist(flight)
+    flight.settle(held, this.#knownUpTo(flight, held))
   }
 
   #keep({ key, mark }: Flight, held: Held): void {
