@@ -60,7 +60,17 @@ describe('drainWithin', () => {
     expect(await drained).toBe(true)
   })
 
-  it('leaves no timer behind, and keeps nothing alive meanwhile', async () => {
+  it('takes its timer back when the work is done', async () => {
+    vi.useFakeTimers()
+    try {
+      await drainWithin(Promise.resolve(), {}, '1h')
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('keeps nothing alive', async () => {
     await withoutLeak(async () => {
       await drainWithin(Promise.resolve(), {}, '1h')
       void drainWithin(never, {}, '1h')

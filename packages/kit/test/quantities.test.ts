@@ -30,6 +30,7 @@ describe('durations', () => {
       fc.property(fc.double(), (value) => {
         expect(durationMs(value)).toBe(Number.isFinite(value) && value >= 0 ? value : undefined)
       }),
+      { examples: [[0], [Number.NaN], [Number.POSITIVE_INFINITY], [-1]] },
     )
   })
 
@@ -99,6 +100,7 @@ describe('sizes', () => {
         const bytes = sizeBytes(value)
         expect(bytes).toBe(Number.isFinite(value) && value >= 0 ? Math.floor(value) : undefined)
       }),
+      { examples: [[0], [Number.NaN], [Number.POSITIVE_INFINITY], [-1]] },
     )
   })
 
