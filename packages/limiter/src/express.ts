@@ -54,8 +54,11 @@ export function decisionOf(req: Request): Decision | undefined {
 }
 
 function apply(gate: RateLimitGate<Args>, verdict: GateVerdict, ...[req, res, next]: Args): void {
-  const { headers, error } = verdict
-  for (const name in headers) res.setHeader(name, listed(name, headers[name]!, res.getHeader(name)))
+  const { headers, error, again } = verdict
+  for (const name in headers) {
+    const value = headers[name]!
+    res.setHeader(name, again ? listed(name, value, res.getHeader(name)) : value)
+  }
   if (error === undefined || !gate.answersItself) {
     next(error)
     return

@@ -101,8 +101,11 @@ function apply(
   reply: FastifyReply,
   done: (error?: Error) => void,
 ): void {
-  const { headers, error } = verdict
-  for (const name in headers) reply.header(name, listed(name, headers[name]!, reply.getHeader(name)))
+  const { headers, error, again } = verdict
+  for (const name in headers) {
+    const value = headers[name]!
+    reply.header(name, again ? listed(name, value, reply.getHeader(name)) : value)
+  }
   if (error === undefined || !gate.answersItself) {
     done(error)
     return

@@ -18,6 +18,9 @@ export function headersOf(
   styles: readonly HeaderStyle[],
 ): Record<string, string> {
   if (decision.source === 'fallback') return {}
+  if (styles.length === 1 && styles[0] === 'draft-8') {
+    return { 'RateLimit-Policy': policyOf(decision, limits), RateLimit: stateOf(decision) }
+  }
   const headers: Record<string, string> = {}
   for (const style of styles) {
     if (style === 'draft-8') {
@@ -34,13 +37,13 @@ export function headersOf(
 }
 
 function policyOf(decision: Decision, limits: readonly Limit[]): string {
-  const shown = decision.parts?.map(({ limit }) => limit) ?? [decision.limit]
-  if (shown.every((limit, i) => limit === limits[i])) {
-    let field = policies.get(limits)
-    if (field === undefined) policies.set(limits, (field = policyField(limits)))
-    return field
-  }
-  return policyField(shown)
+  const { limit, parts } = decision
+  const isUsual =
+    parts === undefined ? limit === limits[0] : parts.every((part, i) => part.limit === limits[i])
+  if (!isUsual) return policyField(parts?.map((part) => part.limit) ?? [limit])
+  let field = policies.get(limits)
+  if (field === undefined) policies.set(limits, (field = policyField(limits)))
+  return field
 }
 
 function policyField(limits: readonly Limit[]): string {

@@ -28,9 +28,16 @@ export interface Reply {
 /** What an adapter does with a request: set headers, then go on, refuse, or answer. */
 export interface GateVerdict extends Verdict {
   readonly decision: Decision | undefined
+  /** Another limiter has decided about this request before; see {@link listed}. */
+  readonly again: boolean
 }
 
-const SKIPPED: GateVerdict = Object.freeze({ headers: Object.freeze({}), decision: undefined })
+const SKIPPED: GateVerdict = Object.freeze({
+  headers: Object.freeze({}),
+  decision: undefined,
+  error: undefined,
+  again: false,
+})
 
 /** The part of `rateLimit` that knows no framework: from a request to a verdict. */
 export class RateLimitGate<Args extends unknown[]> {
@@ -111,11 +118,14 @@ export class RateLimitGate<Args extends unknown[]> {
   }
 
   #verdict(decision: Decision, req: IncomingMessage, res: ServerResponse): GateVerdict {
+    const again = (req as Decided)[DECISION] !== undefined
     ;(req as Decided)[DECISION] = decision
     const headers = headersOf(decision, this.limiter.limits, this.#styles)
-    if (!decision.allowed) return { headers, decision, error: refusalOf(decision, headers, this.statusCode) }
+    if (!decision.allowed) {
+      return { headers, decision, error: refusalOf(decision, headers, this.statusCode), again }
+    }
     if (this.#refundOn !== undefined) this.#settleLater(decision, res, this.#refundOn)
-    return { headers, decision }
+    return { headers, decision, error: undefined, again }
   }
 
   #settleLater(
@@ -142,7 +152,7 @@ export class RateLimitGate<Args extends unknown[]> {
     }
     const [limit] = this.limiter.limits
     const decision = denied(limit!, '', 1_000)
-    return { headers: {}, decision, error: refusalOf(decision, {}, this.statusCode) }
+    return { headers: {}, decision, error: refusalOf(decision, {}, this.statusCode), again: false }
   }
 }
 

@@ -1,7 +1,7 @@
-import type { Context, Middleware } from 'koa'
+import type { Context, Middleware, Next } from 'koa'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
-import { decisionOn, listed, RateLimitGate } from './gate.js'
+import { decisionOn, type GateVerdict, listed, RateLimitGate } from './gate.js'
 import type { RateLimitOptions } from './gate-options.js'
 
 export type KoaRateLimitOptions = RateLimitOptions<[ctx: Context]>
@@ -18,20 +18,11 @@ export type KoaLimitConcurrencyOptions = LimitConcurrencyOptions<[ctx: Context]>
  */
 export function rateLimit(options: KoaRateLimitOptions): Middleware {
   const gate = new RateLimitGate(options)
-  return async (ctx, next) => {
-    const checked = gate.check(ctx.req, ctx.res, ctx)
-    const verdict = checked instanceof Promise ? await checked : checked
-    const { headers, error } = verdict
-    for (const name in headers)
-      ctx.set(name, listed(name, headers[name]!, ctx.response.get(name) || undefined))
-    if (error === undefined) return next()
-    if (!gate.answersItself) throw error
-    ctx.set(error.headers)
-    ctx.status = error.status
-    if (gate.handler !== undefined) return gate.handler(ctx)
-    const { type, body } = await gate.replyTo(verdict, ctx)
-    ctx.body = body
-    if (type !== undefined) ctx.type = type
+  return (ctx, next) => {
+    const verdict = gate.check(ctx.req, ctx.res, ctx)
+    return verdict instanceof Promise
+      ? verdict.then((late) => apply(gate, late, ctx, next))
+      : apply(gate, verdict, ctx, next)
   }
 }
 
@@ -51,4 +42,23 @@ export function limitConcurrency(options: KoaLimitConcurrencyOptions): Middlewar
 /** The decision about a request, to settle its cost later. */
 export function decisionOf(ctx: Context): Decision | undefined {
   return decisionOn(ctx.req)
+}
+
+function apply(gate: RateLimitGate<[Context]>, verdict: GateVerdict, ctx: Context, next: Next): unknown {
+  const { headers, error, again } = verdict
+  for (const name in headers) {
+    const value = headers[name]!
+    ctx.set(name, again ? listed(name, value, ctx.response.get(name) || undefined) : value)
+  }
+  if (error === undefined) return next()
+  if (!gate.answersItself) throw error
+  ctx.set(error.headers)
+  ctx.status = error.status
+  return gate.handler === undefined ? answer(gate, verdict, ctx) : gate.handler(ctx)
+}
+
+async function answer(gate: RateLimitGate<[Context]>, verdict: GateVerdict, ctx: Context): Promise<void> {
+  const { type, body } = await gate.replyTo(verdict, ctx)
+  ctx.body = body
+  if (type !== undefined) ctx.type = type
 }

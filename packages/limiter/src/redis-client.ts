@@ -55,6 +55,12 @@ export function masterOf(client: RedisClient, slot: number): string {
   return (client as Extras).slots?.[slot]?.[0] ?? ''
 }
 
+/** Whether a node (`''`: as long as none is known) is the master of any slot. */
+export function isMaster(client: RedisClient, node: string): boolean {
+  const { slots } = client as Extras
+  return slots === undefined || slots.length === 0 || slots.some((nodes) => nodes?.[0] === node)
+}
+
 function stringIn(options: object | undefined, name: string): string | undefined {
   const value = (options as Record<string, unknown> | undefined)?.[name]
   return typeof value === 'string' ? value : undefined

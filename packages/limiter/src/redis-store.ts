@@ -4,6 +4,7 @@ import { microseconds } from './bucket.js'
 import {
   type Commands,
   commandsOf,
+  isMaster,
   keyPrefixOf,
   masterOf,
   mayResend,
@@ -84,6 +85,10 @@ export class RedisStore extends SharedStore {
 
   protected nodeOf(slot: number): string {
     return this.#client.isCluster ? masterOf(this.#client, slot) : ''
+  }
+
+  protected override knows(node: string): boolean {
+    return !this.#client.isCluster || isMaster(this.#client, node)
   }
 
   protected async send(request: Request): Promise<readonly number[]> {

@@ -33,6 +33,8 @@ export interface Request {
 
 /** Groups in one message; more are split, so that no script keeps its server from others for long. */
 const MOST_GROUPS = 500
+/** How often to look whether nodes that are down are still part of the cluster, in milliseconds. */
+const LOOK_AGAIN = 500
 
 const changes = channel<{ store: string; node: string; up: boolean; reason: string | undefined }>(
   'spillway:limiter:store',
@@ -46,6 +48,9 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   abstract readonly source: 'cluster' | 'redis'
   readonly #deadline: number
   readonly #breakers = new Map<string, Breaker>()
+  /** Nodes that are left alone at present. */
+  readonly #down = new Set<string>()
+  #lookAgainAt = 0
   readonly #open = new Set<Batch>()
   #batches = new Map<number, Batch>()
   #closed = false
@@ -63,6 +68,10 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   protected abstract slotOf(bucket: string): number
   /** Who answers for a slot; failures are counted per node. */
   protected abstract nodeOf(slot: number): string
+  /** Whether the node still has anything to answer for; a failover takes that from it. */
+  protected knows(_node: string): boolean {
+    return true
+  }
   /** Sends once; rejects when there will be no answer. */
   protected abstract send(request: Request): Promise<readonly number[]>
   /** Nobody waits for the answer any more; it has come, or never will. */
@@ -98,7 +107,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
       forgivenTokens: 0,
       calls: this.#calls,
       failures: this.#failures,
-      up: ![...this.#breakers.values()].some(({ open }) => open),
+      up: ![...this.#down].some((node) => this.knows(node)),
     }
   }
 
@@ -152,6 +161,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
         clearTimeout(timer)
         this.forget(id)
         if (breaker.succeeded()) this.#changed(node, undefined)
+        if (this.#down.size > 0) this.#forgetStrangers(sent)
         batch.answer(numbers, sent)
       })
     this.send({ id, ...batch.encode(), node, deadline: sent + this.#deadline }).then(answer, fail)
@@ -168,8 +178,21 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     return breaker
   }
 
+  /** A node that lost its slots will not be asked again, so nothing else would end its outage. */
+  #forgetStrangers(now: number): void {
+    if (now < this.#lookAgainAt) return
+    this.#lookAgainAt = now + LOOK_AGAIN
+    for (const node of this.#down) {
+      if (this.knows(node)) continue
+      this.#breakers.delete(node)
+      this.#changed(node, undefined)
+    }
+  }
+
   #changed(node: string, reason: Error | undefined): void {
     const up = reason === undefined
+    if (up) this.#down.delete(node)
+    else this.#down.add(node)
     changes.publish(() => ({ store: this.source, node, up, reason: reason?.message }))
     if (!up && this.listenerCount('down') === 0) this.#warnOnce(reason)
     notify(this, up ? 'up' : 'down', { store: this.source, node, reason })
