@@ -1,5 +1,6 @@
 import type { Cache } from '@spillway/cache'
-import type { MysqlPool } from '@spillway/mysql'
+import type { Queryable } from '@spillway/mysql'
+import type { RowDataPacket } from 'mysql2'
 
 export interface City {
   readonly id: number
@@ -39,17 +40,26 @@ export class NoSuchCityError extends Error {
   }
 }
 
+interface CheckInRow extends RowDataPacket {
+  readonly n: number
+  readonly last_at: string | null
+}
+
+type CityRow = City & RowDataPacket
+
 const COLUMNS = 'id, name, country, lat, lon, population'
 const EARTH_RADIUS_KM = 6_371
 
-/** What a request brings to the database: the package's pool, or the handle of one request. */
-export type Database = Pick<MysqlPool, 'query'>
+/** The pool, or the session of one request. */
+export type Database = Pick<Queryable, 'query'>
 
 /** The questions one can ask about cities. Knows the cache and the database, and nothing of HTTP. */
 export class Cities {
+  /** @param shared whether all workers see one cache: else what one of them deletes, the others would go on serving */
   constructor(
     readonly cache: Cache,
     readonly database: Database,
+    readonly shared: boolean,
   ) {}
 
   /** Cities whose name begins with `text`, the largest first. */
@@ -69,19 +79,8 @@ export class Cities {
    * @throws NoSuchCityError
    */
   page(id: number, database: Database = this.database): Promise<CityPage> {
-    return this.cache.getOrSet(
-      `city:${id}`,
-      async () => {
-        const city = await this.#city(id)
-        const [rows] = (await database.query(
-          'SELECT COUNT(*) AS n, MAX(at) AS last_at FROM checkins WHERE city_id = ?',
-          [id],
-        )) as [{ n: number; last_at: Date | string | null }[], unknown]
-        const { n = 0, last_at = null } = rows[0] ?? {}
-        return { ...city, checkIns: Number(n), lastCheckIn: last_at === null ? null : String(last_at) }
-      },
-      { tags: [tagOf(id)] },
-    )
+    const load = () => this.#page(id, database)
+    return this.shared ? this.cache.getOrSet(`city:${id}`, load, { tags: [tagOf(id)] }) : load()
   }
 
   /** @throws NoSuchCityError */
@@ -134,6 +133,18 @@ export class Cities {
     return this.#cities(`SELECT ${COLUMNS} FROM cities WHERE country = ?`, [country])
   }
 
+  async #page(id: number, database: Database): Promise<CityPage> {
+    const city = await this.#city(id)
+    // What is cached is read where it is written: a replica may not have it yet, and the cache would keep that.
+    const [rows] = await database.query<CheckInRow[]>(
+      'SELECT COUNT(*) AS n, MAX(at) AS last_at FROM checkins WHERE city_id = ?',
+      [id],
+      { on: 'primary' },
+    )
+    const { n = 0, last_at = null } = rows[0] ?? {}
+    return { ...city, checkIns: Number(n), lastCheckIn: last_at && new Date(last_at).toISOString() }
+  }
+
   async #city(id: number): Promise<City> {
     const [city] = await this.#cities(`SELECT ${COLUMNS} FROM cities WHERE id = ?`, [id])
     if (city === undefined) throw new NoSuchCityError(id)
@@ -141,8 +152,8 @@ export class Cities {
   }
 
   async #cities(sql: string, values: unknown[]): Promise<City[]> {
-    const [rows] = await this.database.query(sql, values)
-    return rows as City[]
+    const [rows] = await this.database.query<CityRow[]>(sql, values)
+    return rows
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 
@@ -16,7 +16,8 @@ export interface Config {
   readonly memcached: readonly string[]
   /** The primary first, then its replicas. */
   readonly databases: readonly string[]
-  readonly tls: { readonly key: Buffer; readonly cert: Buffer } | undefined
+  /** Paths of PEM files. */
+  readonly tls: { readonly key: string; readonly cert: string } | undefined
   /** Use no server, even where one is on the PATH. */
   readonly embedded: boolean
   /** Put load on the app and show what each package does. */
@@ -44,6 +45,7 @@ In the environment:
 /** @throws ConfigError */
 export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[] = []): Config {
   const flags = readFlags(argv)
+  if (flags.help) throw new ConfigError(USAGE)
   const framework = flags.framework ?? env.FRAMEWORK ?? 'express'
   if (!isFramework(framework)) {
     throw new ConfigError(`FRAMEWORK must be ${FRAMEWORKS.join(', ')}, not "${framework}".`)
@@ -81,6 +83,7 @@ function readFlags(argv: readonly string[]) {
         workers: { type: 'string' },
         embedded: { type: 'boolean' },
         load: { type: 'boolean' },
+        help: { type: 'boolean' },
       },
     }).values
   } catch (error) {
@@ -120,7 +123,8 @@ function tls({ TLS_KEY, TLS_CERT }: NodeJS.ProcessEnv): Config['tls'] {
   if (!TLS_KEY && !TLS_CERT) return undefined
   if (!TLS_KEY || !TLS_CERT) throw new ConfigError('TLS_KEY and TLS_CERT go together.')
   try {
-    return { key: readFileSync(TLS_KEY), cert: readFileSync(TLS_CERT) }
+    for (const file of [TLS_KEY, TLS_CERT]) accessSync(file, constants.R_OK)
+    return { key: TLS_KEY, cert: TLS_CERT }
   } catch (error) {
     throw new ConfigError(`TLS_KEY or TLS_CERT cannot be read: ${(error as Error).message}.`)
   }

@@ -62,7 +62,7 @@ async function database(
     const engine = new DemoEngine()
     disposal.add({ [Symbol.asyncDispose]: async () => engine.close() })
     env.DATABASE_URL = await engine.listen()
-    env.DATABASE_PREPARED = 'no'
+    env.DATABASE_ENGINE = 'demo'
     lines.push(line('MySQL', `none found; demo engine, ${engine.cities} cities`), line('', DEMO_ENGINE_NOTE))
   }
 }

@@ -55,8 +55,10 @@ export class WorkerLink {
   async #onMessage(message: unknown): Promise<void> {
     if (!isMessage(message)) return
     if (message.type === 'serving') this.#primaryServes = true
-    else if (message.type === 'gathered') this.#waiting.get(message.id)?.(message)
-    else if (message.type === 'collect') {
+    else if (message.type === 'gathered') {
+      const { series, workers, missing } = message
+      this.#waiting.get(message.id)?.({ series, workers, missing })
+    } else if (message.type === 'collect') {
       const series = await this.read()
       if (this.#open) this.#send({ spillway: 'metrics', type: 'collected', id: message.id, series })
     }

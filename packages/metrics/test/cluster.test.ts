@@ -106,6 +106,13 @@ describe('the metrics of a cluster', () => {
     expect(counted(await text(all[1]!.port))).toBeNaN()
   })
 
+  it('gives the dashboard the merged figures and nothing else', async () => {
+    const { all } = await start(2)
+    const data = JSON.parse(await text(all[0]!.port, '/dashboard/data')) as object
+    expect(Object.keys(data).sort()).toEqual(['at', 'missing', 'series', 'workers'])
+    expect(data).toMatchObject({ workers: 2, missing: 0 })
+  })
+
   it('survives many scrapes at once', async () => {
     const { all } = await start(2)
     await hit(all[0]!.port, 1)
