@@ -15,7 +15,7 @@ export interface LeakOptions {
   readonly minGrowth?: Size
   /** Requests that must have been served since the warm-up; not asked of a process that counts none. Default: 20,000. */
   readonly minRequests?: number
-  /** What happens before counts as start-up: modules, compiled code, pools. Default: 1 minute. */
+  /** What happens before counts as start-up: modules, compiled code, pools; and no less is watched after it. Default: 1 minute. */
   readonly warmup?: Duration
   /** How sure the trend must be, 0.5 to 1. Default: 0.99. */
   readonly confidence?: number

@@ -1,5 +1,5 @@
 import { Series } from './series.js'
-import { median, type Point, trendOf } from './trend.js'
+import { trendOf } from './trend.js'
 
 /** What grows: objects, Buffers and other memory outside of the heap, or memory that V8 does not know of. */
 export type LeakKind = 'heap' | 'external' | 'native'
@@ -30,26 +30,28 @@ export interface LeakRule {
   /** Bytes. */
   readonly minGrowth: number
   readonly minRequests: number
+  /** Milliseconds that must have been watched. */
+  readonly warmup: number
   readonly confidence: number
 }
 
 const HOUR = 3_600_000
 /** Fewer points than this have no direction. */
-const FEWEST = 8
-/** In a cache that fills, the newest growth is slower than the growth before; in a leak it is the same. */
-const UNDIMINISHED = 0.85
+const FEWEST = 12
+/** In a cache that fills, the later growth is slower than the earlier; in a leak it is the same. */
+const UNDIMINISHED = 0.9
 /** A suspicion becomes a verdict when it still holds after so much more of the way. */
 const CONFIRM_AFTER = 1.25
-/** A finding is dropped when the newest growth is less than this share of the growth before: it has come to an end. */
+/** A finding is dropped when the later growth is less than this share of the earlier: it has come to an end. */
 const ENDED = 0.5
 /** The later half needs a likely direction only: the confidence is stated for the whole. */
 const LIKELY = 0.9
 
 /**
- * Judges one kind of memory. A leak is growth that is real (enough bytes and requests, a trend with the stated
- * confidence) and *undiminished*: the last quarter of the way grows as fast as the quarter before it. That is what tells
- * it from start-up, and from a bounded cache on its way to being full. The axis is requests, so that a busy hour does not
- * look like a leak; time, when none are counted.
+ * Judges one kind of memory. A leak is growth that is *real* (enough bytes, requests and time, a trend with the stated
+ * confidence, and lows that rise from quarter to quarter, which waves and batches do not have) and *undiminished* (the
+ * later part of the way grows as fast as the earlier, which start-up and a bounded cache on its way to being full do
+ * not). The axis is requests, so that a busy hour does not look like a leak; time, when none are counted.
  */
 export class LeakWatch {
   finding: Finding | undefined
@@ -86,21 +88,20 @@ export class LeakWatch {
   }
 
   #judge(first: Reading, last: Reading): Finding | undefined {
-    const points = this.#series.points
     const requests = last.requests - first.requests
-    if (points.length < FEWEST || (this.#counted && requests < this.#rule.minRequests)) return undefined
-    const growth = level(points.slice(-3)) - level(points.slice(0, 3))
-    if (growth < this.#rule.minGrowth) return undefined
-    const { confidence } = trendOf(points)
+    const milliseconds = last.at - first.at
+    if (this.#series.points.length < FEWEST || milliseconds < this.#rule.warmup) return undefined
+    if (this.#counted && requests < this.#rule.minRequests) return undefined
+    const growth = lowGrowth(this.#series)
+    const { confidence } = trendOf(this.#series.points)
     const half = trendOf(this.#series.part(0.5, 1))
-    const before = trendOf(this.#series.part(0.5, 0.75)).slope
-    const newest = trendOf(this.#series.part(0.75, 1)).slope
-    const real = confidence >= this.#rule.confidence && half.confidence >= LIKELY && newest > 0
-    const passes = real && newest >= UNDIMINISHED * before
-    if (!passes && (this.finding === undefined || !real || newest < ENDED * before)) return undefined
+    const real =
+      growth >= this.#rule.minGrowth && confidence >= this.#rule.confidence && half.confidence >= LIKELY
+    const steadiness = steadinessOf(this.#series, half.slope)
+    const passes = real && steadiness >= UNDIMINISHED
+    if (!passes && (this.finding === undefined || growth === 0 || steadiness < ENDED)) return undefined
     this.#suspectedAt ||= this.#series.span
     const held = passes && this.#series.span >= this.#suspectedAt * CONFIRM_AFTER
-    const milliseconds = last.at - first.at
     return {
       state: held || this.finding?.state === 'confirmed' ? 'confirmed' : 'suspected',
       confidence,
@@ -111,6 +112,22 @@ export class LeakWatch {
   }
 }
 
-function level(points: readonly Point[]): number {
-  return median(points.map(({ y }) => y))
+/** Bytes that the least reading has risen by, over the whole way; 0 when it has not risen from each quarter to the next. */
+function lowGrowth(series: Series): number {
+  const [first, second, third, fourth] = [0, 0.25, 0.5, 0.75].map((from) =>
+    Math.min(...series.part(from, from + 0.25).map(({ y }) => y)),
+  )
+  const rises = first! < second! && second! < third! && third! < fourth!
+  // From the beginning of the first quarter to that of the last: three quarters of the way.
+  return rises && Number.isFinite(fourth!) ? ((fourth! - first!) * 4) / 3 : 0
+}
+
+/**
+ * Later growth as a share of earlier growth, over the two last quarters (it does not mind what was at the beginning) or
+ * over the two halves (it does not mind noise), whichever is larger.
+ */
+function steadinessOf(series: Series, half: number): number {
+  const ratio = (later: number, earlier: number) => (later <= 0 ? 0 : later / Math.max(earlier, later / 2))
+  const quarters = ratio(trendOf(series.part(0.75, 1)).slope, trendOf(series.part(0.5, 0.75)).slope)
+  return Math.max(quarters, ratio(half, trendOf(series.part(0, 0.5)).slope))
 }

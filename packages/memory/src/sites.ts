@@ -16,6 +16,8 @@ export interface AllocationSite {
 }
 
 const MOST_SITES = 5
+/** Places with less are noise, of the profiler itself among others. */
+const LEAST_SHARE = 0.02
 const MOST_FRAMES = 12
 
 /**
@@ -39,7 +41,10 @@ export async function sitesOf(
     if (place === undefined) places.set(key, { bytes: weight(stack, kind), largest: stack, site })
     else place.bytes += weight(stack, kind)
   }
-  const top = [...places.values()].sort((a, b) => b.bytes - a.bytes).slice(0, MOST_SITES)
+  const top = [...places.values()]
+    .filter(({ bytes }) => bytes >= LEAST_SHARE * total)
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, MOST_SITES)
   const maps = new SourceMaps()
   return Promise.all(
     top.map(async ({ bytes, largest, site }) => {

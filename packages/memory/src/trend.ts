@@ -34,7 +34,7 @@ export function trendOf(points: readonly Point[]): Trend {
   return { slope: median(slopes), confidence: z <= 0 ? 0 : normal(z) }
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = Float64Array.from(values).sort()
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
