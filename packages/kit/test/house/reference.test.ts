@@ -68,7 +68,7 @@ function channelsInSource(): Map<string, Named[]> {
 }
 
 function classesOf(pkg: Published): Set<string> {
-  const names = new Set(['TypeError', 'RangeError', 'Error', 'AggregateError'])
+  const names = new Set(['TypeError', 'RangeError', 'SyntaxError', 'Error', 'AggregateError'])
   for (const path of sourcesOf(pkg)) {
     for (const node of nodesOf(path)) if (ts.isClassDeclaration(node) && node.name) names.add(node.name.text)
   }
