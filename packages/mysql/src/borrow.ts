@@ -6,7 +6,7 @@ import { Waiter } from './waiter.js'
 class Borrow extends Waiter {
   readonly #node: MysqlNode
   readonly #signal: AbortSignal | undefined
-  readonly #stack: string | undefined
+  readonly #stack: (() => string | undefined) | undefined
   readonly #resolve: (link: Link) => void
   readonly #reject: (error: unknown) => void
 
@@ -54,7 +54,7 @@ export interface BorrowOptions {
   readonly deadlineAt: number
   readonly signal?: AbortSignal | undefined
   /** Where it was asked for, for whoever wonders later who holds it. */
-  readonly stack?: string | undefined
+  readonly stack?: (() => string | undefined) | undefined
 }
 
 /** A connection of the node, to be given back with `node.release(link)`. */

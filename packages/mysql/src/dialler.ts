@@ -114,7 +114,7 @@ export class Dialler {
     const link = await Link.open(this.#settings, this.#abort.signal)
     if (!this.#asked && this.#settings.options.session) {
       this.#asked = true
-      this.facts = await factsOf(link)
+      this.facts = await factsOf(link, this.#settings.degraded)
     }
     return link
   }

@@ -23,10 +23,10 @@ export const UNKNOWN: ServerFacts = Object.freeze({
 })
 
 const QUESTION = `SELECT @@max_prepared_stmt_count AS statements, @@wait_timeout AS quiet, @@sql_mode AS mode,
-  @@innodb_rollback_on_timeout AS undo`
+  @@innodb_rollback_on_timeout AS undoes`
 
 /** Asks the server. One that does not answer such questions is taken for an ordinary one. */
-export async function factsOf(link: Link): Promise<ServerFacts> {
+export async function factsOf(link: Link, degraded: (message: string) => void): Promise<ServerFacts> {
   try {
     const [row] = (await link.command(QUESTION)) as RowDataPacket[]
     if (row === undefined) return UNKNOWN
@@ -34,10 +34,11 @@ export async function factsOf(link: Link): Promise<ServerFacts> {
       statements: Math.max(1, Math.min(4_000, Math.floor(Number(row.statements) / 4 / workerCount()))),
       waitTimeout: Number(row.quiet) * 1_000,
       noBackslashEscapes: String(row.mode).includes('NO_BACKSLASH_ESCAPES'),
-      rollsBackOnLockTimeout: Number(row.undo) === 1,
+      rollsBackOnLockTimeout: Number(row.undoes) === 1,
     }
   } catch (error) {
     if (link.broken) throw error
+    degraded(`its limits are unknown: ${(error as Error).message}`)
     return UNKNOWN
   }
 }

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import {
   type Connection,
   createConnection,
@@ -33,6 +34,7 @@ export class Link {
   readonly #connection: Connection
   /** Texts prepared on this connection, in the order of their preparation. */
   readonly #prepared = new Set<string>()
+  #stream: Readable | undefined
   flavour: Flavour = 'mysql'
   threadId = 0
   broken = false
@@ -49,7 +51,7 @@ export class Link {
   idleSince = 0
   heldSince = 0
   sql: string | undefined
-  stack: string | undefined
+  stack: (() => string | undefined) | undefined
   leakReported = false
 
   private constructor(settings: LinkSettings) {
@@ -191,8 +193,26 @@ export class Link {
   }
 
   /** Rows one by one, at the reader's pace. */
-  stream(sql: string, highWaterMark: number) {
-    return this.#connection.query(sql).stream({ highWaterMark, objectMode: true })
+  stream(sql: string, highWaterMark: number): Readable {
+    const command = this.#connection.query(sql)
+    // The error of a statement whose stream is no longer read would otherwise end the connection.
+    command.on('error', () => {})
+    const rows = command.stream({ highWaterMark, objectMode: true })
+    // mysql2 tells the connection that it is lost, and not its streams.
+    this.#stream = rows
+    rows.once('close', () => {
+      this.#stream = undefined
+    })
+    return rows
+  }
+
+  /** Reads nothing more until {@link resume}. */
+  pause(): void {
+    this.#connection.pause()
+  }
+
+  resume(): void {
+    this.#connection.resume()
   }
 
   ping(): Promise<void> {
@@ -242,6 +262,7 @@ export class Link {
     if (this.broken) return
     this.broken = true
     this.#socket.destroy()
+    this.#stream?.destroy(closed())
     this.#settings.lost(this, error)
   }
 }
@@ -266,13 +287,8 @@ function driverOptions({ bigint, timezone, unsafeMultipleStatements }: PoolOptio
   }
 }
 
-interface CastField {
-  readonly type: string
-  string(): string | null
-}
-
-function bigints(field: CastField, next: () => unknown): unknown {
-  if (field.type !== 'LONGLONG') return next()
-  const text = field.string()
-  return text === null ? null : BigInt(text)
+/** The driver gives a string, since it is told to. */
+function bigints({ type }: { readonly type: string }, next: () => unknown): unknown {
+  const value = next()
+  return type === 'LONGLONG' && typeof value === 'string' ? BigInt(value) : value
 }

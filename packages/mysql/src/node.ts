@@ -254,7 +254,8 @@ export class MysqlNode {
     if (open === 0 && this.#dialler.pausing(now) && !this.#dialler.crowded) return this.#unavailable(now)
     if (open < effective) return undefined
     const patience = Math.min(this.options.acquireTimeout, waiter.deadlineAt - now)
-    return this.#admission.refusal(this.waiting, effective, patience)
+    // Those for whom a connection is being opened do not queue.
+    return this.#admission.refusal(this.waiting - connecting, effective, patience)
   }
 
   #unavailable(now: number): MysqlUnavailableError {

@@ -9,7 +9,7 @@ import { Position } from './position.js'
 import type { Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
 import type { Statement } from './statement.js'
 import { rowsOf } from './stream.js'
-import { stackHere, type Transaction, transact } from './transaction.js'
+import { stackAbove, type Transaction, transact } from './transaction.js'
 
 export interface SessionOptions {
   /** What {@link MysqlSession.token} of an earlier session was: reads see what that one wrote. Default: none. */
@@ -106,7 +106,11 @@ export class MysqlSession implements Queryable, CallOwner {
     const both = bothOf(signal, this.#context.signal)
     const node = on === 'replica' ? await core.topology.reader(this.#position) : core.topology.writer
     const limit = timeout === undefined ? this.#context.timeout : timeoutOf(timeout)
-    const link = await borrow(node, { deadlineAt: node.now() + limit, signal: both, stack: stackHere() })
+    const link = await borrow(node, {
+      deadlineAt: node.now() + limit,
+      signal: both,
+      stack: stackAbove(this.withConnection),
+    })
     const connection = new MysqlConnection({ ...this.#context, signal: both }, { node, link })
     try {
       return await work(connection)

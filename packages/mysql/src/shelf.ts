@@ -178,5 +178,5 @@ export class Shelf {
 }
 
 function holderOf({ heldSince, sql, stack, inTransaction }: Link, now: number): Holder {
-  return { heldMs: now - heldSince, sql, stack, inTransaction }
+  return { heldMs: now - heldSince, sql, stack: stack?.(), inTransaction }
 }

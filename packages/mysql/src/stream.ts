@@ -15,7 +15,7 @@ export interface RowStream {
   readonly timeout: number
   readonly signal: AbortSignal | undefined
   readonly readAhead: number
-  readonly stack: string | undefined
+  readonly stack: (() => string | undefined) | undefined
 }
 
 /**
@@ -78,11 +78,14 @@ async function quieten(node: MysqlNode, link: Link, reason: 'timeout' | 'abort' 
     link.destroy()
   }
   const limit = after(deadlines, node.now() + Math.max(1, options.killGrace), cut)
+  // What the server still sends must not hold up its answer to the kill.
+  link.pause()
   try {
     const killed = node.kill(link)
     if (killed === undefined) cut()
     else {
       await killed
+      link.resume()
       // Answered only after everything before it: what is left of the rows is dropped until then.
       await link.command('DO 0')
     }

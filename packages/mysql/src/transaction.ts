@@ -154,7 +154,7 @@ export async function transact<T>(
   const timeout = options.timeout === undefined ? host.timeout : timeoutOf(options.timeout)
   const outer: CallContext = { statements: host.statements, owner: host.owner, timeout }
   const inner: CallContext = { ...outer, signal, deadlineAt: host.deadlineAt }
-  const stack = stackHere()
+  const stack = stackAbove(transact)
   for (let attempt = 0; ; attempt++) {
     const node = host.writer()
     const link = await borrow(node, { deadlineAt: node.now() + timeout, signal, stack })
@@ -252,11 +252,13 @@ function pause(attempt: number): number {
   return Math.random() * Math.min(1_000, 10 * 2 ** attempt)
 }
 
-export function stackHere(): string | undefined {
+/** Where a function was called from. Cheap: nobody formats it until it is looked at. */
+// biome-ignore lint/suspicious/noExplicitAny: any function can be the one that was called
+export function stackAbove(called: (...args: any[]) => unknown): () => string | undefined {
   const holder: { stack?: string } = {}
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 6
-  Error.captureStackTrace(holder, transact)
+  Error.captureStackTrace(holder, called)
   Error.stackTraceLimit = limit
-  return holder.stack
+  return () => holder.stack
 }
