@@ -57,6 +57,10 @@ describe('defineOptions', () => {
     expect(resolve({ capacity: undefined, key: undefined })).toEqual({ capacity: 10, per: 1_000 })
   })
 
+  it('does not take null for not given', () => {
+    expect(() => resolve({ capacity: null })).toThrow('must be an integer from 1 to 100, not null')
+  })
+
   it('gives a frozen object, and leaves the caller and the defaults alone', () => {
     const given = Object.freeze({ capacity: 5 })
     const options = resolve(given)
