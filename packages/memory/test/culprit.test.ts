@@ -1,0 +1,74 @@
+import { stat } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { type App, spawnApp } from '@spillway/testkit'
+import { describe, expect, it } from 'vitest'
+import type { Leak } from '../src/index.js'
+import { scratch } from './scratch.js'
+
+const fixture = fileURLToPath(new URL('./fixtures/three-leaks.mjs', import.meta.url))
+const PATIENCE = 240_000
+
+interface Verdict {
+  readonly leak: Leak
+  readonly text: string
+}
+
+/** Asks for a route of the app until it has called the leak. */
+async function leakOf(route: string, directory: string): Promise<Verdict> {
+  const app = await spawnApp(fixture, { args: [directory] })
+  try {
+    const { port } = await line<{ port: number }>(app, /"port"/)
+    let called = false
+    const verdict = line<Verdict>(app, /"leak"/).finally(() => {
+      called = true
+    })
+    const visits = Array.from({ length: 4 }, async () => {
+      while (!called) await (await fetch(`http://127.0.0.1:${port}${route}`)).text()
+    })
+    const [found] = await Promise.all([verdict, ...visits])
+    return found
+  } finally {
+    await app.stop()
+  }
+}
+
+async function line<T>(app: App, pattern: RegExp): Promise<T> {
+  return JSON.parse((await app.line(pattern, { timeout: PATIENCE })).text) as T
+}
+
+describe('the three leaks of the tutorial, over HTTP', () => {
+  it('a closure: who made it and the array that holds it', { timeout: PATIENCE }, async () => {
+    await using directory = await scratch()
+    const { leak, text } = await leakOf('/closure', directory.path)
+    expect(leak).toMatchObject({ kind: 'heap', state: 'confirmed' })
+    expect(leak.sites[0]?.function).toBe('keepClosure')
+    expect(leak.diff?.holders.map(({ path }) => path.join(' > ')).join('\n')).toMatch(/audit: Array/)
+    expect(text).toContain('LEAK: heap grows')
+    expect(text).toContain('three-leaks.mjs')
+    for (const file of leak.files) expect((await stat(file)).mode & 0o777).toBe(0o600)
+    expect(leak.files.map((file) => file.replace(/.*\./, '')).sort()).toEqual([
+      'heapprofile',
+      'heapsnapshot',
+      'heapsnapshot',
+    ])
+  })
+
+  it('a listener: the class and the emitter that holds it', { timeout: PATIENCE }, async () => {
+    await using directory = await scratch()
+    const { leak } = await leakOf('/listener', directory.path)
+    expect(leak).toMatchObject({ kind: 'heap', state: 'confirmed' })
+    expect(leak.sites[0]?.place).toContain('three-leaks.mjs')
+    expect(leak.diff?.grown.slice(0, 3).map(({ name }) => name)).toContain('Basket')
+    const basket = leak.diff?.holders.find(({ name }) => name === 'Basket')
+    expect(basket?.path.join(' > ')).toMatch(/prices: EventEmitter > _events: .* > change: Array/)
+    expect(basket?.share).toBeGreaterThan(0.9)
+  })
+
+  it('a Buffer: the kind says that no heap is to blame', { timeout: PATIENCE }, async () => {
+    await using directory = await scratch()
+    const { leak } = await leakOf('/buffer', directory.path)
+    expect(leak).toMatchObject({ kind: 'external', state: 'confirmed' })
+    expect(leak.bytesPerRequest! / 20_000).toBeCloseTo(1, 0)
+    expect(leak.sites[0]).toMatchObject({ function: 'keepBuffer' })
+  })
+})
