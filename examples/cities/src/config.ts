@@ -45,7 +45,6 @@ In the environment:
 /** @throws ConfigError */
 export function readConfig(env: NodeJS.ProcessEnv, argv: readonly string[] = []): Config {
   const flags = readFlags(argv)
-  if (flags.help) throw new ConfigError(USAGE)
   const framework = flags.framework ?? env.FRAMEWORK ?? 'express'
   if (!isFramework(framework)) {
     throw new ConfigError(`FRAMEWORK must be ${FRAMEWORKS.join(', ')}, not "${framework}".`)
@@ -83,7 +82,6 @@ function readFlags(argv: readonly string[]) {
         workers: { type: 'string' },
         embedded: { type: 'boolean' },
         load: { type: 'boolean' },
-        help: { type: 'boolean' },
       },
     }).values
   } catch (error) {

@@ -2,9 +2,9 @@ import cluster from 'node:cluster'
 import { randomUUID } from 'node:crypto'
 import { Supervisor } from '@spillway/cluster'
 import { serveClusterStore } from '@spillway/limiter'
-import { serveClusterMetrics } from '@spillway/metrics'
+import { Metrics, serveClusterMetrics } from '@spillway/metrics'
 import { banner } from './banner.js'
-import { type Config, ConfigError, readConfig } from './config.js'
+import { type Config, ConfigError, readConfig, USAGE } from './config.js'
 
 // The primary: finds the servers, keeps the workers running, and holds what they share.
 
@@ -18,13 +18,18 @@ try {
 }
 
 async function run(): Promise<void> {
+  if (process.argv.includes('--help')) {
+    console.log(USAGE)
+    return
+  }
   const config = readConfig(process.env, process.argv.slice(2))
   const { findServers } = await import('./servers.js')
   const servers = await findServers(config)
   const stop = async () => servers[Symbol.asyncDispose]()
   const apiKeys = config.load ? Array.from({ length: 7 }, () => randomUUID()) : config.apiKeys
   serveClusterStore()
-  serveClusterMetrics()
+  const metrics = new Metrics({ processMetrics: false })
+  serveClusterMetrics({ metrics })
   const supervisor = new Supervisor({
     name: 'cities',
     exec: new URL('./worker.js', import.meta.url),
@@ -34,6 +39,7 @@ async function run(): Promise<void> {
     env: { ...servers.env, FRAMEWORK: config.framework, ...limits(config), API_KEYS: apiKeys.join(',') },
     beforeExit: stop,
   })
+  metrics.watch('cluster', supervisor)
   try {
     let port = config.port
     supervisor.on('listening', (listening) => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { grafanaBoard } from '@spillway/metrics'
 import { type App, eventually, load, spawnApp } from '@spillway/testkit'
 import { Agent, request } from 'undici'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -85,6 +86,8 @@ async function tour(origin: string): Promise<void> {
     /^http_request_duration_seconds_count\{[^}]*route="\/cities\/:id"[^}]*\} \d+$/m,
   )
   expect(metrics.text.match(/^spillway_process_uptime_seconds\{/gm)).toHaveLength(2)
+  const asked = JSON.stringify(grafanaBoard()).match(/\b(?:http|spillway)_[a-z0-9_]+/g) ?? []
+  for (const name of new Set(asked)) expect(metrics.text).toMatch(new RegExp(`^${name}[{ ]`, 'm'))
   expect((await ask(`${origin}/dashboard`)).text).toContain('dashboard.js')
 
   for (const [path, status, code] of [

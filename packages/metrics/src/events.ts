@@ -9,16 +9,47 @@ interface EventRule {
   readonly duration?: string
 }
 
-/** The channels whose messages are counted here. What `stats()` counts already, on the hot paths above all, is not. */
-export const EVENTS: Readonly<Record<`spillway:${string}:${string}`, EventRule>> = {
+/** The channels whose messages are counted here. */
+export const EVENTS: Readonly<Record<Channel, EventRule>> = {
+  'spillway:cluster:ready': { duration: 'milliseconds' },
+  'spillway:cluster:exit': { labels: ['cause'] },
+  'spillway:cluster:hang': {},
+  'spillway:cluster:degraded': {},
+  'spillway:cluster:reload': { labels: ['ok'], duration: 'milliseconds' },
+  'spillway:cluster:scale': { labels: ['by'] },
   'spillway:cache:load': { labels: ['cache', 'ok'], duration: 'milliseconds' },
+  'spillway:cache:stale': { labels: ['cache', 'reason'] },
+  'spillway:cache:lease': { labels: ['cache', 'event'] },
   'spillway:cache:breaker': { labels: ['cache', 'open'] },
+  'spillway:cache:gap': { labels: ['cache', 'healed'] },
   'spillway:cache:reject': { labels: ['cache', 'reason'] },
+  'spillway:mysql:kill': { labels: ['pool', 'node', 'reason', 'how'] },
+  'spillway:mysql:retry': { labels: ['pool', 'what', 'reason'] },
+  'spillway:mysql:failover': { labels: ['pool', 'node', 'to'] },
   'spillway:limiter:denied': { labels: ['limit', 'source'] },
+  'spillway:limiter:concurrency': { labels: ['reason'] },
+  'spillway:limiter:store': { labels: ['store', 'up'] },
+  'spillway:offload:refuse': { labels: ['task', 'code'] },
+  'spillway:offload:thread': { labels: ['event', 'reason'] },
   'spillway:memory:level': { labels: ['level'] },
   'spillway:memory:replace': { labels: ['reason'] },
-  'spillway:offload:refuse': { labels: ['task', 'code'] },
+  'spillway:memory:leak': { labels: ['kind', 'state'] },
+  'spillway:memory:snapshot': { labels: ['reason'], duration: 'milliseconds' },
 }
+
+/** Those that are not: `stats()` counts them already, and on a hot path a message costs more than a number. */
+export const COUNTED_BY_STATS: readonly Channel[] = [
+  'spillway:cluster:fork',
+  'spillway:cache:hit',
+  'spillway:cache:miss',
+  'spillway:cache:invalidate',
+  'spillway:mysql:acquire',
+  'spillway:mysql:query',
+  'spillway:mysql:slow',
+  'spillway:offload:run',
+]
+
+type Channel = `spillway:${string}:${string}`
 
 const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 

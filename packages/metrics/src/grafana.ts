@@ -72,6 +72,57 @@ const ROWS: Readonly<Record<string, readonly Panel[]>> = {
     { title: 'Cores used', unit: 'short', queries: { 'worker {{worker}}': 'spillway_process_cpu_ratio' } },
     { title: 'Age', unit: 's', queries: { 'worker {{worker}}': 'spillway_process_uptime_seconds' } },
   ],
+  Packages: [
+    {
+      title: 'Cache: look-ups per second',
+      unit: 'ops',
+      queries: {
+        'memory hits {{name}}': `sum by (name) (rate(spillway_cache_l1_hits_total${RATE}))`,
+        'misses {{name}}': `sum by (name) (rate(spillway_cache_misses_total${RATE}))`,
+      },
+    },
+    {
+      title: 'Rate limit: decisions per second',
+      unit: 'ops',
+      queries: {
+        'allowed {{name}}': `sum by (name) (rate(spillway_limiter_allowed_total${RATE}))`,
+        'denied {{name}}': `sum by (name) (rate(spillway_limiter_denied_total${RATE}))`,
+      },
+    },
+    {
+      title: 'MySQL: connections',
+      unit: 'short',
+      queries: {
+        'in use {{name}}': 'spillway_mysql_active',
+        'calls waiting {{name}}': 'spillway_mysql_waiting',
+        'limit {{name}}': 'spillway_mysql_limit',
+      },
+    },
+    {
+      title: 'MySQL: wait for a connection, p99',
+      unit: 's',
+      queries: { '{{name}} {{node}}': 'spillway_mysql_nodes_wait_p99_seconds' },
+    },
+    {
+      title: 'Threads: calls per second, by outcome',
+      unit: 'ops',
+      queries: { '{{outcome}}': `sum by (outcome) (rate(spillway_offload_calls_total${RATE}))` },
+    },
+    {
+      title: 'Memory: live heap and its limit',
+      unit: 'bytes',
+      queries: { live: 'spillway_memory_sample_heap_live', limit: 'spillway_memory_sample_heap_limit' },
+    },
+    {
+      title: 'Supervisor: workers',
+      unit: 'short',
+      queries: {
+        ready: 'spillway_cluster_ready',
+        wanted: 'spillway_cluster_target',
+        'forks so far': 'spillway_cluster_forks_total',
+      },
+    },
+  ],
 }
 
 const COLUMNS = 3

@@ -13,7 +13,7 @@ export interface StatsSchema {
   readonly milliseconds?: readonly string[]
   /** Words out of a small set. Exported as a gauge of 1 with the word as the label `state`. */
   readonly states?: readonly string[]
-  /** Records and arrays whose keys (an item's `id` or `name`) become a label, by its name: `{ tasks: 'task' }`. */
+  /** Records whose keys become a label of this name: `{ tasks: 'task' }`. Of arrays: the items' `task`, `id` or `name`. */
   readonly records?: Readonly<Record<string, string>>
   /** Those to leave out. */
   readonly omit?: readonly string[]
@@ -57,14 +57,10 @@ export class SnapshotReader {
     } else if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
       const number = Number(value)
       if (!Number.isFinite(number)) return
-      const full = snake([
-        ...name,
-        ...(milliseconds ? ['seconds'] : []),
-        ...(kind === 'counter' ? ['total'] : []),
-      ])
+      const full = nameOf(name, milliseconds, kind === 'counter')
       yield { name: full, kind, labels, value: milliseconds ? number / 1_000 : number }
     } else if (typeof value === 'object' && value !== null) {
-      for (const [key, item] of entries(value)) {
+      for (const [key, item] of entries(value, label)) {
         if (label !== undefined) yield* this.read(item, [...path, '*'], name, { ...labels, [label]: key })
         else if (!Array.isArray(value)) yield* this.read(item, [...path, key], [...name, key], labels)
       }
@@ -103,12 +99,20 @@ function matches(pattern: string, path: string): boolean {
   return wanted.length === names.length && wanted.every((name, i) => name === '*' || name === names[i])
 }
 
-function entries(value: object): [string, unknown][] {
+/** By their keys; of a list, by what its items call themselves under the label's name, or as `id` or `name`. */
+function entries(value: object, label: string | undefined): [string, unknown][] {
   if (!Array.isArray(value)) return Object.entries(value)
   return value.map((item: unknown, i) => {
-    const { id, name } = Object(item) as { id?: unknown; name?: unknown }
-    return [String(id ?? name ?? i), item]
+    const { id, name, [label ?? 'id']: own } = Object(item) as Record<string, unknown>
+    return [String(own ?? id ?? name ?? i), item]
   })
+}
+
+/** With the unit, and with `_total` for counters, as Prometheus wants it: `queue_expected_wait_seconds`. */
+function nameOf(names: readonly string[], inSeconds: boolean, grows: boolean): string {
+  const bare = snake(names)
+  const withUnit = inSeconds ? `${bare.replace(/_ms$/, '')}_seconds` : bare
+  return grows ? `${withUnit}_total` : withUnit
 }
 
 /** `['queue', 'expectedWait']` is `queue_expected_wait`. */

@@ -23,7 +23,7 @@ describe('grafanaBoard', () => {
     const asked = board()
       .panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
       .join('\n')
-    const names = new Set(asked.match(/\b(http|spillway)_[a-z_]+/g))
+    const names = new Set(asked.match(/\b(http|spillway_process)_[a-z_]+/g))
     expect(names.size).toBeGreaterThan(5)
     for (const name of names) expect(body).toMatch(new RegExp(`^${name}[{ ]`, 'm'))
   })
