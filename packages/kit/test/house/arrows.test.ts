@@ -1,15 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  FRAMEWORKS,
-  filesBelow,
-  type Import,
-  importsOf,
-  manifestOf,
-  PUBLISHED,
-  packageOf,
-  sourcesOf,
-  target,
-} from './house.js'
+import { FRAMEWORKS, filesBelow, manifestOf, PUBLISHED, packageOf, sourcesOf, target } from './files.js'
+import { type Import, importsOf } from './syntax.js'
 
 /** The engine that a package wraps. Everything else a package needs is in Node. */
 const ENGINES: Readonly<Record<(typeof PUBLISHED)[number], readonly string[]>> = {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { exportedValues, importsOf, packageOf, rowsOf, target } from './house.js'
+import { packageOf, rowsOf, target } from './files.js'
 import * as rules from './rules.js'
+import { exportedValues, importsOf } from './syntax.js'
 
 /** A file that breaks every rule. The rules must see it, or they would not see it elsewhere. */
 const WRONG = 'packages/kit/test/house/wrong.txt'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { exists, FRAMEWORKS, manifestOf, PUBLISHED, textOf } from './house.js'
+import { exists, FRAMEWORKS, manifestOf, PUBLISHED, textOf } from './files.js'
 
 const entry = (name: string) => ({
   import: { types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` },

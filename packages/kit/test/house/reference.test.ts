@@ -1,6 +1,7 @@
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
-import { nodesOf, PUBLISHED, type Published, placeOf, rowsOf, sourcesOf } from './house.js'
+import { PUBLISHED, type Published, rowsOf, sourcesOf } from './files.js'
+import { nodesOf, placeOf } from './syntax.js'
 
 const PREFIX = new RegExp(`^ERR_(${PUBLISHED.map((name) => name.toUpperCase()).join('|')})_`)
 

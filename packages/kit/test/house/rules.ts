@@ -1,5 +1,6 @@
 import ts from 'typescript'
-import { nodesOf, placeOf, textOf } from './house.js'
+import { textOf } from './files.js'
+import { nodesOf, placeOf } from './syntax.js'
 
 /** The rules of the house for sources. Each gives the places that break it. */
 

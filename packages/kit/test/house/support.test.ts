@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { manifestOf, PUBLISHED, rowsOf, textOf } from './house.js'
+import { manifestOf, PUBLISHED, rowsOf, textOf } from './files.js'
 
 const PATH = 'docs/reference/support.md'
 
