@@ -47,7 +47,7 @@ export class Admission {
     const work = (this.#queue.workBefore(level) + residual) / this.#settings.threads
     if (task.lane.cap === Number.POSITIVE_INFINITY) return work
     // A capped task is served at the rate of its cap, whatever else is free.
-    const own = ((task.lane.size + task.lane.running / 2) * (task.meanRun ?? 0)) / task.lane.cap
+    const own = ((task.lane.size + task.lane.running / 2) * (task.track.meanRun ?? 0)) / task.lane.cap
     return Math.max(own, work)
   }
 

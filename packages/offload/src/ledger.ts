@@ -25,7 +25,7 @@ export class Ledger {
   /** A call was not taken. */
   refused(task: TaskDefinition): void {
     this.counts.refused++
-    task.failed++
+    task.track.failed++
   }
 
   /** A job goes on a thread. */
@@ -41,15 +41,15 @@ export class Ledger {
     this.busyMs += took
     this.run.record(microseconds(took))
     this.meanRun = this.meanRun === 0 ? took : this.meanRun + WEIGHT * (took - this.meanRun)
-    job.task.record(took)
+    job.task.track.record(took)
     job.task.leave()
   }
 
   settled(job: Job, outcome: Outcome): void {
     const { task } = job
     this.counts[outcome]++
-    if (outcome === 'completed') task.completed++
-    else task.failed++
+    if (outcome === 'completed') task.track.completed++
+    else task.track.failed++
     runChannel.publish(() => {
       const now = this.#clock.now()
       const started = job.thread === undefined ? now : job.startedAt

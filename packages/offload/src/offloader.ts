@@ -22,6 +22,7 @@ import type { Task, TaskName, TaskOf, TasksOf } from './task.js'
 import { bootError, joinStacks } from './task-error.js'
 import { hrefOf, TaskModule } from './task-module.js'
 import { ThreadPool } from './thread-pool.js'
+import { Tracks } from './track.js'
 import { Vacancy } from './vacancy.js'
 
 /**
@@ -47,10 +48,11 @@ export class Offloader implements AsyncDisposable {
   readonly #deadlines: Deadlines
   readonly #vacancy: Vacancy
   readonly #modules = new Map<string, TaskModule>()
-  readonly #tasks: TaskDefinition[] = []
+  readonly #tracks: Tracks
   readonly #openLane = new Lane()
   readonly #inline: TaskDefinition
   readonly #startedAt: number
+  #lastTask = 0
 
   /** @throws TypeError | RangeError `ERR_OFFLOAD_OPTION` */
   constructor(options: OffloaderOptions = {}) {
@@ -62,6 +64,8 @@ export class Offloader implements AsyncDisposable {
     this.#queue = new JobQueue(settings.ageing)
     this.#vacancy = new Vacancy(() => this.capacity)
     this.#ledger = new Ledger(settings.clock)
+    const { poison, clock } = settings
+    this.#tracks = new Tracks(() => (poison === false ? undefined : new PoisonWatch(clock, poison)))
     const places = { threads: this.threads, queueLimit: limit(settings.queue) }
     this.#admission = new Admission(places, this.#queue, this.#ledger)
     this.#scheduler = new Scheduler(
@@ -94,7 +98,7 @@ export class Offloader implements AsyncDisposable {
     )
     this.#admission.use(this.#pool)
     this.#scheduler.use(this.#pool)
-    this.#inline = this.#define('inline', undefined, '', {})
+    this.#inline = this.#define(undefined, 'inline', {})
     this.#pool.reach(settings.minThreads)
   }
 
@@ -120,7 +124,7 @@ export class Offloader implements AsyncDisposable {
       shared = new TaskModule(href, this.#settings.clock)
       this.#modules.set(href, shared)
     }
-    const definition = this.#define(name, shared, name, options)
+    const definition = this.#define(shared, name, options)
     return this.#callable(definition) as TaskOf<Module[Name]>
   }
 
@@ -207,7 +211,7 @@ export class Offloader implements AsyncDisposable {
       queueLimit: limit(this.#settings.queue),
       expectedWait: this.#admission.expectedWait(this.#inline),
       uptime: this.#settings.clock.now() - this.#startedAt,
-      tasks: this.#tasks,
+      tracks: this.#tracks,
     })
   }
 
@@ -255,12 +259,11 @@ export class Offloader implements AsyncDisposable {
     return Object.assign(run, { map })
   }
 
-  #define(label: string, module: TaskModule | undefined, name: string, options: TaskOptions): TaskDefinition {
+  #define(module: TaskModule | undefined, name: string, options: TaskOptions): TaskDefinition {
     const own = resolveTaskOptions(options)
-    const { timeout, maxWait, poison, clock } = this.#settings
-    const definition = new TaskDefinition({
-      id: this.#tasks.length,
-      label,
+    const { timeout, maxWait } = this.#settings
+    return new TaskDefinition({
+      id: module === undefined ? 0 : ++this.#lastTask,
       module,
       name,
       level: own.priority,
@@ -268,10 +271,8 @@ export class Offloader implements AsyncDisposable {
       maxWait: limit(own.maxWait, limit(maxWait)),
       terminable: own.terminable,
       lane: own.concurrency === false ? this.#openLane : new Lane(own.concurrency),
-      poison: poison === false || module === undefined ? undefined : new PoisonWatch(clock, poison),
+      track: this.#tracks.of(module?.href ?? '', name),
     })
-    this.#tasks.push(definition)
-    return definition
   }
 }
 

@@ -151,7 +151,7 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #enqueue(job: Job): void {
-    job.expectedRun = job.task.meanRun ?? this.#ledger.meanRun
+    job.expectedRun = job.task.track.meanRun ?? this.#ledger.meanRun
     job.dueAt = Math.min(job.enqueuedAt + job.maxWait, job.deadline)
     job.onDue = () => this.#waitedTooLong(job)
     if (job.dueAt !== Number.POSITIVE_INFINITY) this.#deadlines.add(job)

@@ -27,17 +27,13 @@ export function eventStream(
     const onProgress = (progress: unknown) => {
       if (stream.readableLength < stream.readableHighWaterMark) send('progress', progress)
     }
-    call(onProgress).then(
-      (result) => {
-        send('result', result)
-        stream.push(null)
-      },
-      (error) => {
-        if (!started) return reject(error)
-        send('error', shown(error))
-        stream.push(null)
-      },
-    )
+    call(onProgress)
+      .then((result) => send('result', result))
+      .catch((error) => {
+        if (started) send('error', shown(error))
+        else reject(error)
+      })
+      .finally(() => stream.push(null))
   })
 }
 

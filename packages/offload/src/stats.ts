@@ -1,9 +1,9 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
-import type { TaskDefinition } from './definition.js'
 import type { Ledger } from './ledger.js'
 import type { Outcome } from './outcome.js'
 import type { JobQueue } from './queue.js'
 import type { ThreadPool } from './thread-pool.js'
+import type { Track } from './track.js'
 
 /** Milliseconds. */
 export interface DurationStats {
@@ -51,7 +51,7 @@ export interface OffloaderStats {
   readonly run: DurationStats
   /** Share of the threads' time that was spent in tasks since the start, from 0 to 1. */
   readonly utilisation: number
-  /** By the name of the task. */
+  /** By the name of the function, `name (file)` when two modules have one of that name. */
   readonly tasks: Readonly<Record<string, TaskStats>>
 }
 
@@ -63,7 +63,7 @@ export interface Sources {
   readonly queueLimit: number
   readonly expectedWait: number
   readonly uptime: number
-  readonly tasks: readonly TaskDefinition[]
+  readonly tracks: Iterable<Track>
 }
 
 export function snapshot(of: Sources): OffloaderStats {
@@ -82,12 +82,12 @@ export function snapshot(of: Sources): OffloaderStats {
     wait: summary(of.ledger.wait),
     run: summary(of.ledger.run),
     utilisation: of.uptime > 0 ? Math.min(1, of.ledger.busyMs / (of.uptime * of.threads)) : 0,
-    tasks: Object.fromEntries(of.tasks.map((task) => [task.label, statsOf(task)])),
+    tasks: Object.fromEntries(Array.from(of.tracks, (track) => [track.label, statsOf(track)])),
   }
 }
 
-function statsOf(task: TaskDefinition): TaskStats {
-  return { completed: task.completed, failed: task.failed, running: task.running, run: summary(task.run) }
+function statsOf({ completed, failed, running, run }: Track): TaskStats {
+  return { completed, failed, running, run: summary(run) }
 }
 
 /** Histograms hold whole microseconds. */
