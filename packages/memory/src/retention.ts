@@ -33,6 +33,12 @@ export class Retention {
     return this.#parents[node]!
   }
 
+  /** Held by a property with a name, not by an element or from within. */
+  isProperty(node: number): boolean {
+    const edge = this.#via[node]!
+    return edge !== NOBODY && this.#graph.edgeTypeOf(edge) === 'property'
+  }
+
   /**
    * From the root to the object, one step per text: `cache: Map`. Elements of arrays and tables are all `[*]`, and a
    * step that repeats (a linked list) stands once, so that objects held in the same way have the same path.

@@ -73,18 +73,38 @@ function summary(graph: HeapGraph) {
 
 /**
  * The object that each thing belongs to: itself, when it is made by a constructor or is a function, else the nearest such
- * object on the way to it. So a Map has the table inside it, and a record the strings that only it refers to.
+ * object on the way to it. So a Map has the table inside it, and a record the strings that only it refers to. A plain
+ * array or object in a property of a class's instance belongs to that: the class says more than `Array`.
  */
 function ownersOf(graph: HeapGraph, retention: Retention): Uint32Array {
-  const named = new Set(
-    ['object', 'closure', 'native', 'regexp'].map((type) => graph.nodeTypeNames.indexOf(type)),
-  )
+  const types = ['object', 'closure', 'native', 'regexp'].map((type) => graph.nodeTypeNames.indexOf(type))
+  const named = new Set(types)
   const owners = new Uint32Array(graph.count)
   for (let i = 0; i < retention.reached; i++) {
     const node = retention.order[i]!
-    owners[node] = named.has(graph.types[node]!) || node === 0 ? node : owners[retention.parentOf(node)]!
+    const parent = retention.parentOf(node)
+    const itself =
+      node === 0 || (named.has(graph.types[node]!) && !isPart(graph, retention, owners, node, parent))
+    owners[node] = itself ? node : owners[parent]!
   }
   return owners
+}
+
+/** Names that say nothing about whose they are. */
+const PLAIN: ReadonlySet<string> = new Set(['Array', 'Object'])
+/** V8's own, and built-in containers: what they hold is not a part of them. */
+const NO_CLASS = /^(Object|Array|Map|Set|WeakMap|WeakSet|Promise|Module|global|process)\b|^system|[ (/]/
+
+function isPart(
+  graph: HeapGraph,
+  retention: Retention,
+  owners: Uint32Array,
+  node: number,
+  parent: number,
+): boolean {
+  if (owners[parent] !== parent || !PLAIN.has(graph.nameOf(node))) return false
+  const isInstance = graph.typeOf(parent) === 'object' && !NO_CLASS.test(graph.nameOf(parent))
+  return isInstance && retention.isProperty(node)
 }
 
 /** Garbage that was not yet collected, or is held weakly only, belongs to the root and is not counted. */
