@@ -12,22 +12,20 @@ export interface Call {
   readonly limits: readonly Limit[]
   /** The bucket of each limit. */
   readonly buckets: readonly string[]
-  /** The store has answered: `admitted` says how often the cost was charged, `state` how each bucket was before. */
-  answered(admitted: number, state: readonly BucketState[], sent: number): void
+  /**
+   * The store has answered: `admitted` says how often the cost was charged. From `at` on, `state` has two numbers for
+   * each bucket as it was before: tokens in use, and how many microseconds ago that was noted.
+   */
+  answered(admitted: number, state: readonly number[], at: number, sent: number): void
   /** The store did not answer, or too late. */
-  failed(reason: Error): void
-}
-
-/** `used` tokens, noted `elapsed` microseconds ago. */
-export interface BucketState {
-  readonly used: number
-  readonly elapsed: number
+  failed(): void
 }
 
 /** Calls that are alike and stand next to each other in time: one key, one cost, one answer for all. */
 interface Group {
   readonly first: Call
-  readonly calls: Call[]
+  /** All of them, if there is more than one. */
+  calls: Call[] | undefined
 }
 
 /**
@@ -46,10 +44,11 @@ export class Batch {
     const bucket = call.buckets[0]!
     const last = this.#last.get(bucket)
     if (last !== undefined && isAlike(last.first, call)) {
-      last.calls.push(call)
+      if (last.calls === undefined) last.calls = [last.first, call]
+      else last.calls.push(call)
       return
     }
-    const group = { first: call, calls: [call] }
+    const group = { first: call, calls: undefined }
     this.#groups.push(group)
     this.#last.set(bucket, group)
   }
@@ -77,34 +76,32 @@ export class Batch {
 
   /** Hands the answer out. */
   answer(answer: readonly number[], sent: number): void {
-    let i = 0
+    let at = 0
     for (const { first, calls } of this.#groups) {
-      const admitted = answer[i++]!
-      const state = first.limits.map(() => ({ used: answer[i++]!, elapsed: answer[i++]! }))
-      deal(calls, admitted, state, sent)
+      const admitted = answer[at]!
+      if (calls === undefined) first.answered(admitted, answer, at + 1, sent)
+      else deal(calls, admitted, answer.slice(at + 1, at + 1 + 2 * first.limits.length), sent)
+      at += 1 + 2 * first.limits.length
     }
   }
 
-  fail(reason: Error): void {
-    for (const { calls } of this.#groups) for (const call of calls) call.failed(reason)
+  fail(): void {
+    for (const { first, calls } of this.#groups) {
+      if (calls === undefined) first.failed()
+      else for (const call of calls) call.failed()
+    }
   }
 }
 
 /** Tells each call of a group how the buckets were when its turn came. */
-function deal(calls: readonly Call[], admitted: number, state: readonly BucketState[], sent: number): void {
-  if (calls.length === 1) {
-    calls[0]!.answered(admitted, state, sent)
-    return
-  }
-  let current = state
+function deal(calls: readonly Call[], admitted: number, before: readonly number[], sent: number): void {
+  let state = before
   for (const [i, call] of calls.entries()) {
-    call.answered(i < admitted ? 1 : 0, current, sent)
-    if (i < admitted) {
-      current = current.map(({ used, elapsed }, k) => ({
-        used: levelAt(used, elapsed, call.limits[k]!) + call.cost,
-        elapsed: 0,
-      }))
-    }
+    const isAdmitted = i < admitted
+    call.answered(isAdmitted ? 1 : 0, state, 0, sent)
+    if (!isAdmitted) continue
+    const { limits, cost } = call
+    state = limits.flatMap((limit, k) => [levelAt(state[2 * k]!, state[2 * k + 1]!, limit) + cost, 0])
   }
 }
 
@@ -122,5 +119,5 @@ function isSameRun(a: Group, b: Group): boolean {
 }
 
 function countOf({ first, calls }: Group): number {
-  return first.kind === TAKE ? calls.length : first.count
+  return calls?.length ?? first.count
 }

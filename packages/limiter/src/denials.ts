@@ -1,11 +1,11 @@
-import type { BucketState } from './batch.js'
 import { combined, type Decision, standing } from './decision.js'
 import { type Limit, sameLimits } from './limit.js'
 
 interface Denial {
   readonly cost: number
   readonly limits: readonly Limit[]
-  readonly state: readonly BucketState[]
+  /** Tokens in use, and microseconds since that was noted, of each bucket. */
+  readonly state: readonly number[]
   /** When the question was sent: never later than the store's clock saw it, so a denial never outlives its cause. */
   readonly since: number
   readonly until: number
@@ -37,14 +37,14 @@ export class Denials {
     if (cost < denial.cost || !sameLimits(limits, denial.limits)) return undefined
     const passed = (now - denial.since) * 1_000
     const parts = limits.map((limit, i) => {
-      const { used, elapsed } = denial.state[i]!
+      const [used, elapsed] = [denial.state[2 * i]!, denial.state[2 * i + 1]!]
       return standing(limit, key, cost, used, elapsed + passed, 'cache')
     })
     const decision = parts.length === 1 ? parts[0]! : combined(parts)
     return decision.allowed ? undefined : decision
   }
 
-  note(decision: Decision, limits: readonly Limit[], state: readonly BucketState[], since: number): void {
+  note(decision: Decision, limits: readonly Limit[], state: readonly number[], since: number): void {
     const { key, cost, retryAfter } = decision
     this.#known.delete(key)
     if (this.#known.size >= MOST_KEYS) this.#known.delete(this.#known.keys().next().value!)

@@ -1,4 +1,3 @@
-import type { BucketState } from './batch.js'
 import { levelAt } from './bucket.js'
 import { admitted, type Decision } from './decision.js'
 import type { Limit } from './limit.js'
@@ -75,13 +74,16 @@ export class Leases {
     return Math.max(0, Math.min(size, this.#options.max - lease.tokens))
   }
 
-  /** The store has answered, or not: serves those in line as far as the lease goes, and sends the others on. */
-  end(key: string, granted: boolean, cost: number, asked: number, state: BucketState | undefined): void {
+  /**
+   * The store has answered: serves those in line as far as the lease goes, and sends the others on.
+   *
+   * @param level the bucket with the cost of the call, or `undefined` when that was not granted
+   */
+  end(key: string, asked: number, level: number | undefined): void {
     const lease = this.#leases.get(key)
     if (lease === undefined) return
     lease.asked = false
-    if (granted && state !== undefined) {
-      const level = levelAt(state.used, state.elapsed, this.#limit) + cost
+    if (level !== undefined) {
       const extra = leasable(level, this.#limit, asked)
       lease.tokens += extra
       lease.level = level + extra

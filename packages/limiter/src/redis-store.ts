@@ -114,12 +114,12 @@ export class RedisStore extends SharedStore {
     const sent = performance.now()
     const text = await this.#evaluate(args, args.length - numbers.length - 2)
     if (typeof text !== 'string') throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
-    const [time, ...answer] = text.split(' ')
-    const isLate = answer[0] === LATE
-    const upper = Number(time) - microseconds(sent)
+    const words = text.split(' ')
+    const isLate = words[1] === LATE
+    const upper = Number(words[0]) - microseconds(sent)
     // The least of the upper bounds is the best one, until it proves too small: then that clock was moved.
     this.#ahead.set(node, ahead === undefined || isLate ? upper : Math.min(ahead, upper))
-    return isLate ? LATE : answer.map(Number)
+    return isLate ? LATE : words.slice(1).map(Number)
   }
 
   async #evaluate(args: readonly (string | number)[], keys: number): Promise<unknown> {

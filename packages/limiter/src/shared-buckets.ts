@@ -1,5 +1,5 @@
 import { abortable, type CloseOptions, misuse } from '@spillway/kit'
-import type { BucketState, Call } from './batch.js'
+import type { Call } from './batch.js'
 import { levelAt } from './bucket.js'
 import { admitted, combined, type Decision, standing } from './decision.js'
 import { Denials } from './denials.js'
@@ -102,67 +102,77 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
       const serve = (decision: Decision | undefined) =>
         resolve(decision === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#tally.note(decision))
       if (leases.join(key, { cost, serve })) return
-      const count = leases.begin(key)
-      this.#dispatch(LEASE, key, cost, this.limits, resolve, count, (granted, state) =>
-        leases.end(key, granted, cost, count, state),
-      )
+      this.store.dispatch(new SharedCall(this, LEASE, key, cost, this.limits, resolve, leases.begin(key)))
     })
   }
 
   #ask(kind: Kind, key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
-    return new Promise((resolve) => this.#dispatch(kind, key, cost, limits, resolve))
-  }
-
-  #dispatch(
-    kind: Kind,
-    key: string,
-    cost: number,
-    limits: readonly Limit[],
-    resolve: (decision: Decision) => void,
-    count = 1,
-    then?: (granted: boolean, state: BucketState | undefined) => void,
-  ): void {
-    const buckets = limits.map(({ name }) => this.store.bucketOf(key, name))
-    const call: Call = {
-      kind,
-      key,
-      cost,
-      count,
-      limits,
-      buckets,
-      answered: (admitted, state, sent) => {
-        resolve(this.#decide(call, admitted > 0, state, sent))
-        then?.(admitted > 0, state[0])
-      },
-      failed: () => {
-        resolve(this.#fallBack(call))
-        then?.(false, undefined)
-      },
-    }
-    this.store.dispatch(call)
+    return new Promise((resolve) => {
+      this.store.dispatch(new SharedCall(this, kind, key, cost, limits, resolve, 1))
+    })
   }
 
   /** What the answer of the store means; the same code on the same numbers as in memory. */
-  #decide(call: Call, granted: boolean, state: readonly BucketState[], sent: number): Decision {
-    const { kind, key, cost, limits } = call
-    const { source } = this.store
-    const parts = limits.map((limit, i) => {
-      const { used, elapsed } = state[i]!
-      if (kind === RESET) return standing(limit, key, 0, 0, 0, source)
-      if (!granted) return standing(limit, key, cost, used, elapsed, source)
-      return admitted(limit, key, cost, Math.max(0, levelAt(used, elapsed, limit) + cost), source)
-    })
-    const decision = parts.length === 1 ? parts[0]! : combined(parts)
+  decide(call: Call, granted: boolean, state: readonly number[], at: number, sent: number): Decision {
+    const { kind, key, limits } = call
+    const single = limits.length === 1
+    const decision = single
+      ? this.#part(call, granted, limits[0]!, state, at)
+      : combined(limits.map((limit, i) => this.#part(call, granted, limit, state, at + 2 * i)))
     if (kind !== TAKE && kind !== LEASE) return decision
-    if (!granted) this.#denials?.note(decision, limits, state, sent)
+    if (!granted) this.#denials?.note(decision, limits, state.slice(at, at + 2 * limits.length), sent)
     return this.#tally.note(decision)
   }
 
-  #fallBack({ kind, key, cost, limits }: Call): Decision {
+  /** Those who stand in line for a lease come after the call that asked for it. */
+  endLease({ key, count }: Call, level: number | undefined): void {
+    this.#leases?.end(key, count, level)
+  }
+
+  /** The policy decides instead. */
+  fallBack({ kind, key, cost, limits }: Call): Decision {
     if (kind === PEEK) return this.#fallback.peek(key, cost, limits)
     if (kind === CHARGE) return this.#fallback.charge(key, cost, limits)
     if (kind === RESET) return this.#fallback.reset(key, limits)
     return this.#tally.note(this.#fallback.take(key, cost, limits))
+  }
+
+  #part(call: Call, granted: boolean, limit: Limit, state: readonly number[], at: number): Decision {
+    const { kind, key, cost } = call
+    const { source } = this.store
+    const [used, elapsed] = [state[at]!, state[at + 1]!]
+    if (kind === RESET) return standing(limit, key, 0, 0, 0, source)
+    if (!granted) return standing(limit, key, cost, used, elapsed, source)
+    return admitted(limit, key, cost, Math.max(0, levelAt(used, elapsed, limit) + cost), source)
+  }
+}
+
+/** One call under way. A class, since there are many of them at a time. */
+class SharedCall implements Call {
+  readonly buckets: readonly string[]
+
+  constructor(
+    readonly owner: SharedBuckets,
+    readonly kind: Kind,
+    readonly key: string,
+    readonly cost: number,
+    readonly limits: readonly Limit[],
+    readonly resolve: (decision: Decision) => void,
+    readonly count: number,
+  ) {
+    this.buckets = limits.map(({ name }) => owner.store.bucketOf(key, name))
+  }
+
+  answered(granted: number, state: readonly number[], at: number, sent: number): void {
+    this.resolve(this.owner.decide(this, granted > 0, state, at, sent))
+    if (this.kind !== LEASE) return
+    const level = levelAt(state[at]!, state[at + 1]!, this.limits[0]!) + this.cost
+    this.owner.endLease(this, granted > 0 ? level : undefined)
+  }
+
+  failed(): void {
+    this.resolve(this.owner.fallBack(this))
+    if (this.kind === LEASE) this.owner.endLease(this, undefined)
   }
 }
 

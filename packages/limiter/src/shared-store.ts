@@ -85,7 +85,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   /** Sends a call with the others of this turn. */
   dispatch(call: Call): void {
     if (this.#closed) {
-      call.failed(new Error('The store is closed'))
+      call.failed()
       return
     }
     const slot = this.slotOf(call.buckets[0]!)
@@ -119,8 +119,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(() => {
     this.#flush()
     this.#closed = true
-    const reason = new Error('The store is closed')
-    for (const batch of this.#open) this.#settle(batch, () => batch.fail(reason))
+    for (const batch of this.#open) this.#settle(batch, () => batch.fail())
     this.release()
   })
 
@@ -140,7 +139,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     const breaker = this.#breakerOf(node)
     const sent = performance.now()
     if (!breaker.admits(sent)) {
-      batch.fail(new Error(`The ${this.source} store is down`))
+      batch.fail()
       return
     }
     const id = ++this.#calls
@@ -154,7 +153,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
         this.forget(id)
         this.#failures++
         if (breaker.failed(performance.now())) this.#changed(node, reason)
-        batch.fail(reason)
+        batch.fail()
       })
     const answer = (numbers: readonly number[]) =>
       this.#settle(batch, () => {

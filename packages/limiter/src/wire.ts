@@ -32,10 +32,11 @@ export function answerFrom(
   const answer: number[] = []
   let next = 0
   for (let i = 0; i < numbers.length; ) {
-    const [kind, cost, count, groups, n] = numbers.slice(i, i + 5) as [Kind, number, number, number, number]
+    const [kind, cost, count] = [numbers[i] as Kind, numbers[i + 1]!, numbers[i + 2]!]
+    const [groups, n] = [numbers[i + 3]!, numbers[i + 4]!]
     const limits = limitsIn(numbers, i + 5, n)
     for (let group = 0; group < groups; group++, next += n) {
-      const slots = keys.slice(next, next + n).map((key, k) => new Slot(tableOf(key), key, limits[k]!, now))
+      const slots = limits.map((limit, k) => new Slot(tableOf(keys[next + k]!), keys[next + k]!, limit, now))
       answer.push(carryOut(kind, cost, count, slots))
       for (const { used, elapsed } of slots) answer.push(used, elapsed)
     }
