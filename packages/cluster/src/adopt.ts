@@ -10,7 +10,12 @@ export function adoptServers(host: Runtime): void {
   const { listen } = Server.prototype
   Server.prototype.listen = function adopted(this: Server, ...args: unknown[]): Server {
     if (!host.watched.has(this)) {
-      host.servers.add(ServedServer.of(this, host))
+      const served = ServedServer.of(this, host)
+      host.servers.add(served)
+      this.once('close', () => {
+        host.servers.delete(served)
+        host.watched.delete(this)
+      })
       this.once('listening', () => host.listens())
     }
     return Reflect.apply(listen, this, args) as Server

@@ -1,33 +1,32 @@
 import type { EventEmitter } from 'node:events'
 import { type Clock, notify } from '@spillway/kit'
+import { causeOf } from './cause.js'
 import { Deferred } from './deferred.js'
 import { type StartError, SupervisorClosedError, startError } from './errors.js'
 import {
   channels,
   type DrainResult,
   type ExitInfo,
+  type HangInfo,
   type ReloadResult,
   type RestartCause,
   type SupervisorEvents,
-  type WorkerInfo,
 } from './events.js'
-import { fork } from './fork.js'
 import { isConnector } from './handover.js'
 import { Handovers } from './handovers.js'
 import { type ListeningAddress, listeningInfo } from './listening.js'
-import { Liveness } from './liveness.js'
 import { Logs } from './logs.js'
 import { recycleReason } from './marks.js'
 import { fromWorker, type Load, type RemoteError } from './messages.js'
+import { Nursery } from './nursery.js'
 import { LOG_DEFAULTS, type ResolvedSupervisorOptions } from './options.js'
 import { plan } from './plan.js'
+import { Pulse } from './pulse.js'
 import { Restarts } from './restarts.js'
 import { Roll } from './roll.js'
 import { Tally } from './tally.js'
 import { Vacancies } from './vacancies.js'
-import { watchReports } from './watchdog-reports.js'
-import { type LeaveReason, WorkerProcess } from './worker-process.js'
-import type { WorkerState } from './worker-state.js'
+import type { LeaveReason, WorkerProcess } from './worker-process.js'
 
 /** After its drain deadline a worker has so long to say what it lost, before it is killed. Milliseconds. */
 const LAST_WORDS = 1_000
@@ -46,36 +45,42 @@ export class Fleet {
   readonly listening = new Map<string, number | undefined>()
   phase: FleetPhase = 'idle'
   target: number
-  generation = 0
   readonly #options: ResolvedSupervisorOptions
   readonly #events: EventEmitter<SupervisorEvents>
   readonly #clock: Clock
   readonly #restarts: Restarts
+  readonly #nursery: Nursery
   readonly #handovers = new Handovers()
   readonly #vacancies = new Vacancies()
-  readonly #ports: (number | undefined)[] = []
-  #knownPorts: readonly (number | undefined)[] = []
   readonly #start = new Deferred<void>()
   readonly #stop = new Deferred<DrainResult>()
   readonly #waiting: Deferred<void>[] = []
-  #env: Readonly<Record<string, string | undefined>> = {}
-  #formerEnv: Readonly<Record<string, string | undefined>> = {}
   #failure: StartError | undefined
   #roll: Roll | undefined
   #nextRoll: Roll | undefined
   #wakeUp: NodeJS.Timeout | undefined
-  #pulse: NodeJS.Timeout | undefined
+  #pulse: Pulse | undefined
 
   constructor(options: ResolvedSupervisorOptions, target: number, events: EventEmitter<SupervisorEvents>) {
     this.#options = options
     this.#events = events
     this.#clock = options.clock
     this.target = target
+    this.#nursery = new Nursery(options, {
+      hear: (worker, message, given) => this.#hear(worker, message, given),
+      listens: (address) => this.listens(address),
+      becomeReady: (worker) => this.#becomeReady(worker),
+      gone: (worker, code, signal) => this.#gone(worker, code, signal),
+    })
     const { logs, name } = options
     this.logs = logs === false ? undefined : new Logs(name, logs === true ? LOG_DEFAULTS : logs)
     const { max } = options.restarts
     const most = max === 'auto' ? Math.max(10, 2 * target) : max
     this.#restarts = new Restarts({ ...options.restarts, max: most }, this.#clock)
+  }
+
+  get generation(): number {
+    return this.#nursery.generation
   }
 
   get degraded(): boolean {
@@ -90,8 +95,12 @@ export class Fleet {
   start(): Promise<void> {
     if (this.phase === 'idle') {
       this.phase = 'starting'
-      this.#newGeneration()
-      this.#watchPulse()
+      this.#nursery.nextGeneration()
+      const { heartbeat } = this.#options
+      if (heartbeat !== false) {
+        const workers = () => this.workers.values()
+        this.#pulse = new Pulse(heartbeat, this.#clock, workers, (hang) => this.#onHang(hang))
+      }
       this.#reconcile()
     }
     return this.#start.promise
@@ -176,6 +185,7 @@ export class Fleet {
     }
     for (let i = 0; i < forks; i++) this.#fork(now)
     this.#sleepUntil(this.#vacancies.next(now), now)
+    if (this.#restarts.recovered()) notify(this.#events, 'recovered')
     this.#settle(now)
   }
 
@@ -208,7 +218,7 @@ export class Fleet {
   #finish(): void {
     this.phase = 'stopped'
     clearTimeout(this.#wakeUp)
-    clearInterval(this.#pulse)
+    this.#pulse?.stop()
     this.#handovers.close()
     const closed = new SupervisorClosedError()
     this.#start.reject(this.#failure ?? closed)
@@ -223,9 +233,13 @@ export class Fleet {
     // New code may have cured what the old one died of.
     this.#vacancies.clear()
     this.#restarts.reset()
-    this.#newGeneration()
+    try {
+      this.#nursery.nextGeneration()
+      for (const worker of this.#living()) worker.outdated = 'reload'
+    } catch (error) {
+      this.#roll.error = error as Error
+    }
     this.#roll.begin(this.generation, this.#clock.now())
-    for (const worker of this.#living()) worker.outdated = 'reload'
     this.#reconcile()
   }
 
@@ -233,7 +247,7 @@ export class Fleet {
   #abortRoll(error: Error): void {
     if (this.#roll === undefined || this.#roll.error !== undefined) return
     this.#roll.error = error
-    this.#env = this.#formerEnv
+    this.#nursery.revert()
     for (const worker of this.#living()) {
       if (worker.outdated === 'reload') worker.outdated = undefined
       else if (worker.state === 'starting' && worker.generation === this.generation)
@@ -241,54 +255,14 @@ export class Fleet {
     }
   }
 
-  #newGeneration(): void {
-    const { env } = this.#options
-    this.generation++
-    this.#formerEnv = this.#env
-    this.#env = typeof env === 'function' ? env() : (env ?? {})
-  }
-
   #fork(now: number): void {
-    // As long as a worker lives, node:cluster itself gives its port to the others that ask for any.
-    if (this.workers.size === 0) this.#knownPorts = [...this.#ports]
-    const vacancy = this.#vacancies.take(now)
-    const slot = vacancy?.slot ?? this.#freeSlot()
-    const handle = fork(this.#options, {
-      env: this.#env,
-      workers: this.target,
-      slot,
-      generation: this.generation,
-      ports: this.#knownPorts,
-    })
-    const worker = new WorkerProcess(handle, {
-      generation: this.generation,
-      slot,
-      streak: vacancy?.streak ?? 0,
-      saysReady: this.#options.waitForReady,
-      now,
-    })
+    const place = this.#vacancies.take(now) ?? { slot: this.#freeSlot(), streak: 0 }
+    const worker = this.#nursery.bear(place, this.target, now)
     this.workers.set(worker.id, worker)
     this.tally.forks++
-    watchReports(worker)
     this.logs?.take(worker)
-    handle.on('message', (message: unknown, given: unknown) => this.#hear(worker, message, given))
-    handle.on('listening', (address: ListeningAddress) => {
-      this.listens(address)
-      if (!worker.saysReady) this.#becomeReady(worker)
-    })
-    handle.on('exit', (code: number | null, signal: NodeJS.Signals | null) =>
-      this.#gone(worker, code, signal),
-    )
-    // A fork that fails, or a channel that breaks: the exit that follows says the rest.
-    handle.on('error', (error: Error) => {
-      worker.error ??= { name: error.name, message: error.message, stack: error.stack }
-      if (handle.process.pid === undefined) this.#gone(worker, null, null)
-    })
-    worker.after(this.#options.startTimeout, () => {
-      if (worker.state === 'starting') worker.kill('start')
-    })
-    notify(this.#events, 'fork', info(worker))
-    channels.fork.publish(() => info(worker))
+    notify(this.#events, 'fork', worker.info)
+    channels.fork.publish(() => worker.info)
   }
 
   #hear(worker: WorkerProcess, raw: unknown, given: unknown): void {
@@ -320,13 +294,13 @@ export class Fleet {
   }
 
   #becomeReady(worker: WorkerProcess, { index, port }: { index?: number; port?: number } = {}): void {
-    if (index !== undefined && port !== undefined) this.#ports[index] = port
+    if (index !== undefined && port !== undefined) this.#nursery.ports[index] = port
     const now = this.#clock.now()
     worker.heardAt = now
     if (!worker.apply('ready', now)) return
     this.#handovers.welcome(worker)
-    notify(this.#events, 'ready', info(worker))
-    channels.ready.publish(() => ({ ...info(worker), milliseconds: now - worker.startedAt }))
+    notify(this.#events, 'ready', worker.info)
+    channels.ready.publish(() => ({ ...worker.info, milliseconds: now - worker.startedAt }))
     this.#reconcile()
   }
 
@@ -371,7 +345,7 @@ export class Fleet {
       worker.state === 'failed' || worker.leaving === 'crash'
         ? causeOf(worker, before, code, signal)
         : undefined
-    const exit: ExitInfo = { ...info(worker), code, signal, cause, error: worker.error, lost: worker.lost }
+    const exit: ExitInfo = { ...worker.info, code, signal, cause, error: worker.error, lost: worker.lost }
     this.tally.exited(worker, exit, now)
     notify(this.#events, 'exit', exit)
     channels.exit.publish(() => ({ ...exit, error: undefined }))
@@ -402,7 +376,7 @@ export class Fleet {
       this.#abortRoll(
         startError(
           worker,
-          exit ?? { ...info(worker), code: null, signal: null, cause, error: worker.error, lost: 0 },
+          exit ?? { ...worker.info, code: null, signal: null, cause, error: worker.error, lost: 0 },
         ),
       )
       if (worker.readyAt === undefined) return
@@ -411,8 +385,8 @@ export class Fleet {
     this.#vacancies.add({ slot: worker.slot, streak, at: now + delay })
     if (!degraded) return
     const { within } = this.#options.restarts
-    notify(this.#events, 'degraded', { within, worker: info(worker), error: worker.error })
-    channels.degraded.publish(() => ({ ...info(worker), within }))
+    notify(this.#events, 'degraded', { within, worker: worker.info, error: worker.error })
+    channels.degraded.publish(() => ({ ...worker.info, within }))
   }
 
   #living(): WorkerProcess[] {
@@ -435,41 +409,8 @@ export class Fleet {
     this.#wakeUp = setTimeout(() => this.#reconcile(), Math.max(1, Math.ceil(at - now)))
   }
 
-  #watchPulse(): void {
-    const { heartbeat } = this.#options
-    if (heartbeat === false) return
-    const liveness = new Liveness(heartbeat, this.#clock.now())
-    this.#pulse = setInterval(() => this.#takePulse(liveness), liveness.period).unref()
+  #onHang(hang: HangInfo): void {
+    notify(this.#events, 'hang', hang)
+    channels.hang.publish(() => hang)
   }
-
-  #takePulse(liveness: Liveness): void {
-    const now = this.#clock.now()
-    const { late, hung } = liveness.check(this.workers.values(), now)
-    for (const worker of late) worker.apply('late', now)
-    for (const worker of hung) {
-      if (worker.killed !== undefined) continue
-      const hang = { ...info(worker), silent: now - worker.heardAt, stack: worker.hangStack }
-      notify(this.#events, 'hang', hang)
-      channels.hang.publish(() => hang)
-      worker.kill('hang')
-    }
-    if (this.#restarts.recovered()) notify(this.#events, 'recovered')
-  }
-}
-
-function info({ id, pid, slot, generation }: WorkerProcess): WorkerInfo {
-  return { id, pid, slot, generation }
-}
-
-function causeOf(
-  worker: WorkerProcess,
-  before: WorkerState,
-  code: number | null,
-  signal: NodeJS.Signals | null,
-): RestartCause {
-  if (worker.killed === 'hang') return 'hang'
-  if (before === 'starting') return 'start'
-  if (worker.error !== undefined) return 'crash'
-  if (signal !== null) return 'killed'
-  return code === 0 ? 'exit' : 'crash'
 }

@@ -1,33 +1,48 @@
 import { unlinkSync } from 'node:fs'
-import { connect, type ListenOptions, type Server } from 'node:net'
+import { connect, createServer, type ListenOptions, type Server } from 'node:net'
 
 /** Where to listen. */
-export type Place = Pick<ListenOptions, 'port' | 'host' | 'path' | 'backlog'>
+export interface Place extends Pick<ListenOptions, 'port' | 'host' | 'path' | 'backlog'> {
+  /** The port that an earlier process of this app got for port 0: tried first. */
+  readonly former?: number | undefined
+}
 
 const DEFAULT_PORT = 3_000
 
-/** `former`: the port that an earlier process of this app got for port 0. */
 export function placeOf({ port, host, path, backlog }: Place, former: number | undefined): Place {
   const rest = { ...(host === undefined ? {} : { host }), ...(backlog === undefined ? {} : { backlog }) }
   if (path !== undefined) return { path, ...(backlog === undefined ? {} : { backlog }) }
   const wanted = port ?? portOf(process.env.PORT) ?? DEFAULT_PORT
-  return { port: wanted === 0 && former !== undefined ? former : wanted, ...rest }
+  return { port: wanted, ...rest, ...(wanted === 0 ? { former } : {}) }
 }
 
 /** Resolves with the port, or `undefined` on a unix socket. */
 export async function listen(server: Server, place: Place): Promise<number | undefined> {
   if (place.path !== undefined) await removeStale(place.path)
-  if (!server.listening) {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(place, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
-  }
+  if (!server.listening) await bind(server, place)
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : undefined
+}
+
+async function bind(server: Server, { former, ...place }: Place): Promise<void> {
+  // Taken, most likely by another worker of ours: node:cluster lets us join it when we ask for any port.
+  const again = former !== undefined && (await isFree({ ...place, port: former }))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(again ? { ...place, port: former } : place, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Asked with a server of our own: an `error` of the app's server would be seen by the app. */
+function isFree(place: ListenOptions): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen({ ...place, exclusive: true }, () => probe.close(() => resolve(true)))
+  })
 }
 
 /** Removes a unix socket that nobody answers on. A living one is left alone, for `listen` to complain about. */

@@ -43,11 +43,13 @@ function look(): void {
 function report(): void {
   const session = new Session()
   session.connectToMainThread()
+  const files = new Map<string, string>()
+  session.on('Debugger.scriptParsed', ({ params }) => files.set(params.scriptId, params.url))
   session.post('Debugger.enable')
   session.once('Debugger.paused', ({ params }) => {
     const stack = params.callFrames
-      .map(({ functionName, url, location }) => {
-        const place = `${url}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1}`
+      .map(({ functionName, location }) => {
+        const place = `${files.get(location.scriptId) ?? ''}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1}`
         return `    at ${functionName === '' ? '<anonymous>' : functionName} (${place})`
       })
       .join('\n')

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:cluster'
 import type { Socket } from 'node:net'
+import type { WorkerInfo } from './events.js'
 import { type FromSupervisor, type Load, marked, type RemoteError } from './messages.js'
 import { isOver, nextState, type WorkerEvent, type WorkerState } from './worker-state.js'
 
@@ -76,6 +77,12 @@ export class WorkerProcess {
     this.#entered[next] ??= now
     if (event === 'ready') this.readyAt = now
     return true
+  }
+
+  /** What others may know of it. */
+  get info(): WorkerInfo {
+    const { id, pid, slot, generation } = this
+    return { id, pid, slot, generation }
   }
 
   get over(): boolean {

@@ -1,6 +1,9 @@
 import { type App, type AppOptions, eventually, isAlive, spawnApp } from '@spillway/testkit'
 import { onTestFinished } from 'vitest'
 
+/** Milliseconds. */
+export const PATIENCE = 60_000
+
 export interface Told {
   readonly type: string
   readonly [field: string]: any
@@ -28,7 +31,7 @@ export class Primary {
   }
 
   /** The first event that fits, past or to come. */
-  until(type: string, fits: (event: Told) => boolean = () => true, timeout = 20_000): Promise<Told> {
+  until(type: string, fits: (event: Told) => boolean = () => true, timeout = PATIENCE): Promise<Told> {
     return this.#until(type, fits, timeout)
   }
 
@@ -56,7 +59,7 @@ export class Primary {
     const answer = await this.app.waitForMessage(
       (message): message is { id: number; result?: T; error?: string } =>
         (message as { id: number }).id === id,
-      { timeout: 60_000 },
+      { timeout: PATIENCE },
     )
     if (answer.error !== undefined) throw new Error(answer.error)
     return answer.result as T
@@ -82,6 +85,16 @@ export async function running(options: object = {}, appOptions: AppOptions = {})
   const started = primary(options, appOptions)
   await started.until('started')
   return started
+}
+
+/** `eventually`, for what needs processes to start: the machine may be busy with other things. */
+export function patiently<T>(check: () => Promise<T>): Promise<T> {
+  return eventually(check, { timeout: PATIENCE })
+}
+
+/** Waits until so many workers are ready. */
+export async function settled(supervisor: Primary, ready: number): Promise<void> {
+  await patiently(async () => (await supervisor.call('stats')).ready === ready)
 }
 
 /** One request on a connection of its own; the body as text. */

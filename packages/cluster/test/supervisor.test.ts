@@ -1,6 +1,6 @@
-import { eventually, load } from '@spillway/testkit'
+import { load } from '@spillway/testkit'
 import { describe, expect, it } from 'vitest'
-import { get, primary, running } from './primary.js'
+import { get, patiently, primary, running, settled } from './primary.js'
 
 describe('start', () => {
   it('resolves when all workers are ready, and they share the port', async () => {
@@ -51,7 +51,7 @@ describe('crashes', () => {
     const pid = Number(await get(`${url}/pid`))
     process.kill(pid, 'SIGKILL')
     expect(await supervisor.until('exit')).toMatchObject({ pid, signal: 'SIGKILL', cause: 'killed' })
-    await eventually(async () => (await supervisor.call('stats')).ready === 2)
+    await settled(supervisor, 2)
     expect((await supervisor.call('stats')).restarts).toEqual({ killed: 1 })
   })
 })
@@ -61,7 +61,7 @@ describe('stop', () => {
     const supervisor = await running()
     const url = await supervisor.url()
     const slow = get(`${url}/slow?wait=500`)
-    await eventually(async () => (await supervisor.call('stats')).workers.length === 2)
+    await patiently(async () => (await supervisor.call('stats')).workers.length === 2)
     await get(url)
     supervisor.app.kill('SIGTERM')
     expect(await slow).toBe('slow')

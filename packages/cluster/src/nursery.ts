@@ -1,0 +1,71 @@
+import { fork } from './fork.js'
+import type { ListeningAddress } from './listening.js'
+import type { ResolvedSupervisorOptions } from './options.js'
+import type { Vacancy } from './vacancies.js'
+import { watchReports } from './watchdog-reports.js'
+import { WorkerProcess } from './worker-process.js'
+
+export interface Parents {
+  hear(worker: WorkerProcess, message: unknown, given: unknown): void
+  listens(address: ListeningAddress): void
+  becomeReady(worker: WorkerProcess): void
+  gone(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void
+}
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** Forks workers of the current generation and listens to them. */
+export class Nursery {
+  generation = 0
+  /** The ports that `serve({ port: 0 })` was given, by the order of the calls. */
+  readonly ports: (number | undefined)[] = []
+  readonly #options: ResolvedSupervisorOptions
+  readonly #parents: Parents
+  #env: Env = {}
+  #formerEnv: Env = {}
+
+  constructor(options: ResolvedSupervisorOptions, parents: Parents) {
+    this.#options = options
+    this.#parents = parents
+  }
+
+  /** From now on, workers are of the next generation. @throws what the user's `env` function throws */
+  nextGeneration(): void {
+    const { env } = this.#options
+    const fresh = typeof env === 'function' ? env() : (env ?? {})
+    this.generation++
+    this.#formerEnv = this.#env
+    this.#env = fresh
+  }
+
+  /** The new generation is no good: what is forked from now on gets the environment of the one before. */
+  revert(): void {
+    this.#env = this.#formerEnv
+  }
+
+  bear({ slot, streak }: Pick<Vacancy, 'slot' | 'streak'>, workers: number, now: number): WorkerProcess {
+    const { generation } = this
+    const handle = fork(this.#options, { env: this.#env, workers, slot, generation, ports: this.ports })
+    const { waitForReady: saysReady, startTimeout } = this.#options
+    const worker = new WorkerProcess(handle, { generation, slot, streak, saysReady, now })
+    const parents = this.#parents
+    watchReports(worker)
+    handle.on('message', (message: unknown, given: unknown) => parents.hear(worker, message, given))
+    handle.on('listening', (address: ListeningAddress) => {
+      parents.listens(address)
+      if (!worker.saysReady) parents.becomeReady(worker)
+    })
+    handle.on('exit', (code: number | null, signal: NodeJS.Signals | null) =>
+      parents.gone(worker, code, signal),
+    )
+    // A fork that fails, or a channel that breaks: the exit that follows says the rest.
+    handle.on('error', (error: Error) => {
+      worker.error ??= { name: error.name, message: error.message, stack: error.stack }
+      if (handle.process.pid === undefined) parents.gone(worker, null, null)
+    })
+    worker.after(startTimeout, () => {
+      if (worker.state === 'starting') worker.kill('start')
+    })
+    return worker
+  }
+}
