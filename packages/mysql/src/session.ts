@@ -163,7 +163,7 @@ export class MysqlSession implements Queryable, CallOwner {
 
   /** @internal */
   another(failed: MysqlNode): MysqlNode | undefined {
-    return this.#core.topology.another(failed)
+    return this.#core.topology.another(failed, this.#core.sessionReads ? this.#position : Position.START)
   }
 
   /** @internal */

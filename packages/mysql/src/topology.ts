@@ -17,6 +17,8 @@ interface Sample {
 
 /** How many positions of the primary are remembered, to tell a replica's lag from where it is. */
 const SAMPLES = 240
+/** A server that takes longer to answer a probe is down; one that is only busy is not. In milliseconds. */
+const PROBE_PATIENCE = 2_000
 /** Milliseconds in which further refusals of writes are taken for the echo of the first. */
 const RENEW_PAUSE = 500
 
@@ -84,13 +86,15 @@ export class Topology {
     return candidate.reaches(position, reads.wait).then((has) => (has ? candidate.node : this.writer))
   }
 
-  /** Another server for a read that failed on this one. */
-  another(failed: MysqlNode): MysqlNode | undefined {
+  /** Another server for a read that failed on this one, and must see what has come up to `position`. */
+  another(failed: MysqlNode, position: Position | undefined): MysqlNode | undefined {
     if (this.#all.length === 1) return failed.reachable ? failed : undefined
-    const fit = this.#all.filter((one) => one.node !== failed && this.#serves(one))
-    // Not a replica: it might not have what the read must see.
-    if (failed !== this.writer) return this.writer
-    return fit.length > 0 ? pick(fit).node : failed
+    if (failed !== this.writer && !this.#writer.down) return this.writer
+    if (position === undefined) return undefined
+    const others = this.#all.filter(
+      (one) => one.node !== failed && !one.down && one.position.covers(position),
+    )
+    return others.length > 0 ? pick(others).node : undefined
   }
 
   /** It refused a write, so the roles have changed. */
@@ -132,7 +136,7 @@ export class Topology {
 
   async #probeAll(): Promise<void> {
     if (this.#closed) return
-    const timeout = Math.max(100, this.#reads?.probe ?? this.#options.connectTimeout)
+    const timeout = Math.max(PROBE_PATIENCE, this.#reads?.probe ?? 0)
     const before = this.#all.map((one) => ({ down: one.down, role: one.role }))
     await Promise.all(this.#all.map((one) => one.probe(timeout)))
     if (this.#closed) return
