@@ -91,7 +91,8 @@ export class ConcurrencyLimiter implements Closable {
   readonly #byKey = new Map<string, number>()
   readonly #queue = new Set<Waiter>()
   #inFlight = 0
-  #admitted = 0
+  // Not "admitted": the CJS build's transform takes `this.#name++` for a change of an export of that name.
+  #entered = 0
   #refused = 0
   #closed = false
   #drained = () => {}
@@ -146,7 +147,7 @@ export class ConcurrencyLimiter implements Closable {
       inFlight: this.#inFlight,
       waiting: this.#queue.size,
       keys: this.#byKey.size,
-      admitted: this.#admitted,
+      admitted: this.#entered,
       refused: this.#refused,
     }
   }
@@ -183,7 +184,7 @@ export class ConcurrencyLimiter implements Closable {
   }
 
   #admit(key: string | undefined): Permit {
-    this.#admitted++
+    this.#entered++
     const inFlight = ++this.#inFlight
     if (key !== undefined) this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + 1)
     const start = performance.now()
