@@ -7,3 +7,13 @@ export const length = (bytes) => bytes.byteLength
 
 /** About 20 ms of one core. */
 export const heavy = () => pbkdf2Sync('password', 'salt', 20_000, 32, 'sha512').length
+
+/** About 100 ms of one core. */
+export const report = () => pbkdf2Sync('password', 'salt', 100_000, 32, 'sha512').length
+
+export const spin = (microseconds) => {
+  const end = performance.now() + microseconds / 1_000
+  while (performance.now() < end);
+}
+export const parse = (bytes) => JSON.parse(new TextDecoder().decode(bytes))
+export const stringify = (value) => JSON.stringify(value)

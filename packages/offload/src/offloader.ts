@@ -1,4 +1,4 @@
-import { availableCpus, type CloseOptions, closeOnce, drainWithin, shareOf } from '@spillway/kit'
+import { type CloseOptions, closeOnce, drainWithin } from '@spillway/kit'
 import { Admission } from './admission.js'
 import { type CallOptions, defaultCall, limit, resolveCall } from './call.js'
 import { Deadlines } from './deadlines.js'
@@ -17,6 +17,7 @@ import {
 import { PoisonWatch } from './poison.js'
 import { JobQueue } from './queue.js'
 import { Scheduler } from './scheduler.js'
+import { automaticThreads } from './sizing.js'
 import { type OffloaderStats, snapshot } from './stats.js'
 import type { Task, TaskName, TaskOf, TasksOf } from './task.js'
 import { bootError, joinStacks } from './task-error.js'
@@ -274,12 +275,6 @@ export class Offloader implements AsyncDisposable {
       track: this.#tracks.of(module?.href ?? '', name),
     })
   }
-}
-
-/** The machine's CPUs, as far as the container allows, shared among the workers; one is left to a busy event loop. */
-export function automaticThreads(): number {
-  const share = shareOf(availableCpus())
-  return share > 2 ? share - 1 : share
 }
 
 const MB = 1024 ** 2
