@@ -8,6 +8,7 @@ export {
   UncacheableValueError,
 } from './errors.js'
 export type { CacheKey, KeyPart } from './key.js'
+export { type MemcachedStoreOptions, memcachedStore } from './memcached-store.js'
 export { type MemoryStoreOptions, memoryStore } from './memory-store.js'
 export {
   type CacheOptions,

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { sleep } from '@spillway/kit'
 import { channels } from './channels.js'
 import { type Encoded, encode } from './codec.js'
@@ -27,8 +27,6 @@ interface Prepared {
 export class Pilot {
   readonly #parts: Parts
   readonly #unlist: (flight: Flight) => void
-  readonly #process = randomUUID()
-  #loads = 0
 
   /** @param unlist called when later callers must not join the flight any more */
   constructor(parts: Parts, unlist: (flight: Flight) => void) {
@@ -89,7 +87,7 @@ export class Pilot {
   /** `undefined`: the store is away, load without a lease. */
   async #ask(flight: Flight, look: Look): Promise<Permit | 'busy' | 'changed' | undefined> {
     const { second, options, counters } = this.#parts
-    const token = `${this.#process}${this.#loads++}`
+    const token = randomBytes(16).toString('base64url')
     try {
       const granted = await second!.acquire(flight.key, token, options.lease, look)
       if (granted === 'busy') counters.leaseWaits++

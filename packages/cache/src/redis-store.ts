@@ -6,10 +6,13 @@ import {
   BUMP,
   COMMIT,
   EPOCH,
+  LEASE_LENGTH,
+  LEASE_MARK,
   RELEASE,
   REMOVE,
   RENEW,
   type RedisScript,
+  TOKEN_LENGTH,
   WRITE,
 } from './redis-scripts.js'
 import type { Acquired, BusListener, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
@@ -106,14 +109,14 @@ class RedisTier implements Tier {
       this.#entry(key),
       ...epochs.map((name) => this.#epoch(name)),
     ])
-    return { frame, epochs: found.map((value) => value?.toString()) }
+    return { frame: frameOf(frame), epochs: found.map((value) => value?.toString()) }
   }
 
   async readMany(keys: readonly string[], epochs: readonly string[]): Promise<ReadingMany> {
     const names = [...keys.map((key) => this.#entry(key)), ...epochs.map((name) => this.#epoch(name))]
     const values = await this.#values(names)
     return {
-      frames: values.slice(0, keys.length),
+      frames: values.slice(0, keys.length).map(frameOf),
       epochs: values.slice(keys.length).map((value) => value?.toString()),
     }
   }
@@ -121,7 +124,7 @@ class RedisTier implements Tier {
   async epochs(names: readonly string[]): Promise<readonly Epoch[]> {
     return Promise.all(
       names.map(async (name) => {
-        const [value, age] = (await this.#run(EPOCH, [this.#epoch(name)], EPOCH_LIFE)) as [string, string]
+        const [value, age] = (await this.#run(EPOCH, this.#epoch(name), EPOCH_LIFE)) as [string, string]
         return { value, age: age === '-1' ? Number.POSITIVE_INFINITY : Number(age) }
       }),
     )
@@ -129,16 +132,16 @@ class RedisTier implements Tier {
 
   async acquire(key: string, token: string, milliseconds: number, seen: string): Promise<Acquired> {
     const id = Buffer.from(seen, 'latin1')
-    const result = await this.#run(ACQUIRE, [this.#entry(key), this.#lease(key)], token, milliseconds, id)
+    const result = await this.#run(ACQUIRE, this.#entry(key), fixed(token), milliseconds, id)
     return result === 1 ? { key, token } : result === 0 ? 'busy' : 'changed'
   }
 
   async renew({ key, token }: Lease, milliseconds: number): Promise<boolean> {
-    return (await this.#run(RENEW, [this.#lease(key)], token, milliseconds)) === 1
+    return (await this.#run(RENEW, this.#entry(key), fixed(token), milliseconds)) === 1
   }
 
   async release({ key, token }: Lease): Promise<void> {
-    await this.#run(RELEASE, [this.#lease(key)], token)
+    await this.#run(RELEASE, this.#entry(key), fixed(token))
   }
 
   async commit(
@@ -147,32 +150,30 @@ class RedisTier implements Tier {
     milliseconds: number,
     message: string,
   ): Promise<boolean> {
-    const keys = [this.#entry(key), this.#lease(key)]
-    return (await this.#run(COMMIT, keys, token, frame, milliseconds, this.#channel, message)) === 1
+    const args = [fixed(token), frame, milliseconds, this.#channel, message]
+    return (await this.#run(COMMIT, this.#entry(key), ...args)) === 1
   }
 
   async write(key: string, frame: Buffer, milliseconds: number, message: string): Promise<void> {
-    const keys = [this.#entry(key), this.#lease(key)]
-    await this.#run(WRITE, keys, frame, milliseconds, this.#channel, message)
+    await this.#run(WRITE, this.#entry(key), frame, milliseconds, this.#channel, message)
   }
 
   async remove(keys: readonly string[], message: string): Promise<void> {
-    if (keys.length === 1) {
-      const [key] = keys as [string]
-      await this.#run(REMOVE, [this.#entry(key), this.#lease(key)], this.#channel, message)
+    const entries = keys.map((key) => this.#entry(key))
+    if (entries.length === 1) {
+      await this.#run(REMOVE, entries[0]!, this.#channel, message)
       return
     }
-    const pairs = keys.map((key) => [this.#entry(key), this.#lease(key)])
     const size = this.#client.isCluster ? 1 : BATCH
     const deletions: Promise<unknown>[] = []
-    for (let i = 0; i < pairs.length; i += size) deletions.push(this.#del(...pairs.slice(i, i + size).flat()))
+    for (let i = 0; i < entries.length; i += size) deletions.push(this.#del(...entries.slice(i, i + size)))
     await Promise.all(deletions)
     // Not before: who hears it reads again.
     await this.#publish(this.#channel, message)
   }
 
   async bump(name: string, message: string): Promise<void> {
-    await this.#run(BUMP, [this.#epoch(name)], EPOCH_LIFE, this.#channel, message)
+    await this.#run(BUMP, this.#epoch(name), EPOCH_LIFE, this.#channel, message)
   }
 
   async ping(): Promise<void> {
@@ -191,25 +192,30 @@ class RedisTier implements Tier {
     return (values as (Buffer | null)[]).map((value) => value ?? undefined)
   }
 
-  async #run({ sha, text }: RedisScript, keys: readonly string[], ...args: (string | number | Buffer)[]) {
+  async #run({ sha, text }: RedisScript, key: string, ...args: (string | number | Buffer)[]) {
     try {
-      return await this.#evalsha(sha, keys.length, ...keys, ...args)
+      return await this.#evalsha(sha, 1, key, ...args)
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#eval(text, keys.length, ...keys, ...args)
+      return this.#eval(text, 1, key, ...args)
     }
   }
 
-  /** The braces make an entry and its lease share a slot in a cluster; the `=` keeps them from being empty. */
   #entry(key: string): string {
-    return `${this.#namespace}:{=${storeKey(key, MAX_KEY)}}`
-  }
-
-  #lease(key: string): string {
-    return `${this.#entry(key)}:lease`
+    return `${this.#namespace}:entry:${storeKey(key, MAX_KEY)}`
   }
 
   #epoch(name: string): string {
     return `${this.#namespace}:epoch:${storeKey(name, MAX_KEY)}`
   }
+}
+
+/** The frame behind a lease. */
+function frameOf(value: Buffer | undefined): Buffer | undefined {
+  if (value === undefined || value[0] !== LEASE_MARK) return value
+  return value.length > LEASE_LENGTH ? value.subarray(LEASE_LENGTH) : undefined
+}
+
+function fixed(token: string): string {
+  return token.slice(0, TOKEN_LENGTH).padEnd(TOKEN_LENGTH)
 }

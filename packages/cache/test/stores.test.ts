@@ -1,7 +1,7 @@
-import { startRedis, startRedisCluster, startSentinel } from '@spillway/testkit'
+import { startMemcached, startRedis, startRedisCluster, startSentinel } from '@spillway/testkit'
 import { Cluster, Redis } from 'ioredis'
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5'
-import { memoryStore, redisStore } from '../src/index.js'
+import { memcachedStore, memoryStore, redisStore } from '../src/index.js'
 import { type Subject, storeContract } from './store-contract.js'
 
 storeContract('memoryStore', async () => {
@@ -61,4 +61,20 @@ storeContract('redisStore over Sentinel', async () => {
   const make = () => new Redis({ sentinels: setup.addresses, name: setup.name })
   const clients = [make(), make()] as const
   return subject(clients, setup, (i) => redisStore(clients[i]))
+})
+
+storeContract('memcachedStore', async () => {
+  const server = await startMemcached()
+  const make = () => memcachedStore(server.url(), { keyPrefix: 'app:' })
+  return { stores: [make(), make()] as const, close: () => server[Symbol.asyncDispose]() }
+})
+
+storeContract('memcachedStore over three servers', async () => {
+  const servers = await Promise.all([1, 2, 3].map(() => startMemcached()))
+  const urls = servers.map((server) => server.url())
+  return {
+    // The order of the list must not matter.
+    stores: [memcachedStore(urls), memcachedStore(urls.toReversed())] as const,
+    close: () => Promise.all(servers.map((server) => server[Symbol.asyncDispose]())),
+  }
 })

@@ -1,0 +1,266 @@
+import { randomUUID } from 'node:crypto'
+import { defineOptions, list, misuse, string } from '@spillway/kit'
+import { LRUCache } from 'lru-cache'
+import { idOf } from './frame.js'
+import { MemcachedConnection, MemcachedError, type MetaReply } from './memcached-connection.js'
+import { Ring } from './ring.js'
+import type { Acquired, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
+import { storeKey } from './store-key.js'
+
+export interface MemcachedStoreOptions {
+  /** Put before each key, so that apps can share servers. Up to 20 letters, digits and `_ . : -`. Default: `''`. */
+  readonly keyPrefix?: string
+}
+
+const resolveServers = defineOptions('cache', 'memcachedStore', {
+  servers: list(string({ pattern: /^\S+:\d{1,5}$/, like: "an address like '10.0.0.1:11211'" }), { min: 1 }),
+})
+const resolve = defineOptions('cache', 'memcachedStore', { keyPrefix: keyPrefix() }, { keyPrefix: '' })
+
+/**
+ * A second tier in Memcached 1.6 or later, over its meta protocol. Keys are spread over several servers by consistent
+ * hashing; the tier is used while all of them are there, since a server that comes back may hold what was deleted
+ * meanwhile. It has no bus: other nodes' changes are seen after `l1.ttl` (5 s by default).
+ *
+ * ```ts
+ * const cache = new Cache({ store: memcachedStore(['10.0.0.1:11211', '10.0.0.2:11211']) })
+ * ```
+ *
+ * @throws TypeError | RangeError `ERR_CACHE_OPTION`
+ */
+export function memcachedStore(
+  servers: string | readonly string[],
+  options?: MemcachedStoreOptions,
+): CacheStore {
+  const { servers: addresses } = resolveServers({
+    servers: typeof servers === 'string' ? [servers] : servers,
+  })
+  const { keyPrefix } = resolve(options)
+  return { kind: 'memcached', open: (namespace) => new MemcachedTier(addresses, `${keyPrefix}${namespace}`) }
+}
+
+/** Memcached takes 250 bytes; prefix, namespace and kind need the rest. */
+const MAX_KEY = 150
+const MONTH = 30 * 86_400
+/** Seconds that an epoch lives. Its age is told by what is left of them. */
+const EPOCH_LIFE = MONTH
+const MARK = 0x1e
+const TOKEN_LENGTH = 22
+/** The mark, until when (milliseconds since 1970, float64), the token. */
+const LEASE_LENGTH = 1 + 8 + TOKEN_LENGTH
+
+/** A lease of ours: the unique number of the item that stands for it, and the frame behind it. */
+interface Holding {
+  readonly cas: string
+  readonly frame: Buffer | undefined
+  /** Milliseconds since 1970. */
+  readonly expires: number
+}
+
+/**
+ * The lease of a missing entry is an empty item, made by the server for one client only (`mg` with `N`). The lease of an
+ * entry that is to be replaced stands before its frame. Whoever commits names the item by its unique number (`C`), which
+ * any write or delete changes: so a lease is a fence here, too.
+ */
+class MemcachedTier implements Tier {
+  readonly #connections: readonly MemcachedConnection[]
+  readonly #ring: Ring
+  readonly #namespace: string
+  readonly #holdings = new LRUCache<string, Holding>({ max: 10_000 })
+  #onReady = () => {}
+
+  constructor(servers: readonly string[], namespace: string) {
+    this.#namespace = namespace
+    this.#ring = new Ring(servers)
+    this.#connections = servers.map((server) => {
+      const colon = server.lastIndexOf(':')
+      const host = server.slice(0, colon).replace(/^\[|\]$/g, '')
+      return new MemcachedConnection(
+        host,
+        Number(server.slice(colon + 1)),
+        () => this.ready && this.#onReady(),
+      )
+    })
+  }
+
+  get ready(): boolean {
+    return this.#connections.every(({ ready }) => ready)
+  }
+
+  opened(): Promise<void> {
+    if (this.ready) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onReady = resolve
+    })
+  }
+
+  async read(key: string, epochs: readonly string[]): Promise<Reading> {
+    const { frames, epochs: found } = await this.readMany([key], epochs)
+    return { frame: frames[0], epochs: found }
+  }
+
+  async readMany(keys: readonly string[], epochs: readonly string[]): Promise<ReadingMany> {
+    const entries = Promise.all(keys.map((key) => this.#send('mg', this.#entry(key), 'v')))
+    const stamps = Promise.all(epochs.map((name) => this.#send('mg', this.#epoch(name), 'v')))
+    return {
+      frames: (await entries).map(({ data }) => frameOf(data)),
+      epochs: (await stamps).map(({ data }) => data?.toString()),
+    }
+  }
+
+  epochs(names: readonly string[]): Promise<readonly Epoch[]> {
+    return Promise.all(names.map((name) => this.#epochOf(name)))
+  }
+
+  async acquire(key: string, token: string, milliseconds: number, seen: string): Promise<Acquired> {
+    const name = this.#entry(key)
+    const vivify = seen === '' ? ` N${seconds(milliseconds)}` : ''
+    const reply = await this.#send('mg', name, `v c t${vivify}`)
+    const { data = Buffer.alloc(0) } = reply
+    const cas = flag(reply, 'c')
+    if (reply.flags.includes('W')) return this.#held(key, token, { cas, frame: undefined, expires: 0 })
+    const frame = frameOf(data)
+    if ((frame === undefined ? '' : idOf(frame)) !== seen) return 'changed'
+    if (frame === undefined || (data[0] === MARK && data.readDoubleBE(1) > Date.now())) return 'busy'
+    const left = Number(flag(reply, 't'))
+    const holding = { cas, frame, expires: Date.now() + (left < 0 ? MONTH : left) * 1000 }
+    return (await this.#mark(key, token, holding, milliseconds)) ? { key, token } : 'changed'
+  }
+
+  async renew({ key, token }: Lease, milliseconds: number): Promise<boolean> {
+    const holding = this.#holdings.get(token)
+    return holding !== undefined && this.#mark(key, token, holding, milliseconds)
+  }
+
+  async release({ key, token }: Lease): Promise<void> {
+    const holding = this.#holdings.get(token)
+    if (holding === undefined) return
+    this.#holdings.delete(token)
+    const { cas, frame, expires } = holding
+    if (frame === undefined) await this.#send('md', this.#entry(key), `C${cas}`)
+    else await this.#set(key, frame, expires - Date.now(), ` C${cas}`)
+  }
+
+  async commit({ key, token }: Lease, frame: Buffer, milliseconds: number): Promise<boolean> {
+    const holding = this.#holdings.get(token)
+    if (holding === undefined) return false
+    this.#holdings.delete(token)
+    return (await this.#set(key, frame, milliseconds, ` C${holding.cas}`)).code === 'HD'
+  }
+
+  async write(key: string, frame: Buffer, milliseconds: number): Promise<void> {
+    await this.#set(key, frame, milliseconds)
+  }
+
+  async remove(keys: readonly string[]): Promise<void> {
+    await Promise.all(keys.map((key) => this.#send('md', this.#entry(key), '')))
+  }
+
+  async bump(name: string): Promise<void> {
+    await this.#send('ms', this.#epoch(name), `T${EPOCH_LIFE}`, Buffer.from(randomUUID()))
+  }
+
+  async ping(): Promise<void> {
+    await Promise.all(this.#connections.map((connection) => connection.send('mn')))
+  }
+
+  async close(): Promise<void> {
+    for (const connection of this.#connections) connection.close()
+  }
+
+  async #epochOf(name: string): Promise<Epoch> {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const reply = await this.#send('mg', this.#epoch(name), 'v t')
+      // Whole seconds: an epoch may be up to one second older than it seems, and is taken for that much younger.
+      const age = Math.max(0, EPOCH_LIFE - Number(flag(reply, 't')) - 1) * 1000
+      if (reply.data !== undefined) return { value: reply.data.toString(), age }
+      const value = randomUUID()
+      const made = await this.#send('ms', this.#epoch(name), `T${EPOCH_LIFE} ME`, Buffer.from(value))
+      if (made.code === 'HD') return { value, age: Number.POSITIVE_INFINITY }
+    }
+    throw new MemcachedError('an epoch could be neither read nor made')
+  }
+
+  /** Writes the lease, in place of the item whose number is known. */
+  async #mark(
+    key: string,
+    token: string,
+    { cas, frame, expires }: Holding,
+    milliseconds: number,
+  ): Promise<boolean> {
+    let value = Buffer.alloc(0)
+    if (frame !== undefined) {
+      value = Buffer.alloc(LEASE_LENGTH + frame.length)
+      value[0] = MARK
+      value.writeDoubleBE(Date.now() + milliseconds, 1)
+      value.write(token, 9, TOKEN_LENGTH, 'latin1')
+      frame.copy(value, LEASE_LENGTH)
+    }
+    const life = frame === undefined ? milliseconds : expires - Date.now()
+    const reply = await this.#set(key, value, life, ` c C${cas}`)
+    if (reply.code !== 'HD') return false
+    this.#held(key, token, { cas: flag(reply, 'c'), frame, expires })
+    return true
+  }
+
+  #held(key: string, token: string, holding: Holding): Lease {
+    this.#holdings.set(token, holding)
+    return { key, token }
+  }
+
+  async #set(key: string, value: Buffer, milliseconds: number, flags = ''): Promise<MetaReply> {
+    const name = this.#entry(key)
+    try {
+      return await this.#send('ms', name, `T${seconds(milliseconds)}${flags}`, value)
+    } catch (error) {
+      // The server's limit is its own (`-I`): such an entry is not stored, and no reason to give the server up.
+      if (!(error instanceof MemcachedError) || !error.message.includes('too large')) throw error
+      await this.#send('md', name, '')
+      return { code: 'HD', flags: [], data: undefined }
+    }
+  }
+
+  #send(command: string, key: string, flags: string, data?: Buffer): Promise<MetaReply> {
+    const connection = this.#connections[this.#ring.serverOf(key)]!
+    const size = data === undefined ? '' : ` ${data.length}`
+    return connection.send(`${command} ${key}${size} ${flags}`.trimEnd(), data)
+  }
+
+  #entry(key: string): string {
+    return `${this.#namespace}:entry:${storeKey(key, MAX_KEY)}`
+  }
+
+  #epoch(name: string): string {
+    return `${this.#namespace}:epoch:${storeKey(name, MAX_KEY)}`
+  }
+}
+
+/** The frame of an item: behind a lease, or alone. A lease of a missing entry is empty. */
+function frameOf(data: Buffer | undefined): Buffer | undefined {
+  if (data === undefined || data.length === 0) return undefined
+  return data[0] === MARK ? data.subarray(LEASE_LENGTH) : data
+}
+
+function flag({ flags }: MetaReply, name: string): string {
+  return flags.find((text) => text.startsWith(name))?.slice(1) ?? ''
+}
+
+/**
+ * Whole seconds, one more than needed, since the server's second may be almost over; the frame knows the exact end. More
+ * than thirty days would be taken for a date in 1970, so it is given as a date.
+ */
+function seconds(milliseconds: number): number {
+  const whole = Math.max(1, Math.ceil(milliseconds / 1000) + 1)
+  return whole > MONTH ? Math.floor(Date.now() / 1000) + whole : whole
+}
+
+function keyPrefix() {
+  return (value: unknown) => {
+    if (typeof value === 'string' && /^[\w.:-]{0,20}$/.test(value)) return value
+    throw misuse(
+      TypeError,
+      'ERR_CACHE_OPTION',
+      'memcachedStore option "keyPrefix" must be up to 20 letters, digits and _ . : -',
+    )
+  }
+}
