@@ -114,7 +114,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
 
   /** What the answer of the store means; the same code on the same numbers as in memory. */
   decide(call: Call, granted: boolean, state: readonly number[], at: number, sent: number): Decision {
-    const { kind, key, limits } = call
+    const { kind, limits } = call
     const single = limits.length === 1
     const decision = single
       ? this.#part(call, granted, limits[0]!, state, at)
