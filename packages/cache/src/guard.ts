@@ -39,6 +39,8 @@ export class Guard {
   #pending = 0
   #timeouts = 0
   #probing = false
+  /** Invalidations on their way to the store; they are owed until it has them all. */
+  #replaying = 0
   #opened: Promise<void> | undefined
 
   constructor(options: GuardOptions) {
@@ -61,20 +63,20 @@ export class Guard {
   get usable(): boolean {
     return (
       !this.#breaker.open &&
-      this.journal.size === 0 &&
+      this.#owed === 0 &&
       this.tier.ready &&
       this.#pending < this.#options.maxPending &&
       !this.#stop.signal.aborted
     )
   }
 
-  get broken(): boolean {
-    return this.#breaker.open
-  }
-
   /** Set while the first connection is being made. */
   get opening(): Promise<void> | undefined {
     return this.#opened
+  }
+
+  get #owed(): number {
+    return this.journal.size + this.#replaying
   }
 
   stats() {
@@ -83,7 +85,7 @@ export class Guard {
       breakerOpen: this.#breaker.open,
       pending: this.#pending,
       timeouts: this.#timeouts,
-      queuedInvalidations: this.journal.size,
+      queuedInvalidations: this.#owed,
     }
   }
 
@@ -94,7 +96,7 @@ export class Guard {
    */
   run<T>(operation: (tier: Tier) => Promise<T>): Promise<T> {
     if (!this.usable) {
-      if (!this.tier.ready || this.journal.size > 0) this.probe()
+      if (!this.tier.ready || this.#owed > 0) this.probe()
       return Promise.reject(new StoreUnavailableError(this.#breaker.open ? 'breaker open' : 'not ready'))
     }
     return this.#send(operation)
@@ -154,12 +156,15 @@ export class Guard {
     try {
       await send((tier) => tier.ping())
       while (this.journal.size > 0) {
+        this.#replaying = this.journal.size
         const debt = this.journal.take()
         try {
           await this.#options.replay(debt, send)
         } catch (error) {
           this.journal.restore(debt)
           throw error
+        } finally {
+          this.#replaying = 0
         }
       }
     } catch {

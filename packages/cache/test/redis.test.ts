@@ -251,12 +251,19 @@ describe('a cluster', () => {
       }
       await round('still')
       const [from, to] = await cluster.masters()
-      const [fromId, toId] = await Promise.all([from!, to!].map((each) => each.command('CLUSTER', 'MYID')))
-      const slots = (await from!.command('CLUSTER', 'SLOTS')) as [number, number, [string, number]][]
-      const [first] = slots.find(([, , [, port]]) => port === from!.port)!
-      for (let slot = first; slot < first + 400; slot++) {
-        await to!.command('CLUSTER', 'SETSLOT', slot, 'IMPORTING', String(fromId))
-        await from!.command('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(toId))
+      const [source, target] = [connect(from!.url()), connect(to!.url())]
+      const [sourceId, targetId] = await Promise.all([source, target].map((each) => each.cluster('MYID')))
+      const slots = await Promise.all(
+        keys.map((key) => source.cluster('KEYSLOT', `clustered:entry:${key.replace(' ', '%20')}`)),
+      )
+      const owned = (await source.cluster('SLOTS')) as [number, number, [string, number]][]
+      const moving = slots.filter((slot) =>
+        owned.some(([first, last, [, port]]) => port === from!.port && slot >= first && slot <= last),
+      )
+      expect(moving.length).toBeGreaterThan(5)
+      for (const slot of moving) {
+        await target.cluster('SETSLOT', slot, 'IMPORTING', String(sourceId))
+        await source.cluster('SETSLOT', slot, 'MIGRATING', String(targetId))
       }
       await round('moving')
       for (const cache of [a, b])
