@@ -4,7 +4,7 @@ export default defineProject({
   test: {
     name: 'cities',
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 })

@@ -28,7 +28,7 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
 
 async function start(args: readonly string[], env?: Readonly<Record<string, string>>) {
   const app = run(args, env)
-  const [, origin] = await app.waitForLine(/^Spillway cities: (https?:\S+)/, { timeout: 90_000 })
+  const [, origin] = await app.waitForLine(/^Spillway cities: (https?:\S+)/, { timeout: 150_000 })
   return { app, origin: origin! }
 }
 
@@ -172,9 +172,9 @@ describe('the story app', () => {
 
   it('plays the load, with no failed request in the roll-out', async () => {
     const { app } = await start(['--embedded', '--load'])
-    await app.waitForLine(/^a new version is rolled out/, { timeout: 60_000 })
+    await app.waitForLine(/^a new version is rolled out/, { timeout: 150_000 })
     const [line] = await app.waitForLine(/^ {2}searches .*$/, {
-      timeout: 60_000,
+      timeout: 150_000,
       since: app.lines.findIndex(({ text }) => text.startsWith('a new version')),
     })
     expect(line).toMatch(/ms: \d+ x 200$/)
