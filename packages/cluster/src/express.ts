@@ -17,7 +17,11 @@ export function health(options?: HealthOptions): RequestHandler {
       req.method === 'GET' || req.method === 'HEAD' ? routes.at(pathOf(req.originalUrl)) : undefined
     if (answer === undefined) return next()
     Promise.resolve(answer)
-      .then(({ status, body }) => res.status(status).set(HEALTH_HEADERS).json(body))
+      .then(({ status, body }) => {
+        // Not res.json(): a probe is never "not modified".
+        res.status(status).set(HEALTH_HEADERS).type('json')
+        res.end(JSON.stringify(body))
+      })
       .catch(next)
   }
 }

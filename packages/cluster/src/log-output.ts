@@ -81,12 +81,13 @@ export class LogOutput {
     if (this.#writing || this.#queue.length === 0) return
     this.#writing = true
     const lines = this.#queue.splice(0)
+    const taken = lines.length
     const unsaid = this.#dropped - this.#said
     if (unsaid > 0) {
       this.#said = this.#dropped
       lines.unshift(`[spillway] ${unsaid} lines of output were dropped here\n`)
     }
-    this.#put(Buffer.from(lines.join('')), lines.length)
+    this.#put(Buffer.from(lines.join('')), taken)
   }
 
   #put(chunk: Buffer, lines: number): void {

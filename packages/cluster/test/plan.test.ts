@@ -118,7 +118,7 @@ describe('plan', () => {
           expect(world.workers.every(({ state, outdated }) => state === 'ready' && !outdated)).toBe(true)
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 })

@@ -1,0 +1,151 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'undici'
+import { httpLoad } from '../load.mjs'
+import { pids, rssOf, supervisors } from './supervisors.mjs'
+
+const ALL = Object.keys(supervisors)
+const contenders = (names, make) =>
+  Object.fromEntries(names.map((name) => [name, () => make(supervisors[name])]))
+
+function throughput(headers) {
+  return async (start) => {
+    const running = await start()
+    return {
+      async run(ms) {
+        const { requests, p99, errors, non2xx } = await httpLoad(running.url, {
+          connections: 16,
+          ms,
+          headers,
+        })
+        return {
+          ops: requests,
+          'p99 ms': p99,
+          failed: errors + non2xx,
+          'supervisor MB': rssOf(running.pid()),
+        }
+      },
+      close: () => running.close(),
+    }
+  }
+}
+
+/** Clients that count what fails, until `stop()`; nothing is repeated. */
+function clients(url) {
+  let stopped = false
+  const tally = { requests: 0, failed: 0 }
+  async function one({ path = '/', think = 0, keepAlive = true }) {
+    const client = new Client(url, { pipelining: 1, keepAliveTimeout: 60_000, keepAliveMaxTimeout: 600_000 })
+    while (!stopped) {
+      tally.requests++
+      try {
+        const { statusCode, body } = await client.request({ path, method: 'GET', reset: !keepAlive })
+        await body.dump()
+        if (statusCode !== 200) tally.failed++
+      } catch {
+        tally.failed++
+        await sleep(10)
+      }
+      await sleep(think)
+    }
+    await client.destroy()
+  }
+  const all = [
+    ...Array.from({ length: 2 }, () => one({ keepAlive: false, think: 5 })),
+    ...Array.from({ length: 20 }, () => one({ think: 100 })),
+    ...Array.from({ length: 4 }, () => one({ path: '/slow' })),
+  ]
+  return async () => {
+    stopped = true
+    await Promise.all(all)
+    return tally
+  }
+}
+
+async function reloads(start) {
+  const running = await start()
+  return {
+    async run() {
+      const stop = clients(running.url)
+      await sleep(300)
+      for (let i = 0; i < 2; i++) await running.reload()
+      await sleep(300)
+      const { requests, failed } = await stop()
+      return { ops: 2, requests, failed }
+    },
+    close: () => running.close(),
+  }
+}
+
+async function replacement(start) {
+  const running = await start()
+  return {
+    async run() {
+      const before = await pids(running.url)
+      const [victim] = before
+      const begin = performance.now()
+      process.kill(victim, 'SIGKILL')
+      for (let i = 0; i < 2_000; i++) {
+        const now = await pids(running.url)
+        if ([...now].some((pid) => !before.has(pid))) break
+        await sleep(2)
+      }
+      return { ops: 1, 'ms until replaced': performance.now() - begin }
+    },
+    close: () => running.close(),
+  }
+}
+
+async function crashLoop(start) {
+  return {
+    async run() {
+      const folder = mkdtempSync(join(tmpdir(), 'bench-forks-'))
+      const file = join(folder, 'forks')
+      const running = await start({ FORKS_FILE: file, CRASH_AT_BOOT: '1' })
+      await sleep(10_000)
+      const forks = readFileSync(file, 'utf8').length
+      await running.close()
+      rmSync(folder, { recursive: true, force: true })
+      return { ops: forks, forks }
+    },
+  }
+}
+
+export const scenarios = [
+  {
+    title: 'cluster: throughput over keep-alive connections (2 workers, 16 connections)',
+    baseline: 'node:cluster',
+    rounds: 5,
+    roundMs: 1_000,
+    contenders: contenders(ALL, throughput({})),
+  },
+  {
+    title: 'cluster: throughput over fresh connections (2 workers, 16 connections)',
+    baseline: 'node:cluster',
+    rounds: 5,
+    roundMs: 1_000,
+    contenders: contenders(ALL, throughput({ connection: 'close' })),
+  },
+  {
+    title: 'cluster: two rolling reloads under load (fresh, keep-alive with pauses, slow handlers)',
+    note: 'throng has no reload. `failed` counts requests without a complete 200; nothing is repeated.',
+    baseline: 'node:cluster',
+    rounds: 3,
+    contenders: contenders(['node:cluster', 'pm2', '@spillway/cluster'], reloads),
+  },
+  {
+    title: 'cluster: replacing a killed worker',
+    baseline: 'node:cluster',
+    rounds: 5,
+    contenders: contenders(ALL, replacement),
+  },
+  {
+    title: 'cluster: forks in 10 s of a version that crashes at boot (2 workers)',
+    note: '@spillway/cluster gives a first version up at once, with exit code 1 and the error of the worker.',
+    baseline: 'node:cluster',
+    rounds: 1,
+    contenders: contenders(ALL, crashLoop),
+  },
+]
