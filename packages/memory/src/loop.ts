@@ -1,4 +1,9 @@
-import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import {
+  type EventLoopUtilization,
+  type IntervalHistogram,
+  monitorEventLoopDelay,
+  performance,
+} from 'node:perf_hooks'
 
 /** What the event loop did in the last interval. */
 export interface LoopSample {
@@ -29,6 +34,7 @@ const NANOSECONDS = 1e6
 export class Loop implements LoopWatch {
   #elder = monitorEventLoopDelay({ resolution: RESOLUTION })
   #younger = monitorEventLoopDelay({ resolution: RESOLUTION })
+  #rotatedAt = performance.now()
   #utilization: EventLoopUtilization = performance.eventLoopUtilization()
 
   constructor() {
@@ -45,15 +51,23 @@ export class Loop implements LoopWatch {
       max: empty ? 0 : lateness(histogram.max),
       utilization: this.#busy(),
     }
-    histogram.reset()
-    this.#elder = this.#younger
-    this.#younger = histogram
+    this.#rotate(histogram)
     return sample
   }
 
   stop(): void {
     this.#elder.disable()
     this.#younger.disable()
+  }
+
+  /** Readings in quick succession must not reset both: a block that follows would be swallowed twice. */
+  #rotate(histogram: IntervalHistogram): void {
+    const now = performance.now()
+    if (now - this.#rotatedAt < 2 * RESOLUTION) return
+    this.#rotatedAt = now
+    histogram.reset()
+    this.#elder = this.#younger
+    this.#younger = histogram
   }
 
   #busy(): number {
