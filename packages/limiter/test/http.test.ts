@@ -21,7 +21,7 @@ import {
   rateLimit as expressRateLimit,
 } from '../src/express.js'
 import { type FastifyRateLimitOptions, rateLimit as fastifyRateLimit } from '../src/fastify.js'
-import { limiters, memoryStore, RateLimiter } from '../src/index.js'
+import { limiters, memoryStore, RateLimiter, redisStore } from '../src/index.js'
 import { type KoaRateLimitOptions, rateLimit as koaRateLimit } from '../src/koa.js'
 
 /** Options that need nothing of the framework. */
@@ -261,6 +261,20 @@ describe.each(FRAMEWORKS)('rateLimit on %s', (framework) => {
       expect(headers['content-type']).toMatch(/^application\/problem\+json/)
       expect(JSON.parse(text)).toMatchObject({ status: 429, 'violated-policies': ['api'] })
     }))
+
+  it('L12: a store that failed is a 503 with Retry-After and no word about limits, or lets through', async () => {
+    const gone = () => Promise.reject(new Error('connect ECONNREFUSED'))
+    const client = { evalsha: gone, eval: gone, on() {}, off() {} }
+    const limit = { limit: 5, window: '1h', store: redisStore(client) }
+    await withApp(framework, { ...limit, onStoreFailure: 'deny' }, async (app) => {
+      const { status, headers } = await app.ask('/')
+      expect([status, headers['retry-after']]).toEqual([503, '1'])
+      expect(Object.keys(headers).filter((name) => name.includes('ratelimit'))).toEqual([])
+    })
+    await withApp(framework, { ...limit, onStoreFailure: 'allow' }, async (app) => {
+      expect(await statuses(app, 8)).toEqual([200, 200, 200, 200, 200, 200, 200, 200])
+    })
+  })
 
   it('an own handler answers', async () => {
     const all: Mounts = {
