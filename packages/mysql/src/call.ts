@@ -151,7 +151,8 @@ export class Call extends Waiter {
       }
     }
     this.#absorb = this.#stopping !== undefined && !(error && STOPPED.has(error.errno ?? 0))
-    if (this.#stopping === undefined || this.#killDone || link.broken) this.#leave(link, now)
+    if (this.#stopping !== undefined && this.#killDone) this.#stopped(link, now)
+    else if (this.#stopping === undefined || link.broken) this.#leave(link, now)
   }
 
   /** Tells the owner of a commit. One whose position the server did not tell counts as one at an unknown position. */
@@ -227,12 +228,18 @@ export class Call extends Waiter {
     killed.then(
       () => {
         this.#killDone = true
-        if (!this.#replied) return
-        killChannel.publish(() => ({ pool: node.pool, node: node.name, reason, how: 'stopped' }))
-        this.#leave(link, node.now())
+        if (this.#replied) this.#stopped(link, node.now())
       },
       () => this.#cut(),
     )
+  }
+
+  /** The kill and the statement are both answered. */
+  #stopped(link: Link, now: number): void {
+    const { pool, name } = this.node
+    const reason = this.#stopping!
+    killChannel.publish(() => ({ pool, node: name, reason, how: 'stopped' }))
+    this.#leave(link, now)
   }
 
   #cut(): void {

@@ -1,0 +1,76 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { locate } from '../../testkit/provision.mjs'
+
+/** Rows of the table `item`; every contender checks what it reads. */
+export const ROWS = 10_000
+
+/**
+ * One MariaDB for all contenders: started by the process that runs the benchmark, which hands its port to the processes of
+ * the contenders in the environment. A contender's process starts nothing.
+ */
+export async function database() {
+  if (process.env.BENCH_MYSQL_PORT === undefined) process.env.BENCH_MYSQL_PORT = String(await startMariadb())
+  return { host: '127.0.0.1', port: Number(process.env.BENCH_MYSQL_PORT), user: 'root', database: 'test' }
+}
+
+async function startMariadb() {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-mariadb-'))
+  const { username } = userInfo()
+  const common = ['--no-defaults', `--datadir=${folder}`, `--tmpdir=${folder}`, `--user=${username}`]
+  execFileSync(
+    locate('mariadbInstallDb'),
+    [...common, '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve'],
+    { stdio: 'ignore' },
+  )
+  const port = await freePort()
+  const server = spawn(
+    locate('mariadb'),
+    [
+      ...common,
+      `--port=${port}`,
+      '--bind-address=127.0.0.1',
+      `--socket=${join(folder, 'socket')}`,
+      '--skip-name-resolve',
+      '--innodb-flush-log-at-trx-commit=2',
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  process.once('exit', () => {
+    server.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  })
+  for await (const line of createInterface(server.stderr)) if (line.includes('ready for connections')) break
+  server.stderr.resume()
+  server.unref()
+  server.stderr.unref?.()
+  await fill(port)
+  return port
+}
+
+async function fill(port) {
+  const { createConnection } = await import('mysql2/promise')
+  const connection = await createConnection({ host: '127.0.0.1', port, user: 'root' })
+  await connection.query('CREATE DATABASE test')
+  await connection.query(
+    'CREATE TABLE test.item (id INT PRIMARY KEY, name VARCHAR(50), price DECIMAL(10, 2), stock INT)',
+  )
+  await connection.query(
+    `INSERT INTO test.item SELECT seq, CONCAT('item ', seq), seq / 100, seq MOD 97 FROM seq_1_to_${ROWS}`,
+  )
+  await connection.end()
+}
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  return port
+}

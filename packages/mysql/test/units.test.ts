@@ -1,0 +1,361 @@
+import { FakeClock } from '@spillway/kit/testing'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Backoff } from '../src/backoff.js'
+import { Deadline, Deadlines } from '../src/deadlines.js'
+import { classify, isConnectionFailure } from '../src/errno.js'
+import { Histogram } from '../src/histogram.js'
+import { MysqlPool, rendezvous, ShardedMysql } from '../src/index.js'
+import { resolveOptions } from '../src/options.js'
+import { hintOf } from '../src/plan.js'
+import { Position } from '../src/position.js'
+import { scan } from '../src/scanner.js'
+import { Statements } from '../src/statement.js'
+import { format, prepare } from '../src/values.js'
+
+class Probe extends Deadline {
+  fired = 0
+  expire(): void {
+    this.fired++
+  }
+}
+
+describe('Deadlines', () => {
+  it('fires each once, never early, at most a tick late, and not when it was removed', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 20_000 }), fc.boolean()), { maxLength: 60 }),
+        (plan) => {
+          const clock = new FakeClock()
+          const deadlines = new Deadlines(clock, 10)
+          const probes = plan.map(([at, removed]) => ({ probe: new Probe(), at: clock.now() + at, removed }))
+          for (const { probe, at } of probes) deadlines.add(probe, at)
+          for (const { probe, removed } of probes) if (removed) deadlines.remove(probe)
+          const start = clock.now()
+          while (clock.now() < start + 20_100) {
+            clock.advance(37)
+            deadlines.run()
+            for (const { probe, at, removed } of probes) {
+              if (removed || clock.now() < at) expect(probe.fired).toBe(0)
+              else if (clock.now() >= at + 37 + 20) expect(probe.fired).toBe(1)
+            }
+          }
+          expect(deadlines.size).toBe(0)
+          deadlines.stop()
+        },
+      ),
+      { numRuns: 30 },
+    )
+  })
+})
+
+describe('scan', () => {
+  it('finds placeholders only where they are some', () => {
+    const { marks, pieces } = scan(
+      "SELECT '?', \"?\", `?`, ? /* ? */ -- ?\n, ?? # ?\n WHERE a IN (?) AND b = 'it''s ?' AND c = '\\'?' AND d = ?",
+    )
+    expect(marks.map(({ name, inList }) => [name, inList])).toEqual([
+      [false, false],
+      [true, false],
+      [false, true],
+      [false, false],
+    ])
+    expect(pieces).toHaveLength(5)
+  })
+
+  it('takes any text apart without losing a character', () => {
+    fc.assert(
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom('?', "'", '"', '`', '\\', '-', ' ', '/', '*', '#', '\n', 'a', '(', ')', ';'),
+        }),
+        (sql) => {
+          const { pieces, marks } = scan(sql)
+          expect(pieces).toHaveLength(marks.length + 1)
+          const again = pieces.reduce((text, piece, i) => text + (marks[i - 1]!.name ? '??' : '?') + piece)
+          expect(again).toBe(sql)
+        },
+      ),
+    )
+  })
+})
+
+describe('Statement', () => {
+  const of = (sql: string) => new Statements().of(sql)
+
+  it('knows a plain read, and takes what is unclear for none', () => {
+    for (const sql of [
+      'SELECT 1',
+      ' select * from t where a = ?',
+      '(SELECT 1) UNION (SELECT 2)',
+      "SELECT 'for update'",
+      '/* x */ SELECT 1',
+    ]) {
+      expect(of(sql).isRead, sql).toBe(true)
+    }
+    for (const sql of [
+      'SELECT * FROM t FOR UPDATE',
+      'SELECT * FROM t LOCK IN SHARE MODE',
+      'SELECT 1 INTO @x',
+      'SELECT @x',
+      'SELECT @x := 1',
+      "SELECT GET_LOCK('a', 1)",
+      'SELECT LAST_INSERT_ID()',
+      'INSERT INTO t VALUES (1)',
+      'SHOW TABLES',
+      'WITH a AS (SELECT 1) DELETE FROM t',
+      'SELECT 1; DELETE FROM t',
+      '/*!50000 DELETE FROM t */',
+      'CALL p()',
+      'SELECT NEXTVAL(s)',
+      'SELECT * FROM t FOR SHARE',
+      'DO 0',
+      'EXPLAIN SELECT 1',
+    ]) {
+      expect(of(sql).isRead, sql).toBe(false)
+    }
+  })
+
+  it('gives statements that differ in values one fingerprint, without any of the values', () => {
+    const one = of("SELECT * FROM t WHERE a = 12 AND b = 'secret' AND c IN (1, 2, 3)").fingerprint
+    expect(of("select *  from t WHERE a = 7.5 AND b = 'x' AND c IN (1,2)").fingerprint).toBe(one)
+    expect(one).not.toMatch(/12|SECRET/i)
+  })
+})
+
+describe('values', () => {
+  const text = (sql: string, values: unknown[]) =>
+    format(sql, scan(sql), values, { timezone: 'Z', noBackslashEscapes: false })
+
+  it('no string value can leave its quotes', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom("'", '\\', '"', '`', '\0', '\n', '\x1a', 'a', 'é', '?') }),
+        (value) => {
+          for (const noBackslashEscapes of [false, true]) {
+            const sql = format('SELECT ?', scan('SELECT ?'), [value], { timezone: 'Z', noBackslashEscapes })
+            const body = sql.slice("SELECT '".length, -1)
+            const rest = noBackslashEscapes
+              ? body.replaceAll("''", '')
+              : body.replace(/\\[\s\S]/g, '').replaceAll("''", '')
+            expect(sql.endsWith("'")).toBe(true)
+            expect(rest).not.toContain("'")
+            if (!noBackslashEscapes) expect(rest).not.toContain('\\')
+          }
+        },
+      ),
+    )
+  })
+
+  it('writes lists, rows, names and bytes', () => {
+    expect(text('SELECT ?? FROM ?? WHERE a IN (?)', ['b`c', 'd.e', [1, 'x', null]])).toBe(
+      "SELECT `b``c` FROM `d`.`e` WHERE a IN (1, 'x', NULL)",
+    )
+    expect(
+      text('INSERT INTO t VALUES ?', [
+        [
+          [1, true],
+          [2, false],
+        ],
+      ]),
+    ).toBe('INSERT INTO t VALUES (1, true), (2, false)')
+    expect(text('SELECT ?', [new Uint8Array([0, 255])])).toBe("SELECT X'00ff'")
+    expect(text('SELECT ?', [2n ** 63n])).toBe('SELECT 9223372036854775808')
+  })
+
+  it('pads lists to powers of two, with the last value', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer(), { minLength: 1, maxLength: 70 }), (list) => {
+        const sql = 'SELECT 1 FROM t WHERE a IN (?) AND b = ?'
+        const { sql: prepared, values } = prepare(sql, scan(sql), [list, 'b'])
+        const count = values!.length - 1
+        expect(Number.isInteger(Math.log2(count))).toBe(true)
+        expect(count).toBeLessThan(list.length * 2)
+        expect(values!.slice(0, list.length)).toEqual(list)
+        expect(new Set(values!.slice(0, count))).toEqual(new Set(list))
+        expect(prepared.match(/\?/g)).toHaveLength(count + 1)
+      }),
+    )
+  })
+})
+
+describe('Position', () => {
+  const gtids = fc.dictionary(fc.constantFrom('0', '1', '7'), fc.integer({ min: 1, max: 50 })).map(
+    (all) =>
+      Position.parse(
+        Object.entries(all)
+          .map(([domain, n]) => `${domain}-1-${n}`)
+          .join(','),
+      )!,
+  )
+
+  it('merges to the least position that covers both', () => {
+    fc.assert(
+      fc.property(gtids, gtids, gtids, (a, b, c) => {
+        const both = a.merge(b)
+        expect(both.covers(a) && both.covers(b)).toBe(true)
+        if (c.covers(a) && c.covers(b)) expect(c.covers(both)).toBe(true)
+        expect(Position.parse(both.toString())!.covers(both)).toBe(true)
+      }),
+    )
+  })
+
+  it('reads the sets of MySQL, and nothing that could be SQL', () => {
+    const uuid = '3E11FA47-71CA-11E1-9E33-C80AA9429562'
+    const position = Position.parse(`${uuid}:1-5:11-18`)!
+    expect(position.waitStatement(50)).toBe(
+      `SELECT WAIT_FOR_EXECUTED_GTID_SET('${uuid.toLowerCase()}:1-18', 0.05) AS state`,
+    )
+    expect(Position.parse('0-1-42')!.waitStatement(50)).toBe(
+      "SELECT MASTER_GTID_WAIT('0-1-42', 0.05) AS state",
+    )
+    for (const text of ["0-1-1') OR SLEEP(9) -- ", '0-1', 'x', '0-1-42;', `${uuid}:`, '0-1-1,x'])
+      expect(Position.parse(text), text).toBeUndefined()
+    expect(Position.parse('')!.empty).toBe(true)
+  })
+})
+
+describe('classify', () => {
+  it('goes by errno, not by name', () => {
+    const error = (fields: object) => Object.assign(new Error('x'), fields)
+    expect(classify(error({ errno: 1213 }))).toEqual({ kind: 'deadlock', retryable: true, outcome: 'none' })
+    expect(classify(error({ errno: 1969 })).kind).toBe('statement-timeout')
+    expect(classify(error({ code: 'ECONNRESET', errno: -104 }))).toMatchObject({
+      kind: 'connection',
+      outcome: 'unknown',
+    })
+    expect(classify(error({ code: 'ER_SOMETHING_NEW', errno: 9999 })).kind).toBe('statement')
+    expect(isConnectionFailure(error({ code: 'PROTOCOL_CONNECTION_LOST' }))).toBe(true)
+    expect(isConnectionFailure(error({ errno: 1064, code: 'ER_PARSE_ERROR' }))).toBe(false)
+    expect(classify('nothing').kind).toBe('statement')
+  })
+})
+
+describe('options', () => {
+  it('take the usual recipe and a URL, and refuse what they do not know', () => {
+    const { primary, replicas, options } = resolveOptions({
+      host: 'db',
+      user: 'u',
+      password: 'p',
+      database: 'd',
+      connectionLimit: 5,
+      queueLimit: 0,
+      waitForConnections: true,
+      acquireTimeout: 1_000,
+      timeout: '2s',
+      replicas: ['mysql://r1:3307', { host: 'r2', user: 'reader' }],
+    })
+    expect(primary).toEqual({
+      host: 'db',
+      port: 3306,
+      user: 'u',
+      password: 'p',
+      database: 'd',
+      name: 'db:3306',
+    })
+    expect(replicas).toEqual([
+      { host: 'r1', port: 3307, user: 'u', password: 'p', database: 'd', name: 'r1:3307' },
+      { host: 'r2', port: 3306, user: 'reader', password: 'p', database: 'd', name: 'r2:3306' },
+    ])
+    expect(options.timeout).toBe(2_000)
+    expect(resolveOptions('mysql://a%40b:p%2Fw@[::1]:3310/x').primary).toMatchObject({
+      host: '::1',
+      port: 3310,
+      user: 'a@b',
+      password: 'p/w',
+      database: 'x',
+    })
+    expect(() => new MysqlPool({ conectionLimit: 5 } as object)).toThrow(/did you mean "connectionLimit"/)
+    expect(() => new MysqlPool('postgres://x')).toThrow(/mysql:/)
+    expect(() => new MysqlPool({ timeout: -1 })).toThrow(RangeError)
+  })
+
+  it('the workers of a machine share its connections', async () => {
+    process.env.SPILLWAY_WORKERS = '4'
+    try {
+      const pool = new MysqlPool({ connectionLimit: 10 })
+      expect(pool.stats().limit).toBe(2)
+      expect(new MysqlPool({ connectionLimit: 10, shareConnections: false }).stats().limit).toBe(10)
+      await pool.close()
+    } finally {
+      delete process.env.SPILLWAY_WORKERS
+    }
+  })
+})
+
+describe('rendezvous', () => {
+  const keys = Array.from({ length: 8_000 }, (_, i) => i)
+
+  it('spreads keys evenly, and is the same for ever', () => {
+    const counts = new Map<string, number>()
+    for (const key of keys)
+      counts.set(
+        rendezvous(key, ['a', 'b', 'c', 'd']),
+        (counts.get(rendezvous(key, ['a', 'b', 'c', 'd'])) ?? 0) + 1,
+      )
+    for (const count of counts.values()) expect(Math.abs(count - 2_000)).toBeLessThan(200)
+    expect(
+      ['ann', 'bob', 42, 42n, '42'].map((key) => rendezvous(key, ['one', 'two', 'three'])),
+    ).toMatchInlineSnapshot(`
+      [
+        "two",
+        "three",
+        "three",
+        "three",
+        "one",
+      ]
+    `)
+  })
+
+  it('moves to a new shard only what it wins, and the plan says so', () => {
+    const before = new ShardedMysql({ shards: { a: 'mysql://a', b: 'mysql://b', c: 'mysql://c' } })
+    const plan = before.plan(keys, ['a', 'b', 'c', 'd'])
+    for (const { to } of plan.moves) expect(to).toBe('d')
+    expect(plan.moves.length + plan.staying).toBe(8_000)
+    expect(Math.abs(plan.moves.length - 2_000)).toBeLessThan(200)
+    expect(String(plan)).toMatch(/^\d+ of 8000 keys move \(\d+\.\d %\)\n {2}a -> d: \d+\n/)
+    expect(() => before.shard('z')).toThrow(expect.objectContaining({ code: 'ERR_MYSQL_SHARD' }))
+    return before.close()
+  })
+})
+
+describe('Histogram', () => {
+  it('a quantile is at most a bucket above the true one', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0.02, max: 10_000, noNaN: true }), { minLength: 1 }),
+        (values) => {
+          const histogram = new Histogram()
+          for (const value of values) histogram.record(value)
+          const sorted = [...values].sort((a, b) => a - b)
+          for (const share of [0.5, 0.99]) {
+            const exact = sorted[Math.ceil(values.length * share) - 1]!
+            expect(histogram.quantile(share)).toBeGreaterThanOrEqual(exact * 0.999)
+            expect(histogram.quantile(share)).toBeLessThanOrEqual(exact * 1.21)
+          }
+        },
+      ),
+    )
+  })
+})
+
+describe('Backoff', () => {
+  it('waits longer after each failure, up to its most', () => {
+    const backoff = new Backoff(50, 1_000)
+    for (let failure = 0; failure < 12; failure++) {
+      backoff.fail(0, 'cause')
+      const most = Math.min(1_000, 50 * 2 ** failure)
+      expect(backoff.remaining(0)).toBeGreaterThanOrEqual(most / 2)
+      expect(backoff.remaining(0)).toBeLessThanOrEqual(most)
+    }
+    backoff.reset()
+    expect(backoff.pending(0)).toBe(false)
+  })
+})
+
+it('a hint names the table that is read in full, and whether an index would fit', () => {
+  const row = { table: 't', type: 'ALL', possible_keys: null, key: null, rows: 1_000, Extra: 'Using where' }
+  expect(hintOf([row])).toBe('t is read in full, about 1000 rows: no index fits the condition')
+  expect(hintOf([{ ...row, possible_keys: 'by_name' }])).toContain('chose none of by_name')
+  expect(hintOf([{ ...row, type: 'ref', key: 'by_name' }])).toBeUndefined()
+})
