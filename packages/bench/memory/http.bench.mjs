@@ -1,0 +1,110 @@
+import { createServer } from 'node:http'
+import { httpLoad } from '../load.mjs'
+
+/** A listening server, asked by a process of its own. */
+async function served(server, close) {
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${server.address().port}/`
+  return {
+    async run(ms) {
+      const { requests, p99 } = await httpLoad(url, { ms })
+      return { ops: requests, 'p99 ms': p99 }
+    },
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await close?.()
+    },
+  }
+}
+
+async function monitored() {
+  const { MemoryMonitor } = await import('@spillway/memory')
+  return new MemoryMonitor({ marks: { delay: false, utilization: false } }) // saturated on purpose: nothing is shed
+}
+
+const PLAIN = 'without'
+const OURS = '@spillway/memory'
+const note =
+  'A saturated server; monitor, leak detector and gate are on. Shedding by the event loop is off, so that all answer.'
+
+const http = {
+  title: 'node:http with and without the monitor',
+  note,
+  baseline: PLAIN,
+  rounds: 5,
+  roundMs: 1_500,
+  contenders: {
+    [PLAIN]: () => served(createServer((_request, response) => response.end('hello'))),
+    async [OURS]() {
+      const { shedLoad } = await import('@spillway/memory')
+      const monitor = await monitored()
+      const gate = shedLoad(monitor)
+      const listener = (request, response) => gate(request, response, () => response.end('hello'))
+      return served(createServer(listener), () => monitor.close())
+    },
+  },
+}
+
+async function express(gate, close) {
+  const { default: make } = await import('express')
+  const app = make()
+  if (gate) app.use(gate)
+  app.get('/', (_request, response) => response.send('hello'))
+  return served(createServer(app), close)
+}
+
+const onExpress = {
+  title: 'Express with and without the monitor',
+  note,
+  baseline: PLAIN,
+  rounds: 5,
+  roundMs: 1_500,
+  contenders: {
+    [PLAIN]: () => express(),
+    async [OURS]() {
+      const { shedLoad } = await import('@spillway/memory/express')
+      const monitor = await monitored()
+      return express(shedLoad(monitor), () => monitor.close())
+    },
+    async 'toobusy-js'() {
+      const { default: toobusy } = await import('toobusy-js')
+      toobusy.maxLag(60_000)
+      return express(
+        (_request, response, next) => (toobusy() ? response.status(503).end() : next()),
+        () => toobusy.shutdown(),
+      )
+    },
+  },
+}
+
+async function fastify(plugin, options, close) {
+  const { default: make } = await import('fastify')
+  const app = make()
+  if (plugin) await app.register(plugin, options)
+  app.get('/', () => 'hello')
+  await app.ready()
+  return served(app.server, close)
+}
+
+const onFastify = {
+  title: 'Fastify with and without the monitor',
+  note,
+  baseline: PLAIN,
+  rounds: 5,
+  roundMs: 1_500,
+  contenders: {
+    [PLAIN]: () => fastify(),
+    async [OURS]() {
+      const { shedLoad } = await import('@spillway/memory/fastify')
+      const monitor = await monitored()
+      return fastify(shedLoad(monitor), {}, () => monitor.close())
+    },
+    async '@fastify/under-pressure'() {
+      const { default: underPressure } = await import('@fastify/under-pressure')
+      return fastify(underPressure, { maxHeapUsedBytes: 1e12, maxRssBytes: 1e12, maxEventLoopDelay: 1e9 })
+    },
+  },
+}
+
+export const scenarios = [http, onExpress, onFastify]
