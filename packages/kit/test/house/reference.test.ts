@@ -1,6 +1,6 @@
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
-import { PUBLISHED, type Published, rowsOf, sourcesOf } from './files.js'
+import { filesBelow, PUBLISHED, type Published, rowsOf, sourcesOf, textOf } from './files.js'
 import { nodesOf, placeOf } from './syntax.js'
 
 const PREFIX = new RegExp(`^ERR_(${PUBLISHED.map((name) => name.toUpperCase()).join('|')})_`)
@@ -144,5 +144,23 @@ describe('docs/reference/channels.md', () => {
     const names = new Set(published.map(([name]) => name))
     const deaf = [...channels].filter(([name]) => !names.has(name))
     expect(deaf.map(([name, places]) => `${places[0]?.place} ${name}`)).toEqual([])
+  })
+})
+
+describe('what the READMEs and the pages name exists', () => {
+  const pages = [...filesBelow('docs', /\.md$/), ...filesBelow('packages', /^packages\/[a-z]+\/README\.md$/)]
+
+  it.each([
+    ['codes', PREFIX.source.slice(1), 'docs/reference/errors.md'],
+    ['channels', `spillway:(${PUBLISHED.join('|')}):`, 'docs/reference/channels.md'],
+  ])('%s', (_what, prefix, table) => {
+    const listed = new Set(rowsOf(table).map(([name]) => name))
+    const named = pages.flatMap((path) =>
+      [...textOf(path).matchAll(new RegExp(`(?<=[\`'"])${prefix}[A-Za-z_-]+(?=[\`'"])`, 'g'))].map(
+        ([name]) => ({ path, name }),
+      ),
+    )
+    expect(named.length).toBeGreaterThan(10) // they do name some
+    expect(named.filter(({ name }) => !listed.has(name))).toEqual([])
   })
 })

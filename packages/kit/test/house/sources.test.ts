@@ -120,3 +120,22 @@ it('nothing names the machine it was made on', () => {
   expect(files.length).toBeGreaterThan(200)
   expect(naming).toEqual([])
 })
+
+/** The shapes of each package's adapters, as CONTRIBUTING has them. */
+const SHAPES: Readonly<Record<(typeof PUBLISHED)[number], readonly string[]>> = {
+  cluster: ['gate', 'probe'],
+  cache: ['replay'],
+  mysql: ['attach'],
+  limiter: ['gate'],
+  offload: ['attach'],
+  memory: ['gate', 'probe'],
+  metrics: ['attach', 'probe'],
+}
+
+it.each(PUBLISHED)('the adapters of %s go through the conformance suites', (name) => {
+  const tests = TESTS.filter((path) => path.startsWith(`packages/${name}/`) && path.endsWith('.test.ts')).map(
+    textOf,
+  )
+  const missing = SHAPES[name].filter((shape) => !tests.some((text) => text.includes(`${shape}Suite(`)))
+  expect(missing).toEqual([])
+})
