@@ -7,7 +7,7 @@ const MARKER = join(root, 'node_modules/.cache/spillway/installed')
 
 /**
  * Installs with the frozen lockfile, unless what is installed already matches it. `everything: false` leaves out
- * the peers that only benchmarks need.
+ * the peers that only benchmarks need, and the documentation site.
  */
 export async function ensureInstalled({ everything }) {
   const wanted = createHash('sha256')
@@ -15,7 +15,7 @@ export async function ensureInstalled({ everything }) {
     .digest('hex')
   const [installed, extent] = existsSync(MARKER) ? readFileSync(MARKER, 'utf8').split(' ') : []
   if (installed === wanted && (extent === 'everything' || !everything)) return
-  const filter = everything ? [] : ['--filter', '!@spillway/bench']
+  const filter = everything ? [] : ['--filter', '!@spillway/bench', '--filter', '!@spillway/docs']
   const code = await pnpm(['install', '--frozen-lockfile', '--reporter=append-only', ...filter])
   if (code !== 0) throw new Error(`pnpm install failed with exit code ${code}.`)
   mkdirSync(join(MARKER, '..'), { recursive: true })
