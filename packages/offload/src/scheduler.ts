@@ -136,7 +136,7 @@ export class Scheduler implements ThreadPoolListener {
       job.task.poison?.withdrawn()
       return
     }
-    this.#died(job)
+    job.task.poison?.died()
     this.#settle(job, 'crashed', lossError(job.task, loss))
   }
 
@@ -181,7 +181,10 @@ export class Scheduler implements ThreadPoolListener {
     let value = answer
     if (typeof answer === 'object' && answer !== null && 'posted' in answer) value = thread.takePosted()
     else if (job.onProgress !== undefined) thread.drain()
-    this.#survived(job, thread)
+    job.task.poison?.survived()
+    // Only now is it sure that the thread has the function: a failed call may never have got there.
+    thread.known.add(job.task)
+    job.task.module?.loaded()
     if (!job.settled) this.#settle(job, 'completed', value)
     this.#leave(job, thread)
   }
@@ -195,8 +198,8 @@ export class Scheduler implements ThreadPoolListener {
     else if (code === 'ERR_OFFLOAD_MEMORY') {
       // Memory that the module keeps is given back only with the thread.
       thread.retireFor = 'memory'
-      this.#died(job)
-    } else this.#survived(job, thread)
+      job.task.poison?.died()
+    } else job.task.poison?.survived()
     if (!job.settled) this.#settle(job, 'failed', cause)
     this.#leave(job, thread)
   }
@@ -259,20 +262,9 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #overMemory(job: Job, thread: Thread, bytes: number): void {
-    this.#died(job)
+    job.task.poison?.died()
     this.#settle(job, 'crashed', memoryError(job.task, bytes))
     this.#pool.end(thread, 'memory')
-  }
-
-  #survived({ task }: Job, thread: Thread): void {
-    task.poison?.survived()
-    if (task.module === undefined || thread.known.has(task)) return
-    thread.known.add(task)
-    task.module.loaded()
-  }
-
-  #died(job: Job): void {
-    job.task.poison?.died()
   }
 
   /** The caller gets its answer at once; the work is taken out of the queue, or stopped. */

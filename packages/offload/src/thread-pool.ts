@@ -188,6 +188,11 @@ export class ThreadPool implements ThreadListener {
     this.#listener.onMessage(thread, message)
   }
 
+  /** Until it is gone, its piscina would start a thread that knows nothing of us for a task; so it gets none. */
+  onFailing(thread: Thread): void {
+    if (thread.booted) this.end(thread, 'crashed')
+  }
+
   onGone(thread: Thread, loss: Loss): void {
     const { booted } = thread
     this.#threads.delete(thread)

@@ -32,6 +32,8 @@ export interface Loss {
 export interface ThreadListener {
   onReady(thread: Thread): void
   onMessage(thread: Thread, message: FromThread): void
+  /** It has died of an error, and is about to go. */
+  onFailing(thread: Thread): void
   onGone(thread: Thread, loss: Loss): void
 }
 
@@ -105,6 +107,7 @@ export class Thread implements Deadline {
     this.id = this.#worker.threadId
     this.#worker.once('error', (error) => {
       this.#fault = error
+      listener.onFailing(this)
     })
     this.#worker.once('exit', (exitCode) => this.#onExit(exitCode))
     booted.then(

@@ -74,6 +74,21 @@ describe('a thread that is lost', () => {
     await until(() => offloader.stats().threads.alive === 0, 'the thread is gone')
     expect(await task(offloader, 'echo')('next')).toBe('next')
   })
+
+  it('O29: calls that come while a thread is dying wait for the next one', async () => {
+    const offloader = offloaderWith()
+    const leave = task(offloader, 'rejectAndReturn')
+    const echo = task(offloader, 'echo')
+    for (let i = 0; i < 5; i++) {
+      // Without a pause: some of these meet the thread between its error and its end.
+      const first = leave()
+      const calls = Array.from({ length: 20 }, (_, n) => first.then(() => echo(n)))
+      const ends = await Promise.allSettled(calls)
+      const reasons = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason.code] : []))
+      expect(reasons.filter((code) => code !== 'ERR_OFFLOAD_CRASH')).toEqual([])
+      expect(await echo('next')).toBe('next')
+    }
+  })
 })
 
 describe('memory', () => {

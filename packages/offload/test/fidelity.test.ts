@@ -118,6 +118,15 @@ describe('values', () => {
     expect(offloader.stats().threads.started).toBe(1)
   })
 
+  it('a first call that never reached the thread, or found no function, does not spoil the next', async () => {
+    const offloader = offloaderWith()
+    const echo = task(offloader, 'echo')
+    expect(await rejection(echo(() => 1))).toMatchObject({ side: 'input' })
+    expect(await echo('same function')).toBe('same function')
+    const nope = task(offloader, 'nope')
+    for (let i = 0; i < 2; i++) expect(await rejection(nope())).toMatchObject({ code: 'ERR_OFFLOAD_TASK' })
+  })
+
   it('progress that cannot be cloned fails the task', async () => {
     expect(await rejection(task(offloaderWith(), 'badProgress')())).toMatchObject({
       code: 'ERR_OFFLOAD_CLONE',

@@ -8,7 +8,7 @@ async function run(fixture: string, ...args: string[]): Promise<{ code: number |
   const file = fileURLToPath(new URL(`./fixtures/${fixture}`, import.meta.url))
   const child = spawn(process.execPath, [file, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 60_000,
+    timeout: 100_000,
     killSignal: 'SIGKILL',
   })
   let out = ''
@@ -37,5 +37,20 @@ describe('a program of its own', () => {
       code: 0,
       out: 'ERR_OFFLOAD_EXIT\nERR_OFFLOAD_CRASH\nERR_OFFLOAD_CRASH\nERR_OFFLOAD_MEMORY\nalive\n',
     })
+  })
+
+  it('soak: a thousand calls that end in every way settle once each, and leave nothing behind', {
+    timeout: 110_000,
+  }, async () => {
+    const { code, out } = await run('soak.mjs', '1000')
+    expect(code).toBe(0)
+    const { settled, counted, unexpected, mostThreads, maxThreads, aliveAfterClose } = JSON.parse(out)
+    expect({ settled, counted, unexpected, aliveAfterClose }).toEqual({
+      settled: 1_000,
+      counted: 1_000,
+      unexpected: [],
+      aliveAfterClose: 0,
+    })
+    expect(mostThreads).toBeLessThanOrEqual(maxThreads)
   })
 })
