@@ -167,8 +167,7 @@ function packages({ from, to, seconds }) {
     const kind = kindOf(one)
     groups.set(kind, [...(groups.get(kind) ?? []), one])
   }
-  const sheets = [...groups].map(([kind, series]) => {
-    const sheet = element('section')
+  const sheets = [...groups].flatMap(([kind, series]) => {
     const rows = series.flatMap(({ name, type, values }) => {
       if (type === 'histogram' || values.length === 0) return []
       const label = name
@@ -179,6 +178,8 @@ function packages({ from, to, seconds }) {
         return [[label, `${number((to.sum(name) - from.sum(name)) / seconds)} / s`, number(to.sum(name))]]
       return [[label, number(to.sum(name)), '']]
     })
+    if (rows.length === 0) return []
+    const sheet = element('section')
     const sheetTable = element('table')
     sheetTable.append(...rowsOf(['', 'now', 'in all'], rows))
     sheet.append(element('h2', { textContent: kind }), sheetTable)
