@@ -193,12 +193,12 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     if (up) this.#down.delete(node)
     else this.#down.add(node)
     changes.publish(() => ({ store: this.source, node, up, reason: reason?.message }))
-    if (!up && this.listenerCount('down') === 0) this.#warnOnce(reason)
+    if (!up && this.listenerCount('down') === 0) this.#warn(reason)
     notify(this, up ? 'up' : 'down', { store: this.source, node, reason })
   }
 
   /** An app that does not listen should not learn of it from its users. */
-  #warnOnce(reason: Error): void {
+  #warn(reason: Error): void {
     process.emitWarning(
       `The rate limiter's ${this.source} store is down (${reason.message}); each limiter decides by its "onStoreFailure". Listen to "down" and "up" of the store to handle this.`,
       { code: 'SPILLWAY_STORE_DOWN' },
