@@ -1,5 +1,5 @@
-import { startRedis } from './redis-server.mjs'
 import { Redis } from 'ioredis'
+import { startRedis } from './redis-server.mjs'
 
 const RAW = 'raw EVALSHA'
 
