@@ -93,6 +93,11 @@ async function consume(packages) {
   link(join(root, 'packages/cache/node_modules/ioredis'), project, 'ioredis')
   link(join(root, 'node_modules/@types/node'), project, '@types/node')
   cpSync(join(root, 'scripts/consumer'), project, { recursive: true })
+  for (const file of ['app.ts', 'app.cts']) {
+    const text = readFileSync(join(project, file), 'utf8')
+    const unused = entries.filter((entry) => !text.includes(`'${entry}'`))
+    if (unused.length > 0) problems.push(`scripts/consumer/${file} does not use ${unused.join(', ')}`)
+  }
   for (const config of ['tsconfig.esm.json', 'tsconfig.cjs.json']) {
     await look(`consumer: ${config}`, join(root, 'node_modules/.bin/tsc'), ['-p', config], { cwd: project })
   }

@@ -28,6 +28,7 @@ import offloadCore = require('@spillway/offload')
 import offloadExpress = require('@spillway/offload/express')
 import offloadFastify = require('@spillway/offload/fastify')
 import offloadKoa = require('@spillway/offload/koa')
+import offloadTasks = require('@spillway/offload/tasks')
 import express = require('express')
 
 import { fastify } from 'fastify'
@@ -49,6 +50,7 @@ const pool = new mysqlCore.MysqlPool({ uri: 'mysql://app@127.0.0.1/shop' })
 const offloader = new offloadCore.Offloader({ threads: 2 })
 const double = (input: { n: number }): number => input.n * 2
 const doubled = offloader.task<{ double: typeof double }>(__filename, 'double')
+const { parseCsv } = offloadTasks.readyTasks(offloader)
 const monitor = new memoryCore.MemoryMonitor({ limit: 'auto' })
 const collector = new metricsCore.Metrics()
 collector.watch('cache', cache, { name: 'main' })
@@ -103,7 +105,7 @@ async function main(): Promise<void> {
   for (const served of await Promise.all(servers)) await served.close({ timeout: '5s' })
   const { level }: memoryCore.MemoryStats = monitor.stats()
   const failure: unknown = await pool.close().then(
-    () => level,
+    () => [level, parseCsv.name],
     (error: unknown) => error,
   )
   if (failure instanceof limiterCore.RateLimitError) failure.headers['Retry-After']?.at(0)

@@ -16,13 +16,17 @@ import {
   RateLimiter,
   redisStore,
 } from '@spillway/limiter'
-import { rateLimit as limitExpress } from '@spillway/limiter/express'
-import { rateLimit as limitFastify } from '@spillway/limiter/fastify'
-import { rateLimit as limitKoa } from '@spillway/limiter/koa'
+import {
+  limitConcurrency as boundExpress,
+  decisionOf,
+  rateLimit as limitExpress,
+} from '@spillway/limiter/express'
+import { limitConcurrency as boundFastify, rateLimit as limitFastify } from '@spillway/limiter/fastify'
+import { limitConcurrency as boundKoa, rateLimit as limitKoa } from '@spillway/limiter/koa'
 import { type Level, MemoryMonitor, OverloadedError } from '@spillway/memory'
-import { shedLoad as shedExpress } from '@spillway/memory/express'
-import { shedLoad as shedFastify } from '@spillway/memory/fastify'
-import { shedLoad as shedKoa } from '@spillway/memory/koa'
+import { memoryReport as reportExpress, shedLoad as shedExpress } from '@spillway/memory/express'
+import { memoryReport as reportFastify, shedLoad as shedFastify } from '@spillway/memory/fastify'
+import { memoryReport as reportKoa, shedLoad as shedKoa } from '@spillway/memory/koa'
 import { Metrics, serveClusterMetrics } from '@spillway/metrics'
 import { metrics as metricsExpress } from '@spillway/metrics/express'
 import { metrics as metricsFastify } from '@spillway/metrics/fastify'
@@ -35,6 +39,7 @@ import { Offloader, type Task, type TaskContext } from '@spillway/offload'
 import { offload as offloadExpress } from '@spillway/offload/express'
 import { offloaderPlugin, offload as offloadFastify } from '@spillway/offload/fastify'
 import { offload as offloadKoa } from '@spillway/offload/koa'
+import { readyTasks } from '@spillway/offload/tasks'
 import express, { type NextFunction, type Request, type Response } from 'express'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
@@ -130,6 +135,8 @@ const bytes: Uint8Array = await resized(new Uint8Array(1), {
   onProgress: ({ done }) => done.toFixed(),
   transfer: 'auto',
 })
+const { gzip, hashPassword } = readyTasks(offloader, { priority: 'low' })
+const hash: string = await hashPassword({ password: 'secret' }, { deadline: '1s' })
 const sum: number = await offloader.runInline((a: number, b: number) => a + b, 1, 2)
 for await (const image of resized.map([bytes], { concurrency: 2 })) image.byteLength.toFixed()
 // @ts-expect-error the input is bytes
@@ -155,6 +162,9 @@ expressApp.use(
 expressApp.use(
   limitExpress({ limiter: shared, limitFor: async (req) => (req.query.paid ? paid : undefined) }),
 )
+expressApp.use(boundExpress({ limit: 200, key: (req) => req.hostname }))
+expressApp.get('/left', (req, res) => void res.json(decisionOf(req)?.remaining))
+expressApp.all('/memory', reportExpress(monitor, { allow: (req) => req.ip === '127.0.0.1' }))
 expressApp.use(mysqlExpress(pool))
 expressApp.get(
   '/users/:id',
@@ -195,6 +205,8 @@ await fastifyApp.register(limitFastify, {
   window: '15m',
   key: (request) => request.headers['x-api-key'] as string,
 })
+await fastifyApp.register(boundFastify, { limit: 200, key: (request) => request.hostname })
+fastifyApp.get('/memory', reportFastify(monitor, { allow: async (request) => request.ip === '127.0.0.1' }))
 await fastifyApp.register(mysqlFastify, { pool })
 await fastifyApp.register(offloaderPlugin, { offloader })
 await fastifyApp.register(cacheFastify(cache, { ttl: '30s', tags: (request) => [request.url] }))
@@ -226,6 +238,8 @@ koaApp.use(shedKoa(monitor, { skip: (ctx) => ctx.path === '/status' }))
 koaApp.use(
   limitKoa({ limit: 100, window: '15m', key: (ctx) => ctx.get('x-api-key'), cost: (ctx) => ctx.path.length }),
 )
+koaApp.use(boundKoa({ limit: 200, key: (ctx) => ctx.hostname }))
+koaApp.use(reportKoa(monitor, { path: '/memory', allow: (ctx) => ctx.ip === '127.0.0.1' }))
 koaApp.use(mysqlKoa(pool))
 koaApp.use(cacheKoa(cache, { ttl: '30s', vary: ['accept-language'], key: (ctx) => ctx.get('x-tenant') }))
 koaApp.use(
@@ -257,4 +271,6 @@ await Promise.all([
   later,
   stats,
   sum,
+  hash,
+  gzip,
 ])
