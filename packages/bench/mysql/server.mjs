@@ -56,12 +56,13 @@ async function startMariadb() {
 async function fill(port) {
   const { createConnection } = await import('mysql2/promise')
   const connection = await createConnection({ host: '127.0.0.1', port, user: 'root' })
-  await connection.query('CREATE DATABASE test')
+  await connection.query('CREATE DATABASE IF NOT EXISTS test')
+  await connection.query('USE test')
   await connection.query(
-    'CREATE TABLE test.item (id INT PRIMARY KEY, name VARCHAR(50), price DECIMAL(10, 2), stock INT)',
+    'CREATE TABLE item (id INT PRIMARY KEY, name VARCHAR(50), price DECIMAL(10, 2), stock INT)',
   )
   await connection.query(
-    `INSERT INTO test.item SELECT seq, CONCAT('item ', seq), seq / 100, seq MOD 97 FROM seq_1_to_${ROWS}`,
+    `INSERT INTO item SELECT seq, CONCAT('item ', seq), seq / 100, seq MOD 97 FROM seq_1_to_${ROWS}`,
   )
   await connection.end()
 }
