@@ -116,7 +116,7 @@ export class Snapshots {
     const file = fileName(directory, reason, SUFFIX)
     const start = performance.now()
     try {
-      v8.writeHeapSnapshot(file + PARTIAL)
+      this.#system.writeHeapSnapshot(file + PARTIAL)
       const handle = await open(file + PARTIAL, 'r+')
       let bytes: number
       try {

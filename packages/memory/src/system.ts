@@ -22,6 +22,8 @@ export interface System {
   watchCollections(): CollectionWatch
   /** Runs a full garbage collection; returns the pause in milliseconds. */
   collectGarbage(): number
+  /** Writes a heap snapshot; the process stands still meanwhile. */
+  writeHeapSnapshot(file: string): void
   /** Types of the open resources that keep the event loop alive, one entry each. */
   activeResources(): readonly string[]
 }
@@ -52,6 +54,9 @@ export const realSystem: System = {
     const start = performance.now()
     gc()
     return performance.now() - start
+  },
+  writeHeapSnapshot: (file) => {
+    v8.writeHeapSnapshot(file)
   },
   activeResources: () => process.getActiveResourcesInfo(),
 }

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { FakeClock } from '@spillway/kit/testing'
 import type { CollectionKind, CollectionStats, CollectionWatch, Floor } from '../src/collections.js'
 import { MemoryMonitor, type MemoryMonitorOptions } from '../src/index.js'
@@ -58,6 +59,7 @@ export class FakeSystem implements System {
     if (this.alive !== undefined) this.floors.push(this.alive)
     return 10
   }
+  writeHeapSnapshot = (file: string): void => writeFileSync(file, '{"snapshot":{}}')
   activeResources = (): readonly string[] => this.resources
 }
 
