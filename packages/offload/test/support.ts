@@ -12,9 +12,9 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((offloader) => offloader.close({ timeout: 0 })))
 })
 
-/** An offloader that is closed after the test, whatever happens in it. */
+/** An offloader with the patience of a slow machine, that is closed after the test, whatever happens in it. */
 export function offloaderWith(options: OffloaderOptions = {}): Offloader {
-  const offloader = new Offloader({ threads: 1, ...options })
+  const offloader = new Offloader({ threads: 1, maxWait: '2m', ...options })
   open.push(offloader)
   return offloader
 }
