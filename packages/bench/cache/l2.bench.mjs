@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Redis } from 'ioredis'
 import { startRedis } from '../limiter/redis-server.mjs'
 
@@ -31,7 +32,7 @@ function hits(rows, inFlight, make) {
     // A contender that would answer from somewhere else, or with something else, is found out here.
     const before = Number(/total_commands_processed:(\d+)/.exec(await client.info('stats'))[1])
     for (const key of keys) {
-      if (JSON.stringify(await hit(key)) !== JSON.stringify(value)) throw new Error('a wrong value')
+      if (!isDeepStrictEqual(await hit(key), value)) throw new Error('a wrong value')
     }
     const after = Number(/total_commands_processed:(\d+)/.exec(await client.info('stats'))[1])
     if (after - before < COUNT) throw new Error('it did not ask Redis')

@@ -11,7 +11,7 @@ function stampede(name) {
       [1, 2, 3, 4].map(async () => {
         const child = fork(fileURLToPath(new URL('./stampede-worker.mjs', import.meta.url)), [
           name,
-          redis.url(),
+          `redis://127.0.0.1:${redis.port}`,
         ])
         await answer(child, 'ready')
         return child

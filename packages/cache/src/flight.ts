@@ -24,7 +24,6 @@ export class Flight {
   readonly call: ResolvedCall
   /** Taken anew before each look at the store and before the load. */
   mark: Mark
-  readonly controller = new AbortController()
   /** The flight whose loader asked for this one. */
   readonly parent: Flight | undefined
   /** Flights that this one's loader waits for. */
@@ -42,6 +41,7 @@ export class Flight {
   /** It has ended. */
   over = false
   #waiters: Waiter[] = []
+  #controller: AbortController | undefined
 
   constructor(
     owner: object,
@@ -57,6 +57,12 @@ export class Flight {
     this.call = call
     this.mark = mark
     this.parent = parent
+  }
+
+  /** Made when asked for: a hit in the store needs none. */
+  get controller(): AbortController {
+    this.#controller ??= new AbortController()
+    return this.#controller
   }
 
   get waiting(): number {

@@ -75,6 +75,11 @@ export class Pilot {
     const { second, fence } = this.#parts
     const { opening } = second!.guard
     if (opening !== undefined) await opening
+    // In an outage this is the way of every miss: it must cost nothing, not even an error.
+    if (!second!.guard.usable) {
+      second!.guard.probe()
+      return undefined
+    }
     flight.mark = fence.mark(flight.key)
     try {
       return await second!.look(flight.key, flight.call.tags)

@@ -102,7 +102,7 @@ it('D2 a hundred thousand calls in an outage leave nothing behind', async () => 
   await expect.poll(() => cache.stats().inFlight).toBe(0)
   await redis.resume()
   await back(cache)
-})
+}, 120_000)
 
 it('D3 one failure among many does not open the breaker', async () => {
   const cache = await connected({ l1: false }, proxy)
