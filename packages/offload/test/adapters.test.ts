@@ -81,7 +81,8 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
   })
 
   it("503, 504 and the task's own errors reach the error handler of the app", async () => {
-    const offloader = offloaderWith({ queue: 0 })
+    // A generous grace: a slow machine must not cost the thread whose task does listen.
+    const offloader = offloaderWith({ queue: 0, grace: '10s' })
     const mounts = mounted(offloader, [
       { path: '/', task: task(offloader, 'failWith'), input: (query) => query.get('kind') },
       { path: '/slow', task: task(offloader, 'sleep'), input: () => 60_000, deadline: 50 },

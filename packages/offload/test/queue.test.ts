@@ -59,6 +59,7 @@ describe('bounds', () => {
 
   it('refuses at once when the expected wait is longer than the task may wait', async () => {
     const offloader = offloaderWith({ maxWait: '1s' })
+    await offloader.warm()
     const deaf = task(offloader, 'deaf')
     await deaf(400)
     const calls = Array.from({ length: 10 }, () => deaf(400))
