@@ -41,12 +41,13 @@ export function headline({ stats, leaks }: MemoryReport): string {
   return stats.level === 'ok' ? 'All is well: nothing is short and nothing grows' : `Level: ${stats.level}`
 }
 
-/** `heap grows by 12.0 MB per hour (198 B per request), confidence 99.9 %, limit in 3.2 h`. */
+/** `heap grows by 12.0 MB per hour (198 B per request), confidence 99.2 %, limit in 3.2 h`. */
 export function verdictLine(leak: Leak): string {
   const perRequest =
     leak.bytesPerRequest === undefined ? '' : ` (${round(leak.bytesPerRequest)} B per request)`
+  const sure = leak.confidence > 0.999 ? 'above 99.9 %' : percent(leak.confidence, 1)
   const end = leak.timeToLimit === undefined ? '' : `, limit in ${span(leak.timeToLimit)}`
-  return `${leak.kind} grows by ${size(leak.bytesPerHour)} per hour${perRequest}, confidence ${percent(leak.confidence, 1)}${end}`
+  return `${leak.kind} grows by ${size(leak.bytesPerHour)} per hour${perRequest}, confidence ${sure}${end}`
 }
 
 function leakLines(leak: Leak): string[] {
