@@ -30,6 +30,7 @@ export function fork(options: ResolvedSupervisorOptions, born: Born): Worker {
     execArgv: [...execArgv, ...preload],
     stdio: ['ignore', out, out, 'ipc', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
+    ...inspectPort(execArgv),
   })
   return cluster.fork(
     withoutUndefined({
@@ -51,6 +52,14 @@ export function fork(options: ResolvedSupervisorOptions, born: Born): Worker {
       }),
     }),
   )
+}
+
+let debuggers = 0
+
+/** `--inspect=4000`: node:cluster would count from its own default instead. Each worker gets the next port, as there. */
+function inspectPort(execArgv: readonly string[]): { inspectPort?: () => number } {
+  const base = execArgv.map((arg) => /^--inspect(?:-brk|-port)?=(?:.*:)?(\d+)$/.exec(arg)?.[1]).find(Boolean)
+  return base === undefined ? {} : { inspectPort: () => Number(base) + debuggers++ }
 }
 
 function pathOf(file: string | URL): string {

@@ -9,10 +9,22 @@ type Parsed<T extends Options> = ReturnType<
 /** `parseArgs`, with its complaints as ours. */
 export function parse<const T extends Options>(args: string[], options: T): Parsed<T> {
   try {
-    return parseArgs({ args, options, allowPositionals: true })
+    return parseArgs({ args: joined(args, options), options, allowPositionals: true })
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
+}
+
+/** `parseArgs` takes a value that begins with a dash only after `=`; people write `--node-args "--import tsx"`. */
+function joined(args: readonly string[], options: Options): string[] {
+  const result: string[] = []
+  for (const arg of args) {
+    const last = result.at(-1) ?? ''
+    const takesValue = last.startsWith('--') && options[last.slice(2)]?.type === 'string'
+    if (takesValue && arg.startsWith('-')) result[result.length - 1] = `${last}=${arg}`
+    else result.push(arg)
+  }
+  return result
 }
 
 /** `300M`, `1G`, `512mb` in bytes, as PM2 and we write them. @throws UsageError */
