@@ -136,7 +136,7 @@ describe('the server stands still', () => {
 })
 
 describe('connections end', () => {
-  it('by wait_timeout: the next calls are served, reads and writes', async () => {
+  it('by the server, as wait_timeout would: the next calls are served, reads and writes', async () => {
     await server.query('DROP TABLE IF EXISTS idle', 'CREATE TABLE idle (n INT)')
     const pool = poolOf({ connectionLimit: 2 })
     await Promise.all([pool.query('SELECT SLEEP(0.05)'), pool.query('SELECT SLEEP(0.05)')])
