@@ -118,10 +118,12 @@ describe('a worker', () => {
       leaked.add(Number(await get(`${url}/leak?mb=200`)))
       return first.every((pid: number) => leaked.has(pid))
     })
-    await patiently(async () => (await supervisor.call('stats')).restarts.memory === 2)
-    const exits = supervisor.of('exit')
-    expect(exits.every(({ code, lost }) => code === 0 && lost === 0)).toBe(true)
-    expect(exits.map(({ pid }) => pid)).toEqual(expect.arrayContaining(first))
+    // A leaking request may have met a replacement as well: then there are more than two.
+    await patiently(async () =>
+      first.every((left: number) => supervisor.of('exit').some(({ pid }) => pid === left)),
+    )
+    expect((await supervisor.call('stats')).restarts.memory).toBeGreaterThanOrEqual(2)
+    expect(supervisor.of('exit').every(({ code, lost }) => code === 0 && lost === 0)).toBe(true)
     let ready = 0
     let least = 2
     for (const { type } of supervisor.events.slice(
