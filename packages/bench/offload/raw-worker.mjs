@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads'
-import * as tasks from './tasks.mjs'
+
+const tasks = await import('./tasks.mjs')
 
 parentPort.on('message', ({ id, name, input }) => parentPort.postMessage({ id, value: tasks[name](input) }))
 parentPort.postMessage('ready')

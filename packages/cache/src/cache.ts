@@ -24,6 +24,7 @@ import {
   type ResolvedCall,
   resolveCacheOptions,
   resolveTags,
+  type WrapOptions,
 } from './options.js'
 import type { Parts } from './parts.js'
 import { type Draft, SecondTier } from './second-tier.js'
@@ -344,9 +345,4 @@ const TTL_WITHOUT_BUS = 5_000
 interface Open {
   readonly at: number
   readonly key: string
-}
-
-export interface WrapOptions<Args extends unknown[]> extends EntryOptions {
-  /** The key of a call. */
-  readonly key: (...args: Args) => CacheKey
 }

@@ -1,4 +1,4 @@
-export { Cache, type WrapOptions } from './cache.js'
+export { Cache } from './cache.js'
 export type { LoadContext, Loader } from './context.js'
 export {
   CacheClosedError,
@@ -16,6 +16,7 @@ export {
   DEFAULTS,
   type EntryOptions,
   type FirstTierOptions,
+  type WrapOptions,
 } from './options.js'
 export type { RedisClient, RedisCommand } from './redis-client.js'
 export { type RedisStoreOptions, redisStore } from './redis-store.js'

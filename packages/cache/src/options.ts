@@ -21,6 +21,7 @@ import {
   string,
   wallClock,
 } from '@spillway/kit'
+import type { CacheKey } from './key.js'
 import type { CacheStore } from './store.js'
 
 /** How long and how an entry may be used. Options of the cache are the defaults of each call. */
@@ -136,6 +137,11 @@ const ENTRY_DEFAULTS = Object.freeze({
 
 const L1_CHECKS = { maxBytes: size({ min: 1 }), maxEntryBytes: size(), ttl: optional(orFalse(duration())) }
 const L1_DEFAULTS = Object.freeze({ maxBytes: '64mb', maxEntryBytes: '1mb' })
+
+export interface WrapOptions<Args extends unknown[]> extends EntryOptions {
+  /** The key of a call. */
+  readonly key: (...args: Args) => CacheKey
+}
 
 export const DEFAULTS = Object.freeze({
   ...ENTRY_DEFAULTS,

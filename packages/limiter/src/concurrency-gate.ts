@@ -66,7 +66,7 @@ export class ConcurrencyGate<Args extends unknown[]> {
     const own = Object.fromEntries(Object.entries(options).filter(([name]) => limiterNames.includes(name)))
     this.#options = options
     this.#address = new ClientAddress(checked.trust, checked.ipv6Prefix)
-    this.limiter = options.limiter ?? new ConcurrencyLimiter(own as unknown as ConcurrencyLimiterOptions)
+    this.limiter = options.limiter ?? new ConcurrencyLimiter(own as object as ConcurrencyLimiterOptions)
   }
 
   /**

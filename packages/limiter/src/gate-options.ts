@@ -169,7 +169,7 @@ export function limiterOptions(options: RateLimitOptions<never>): RateLimiterOpt
   own.limit ??= options.max
   own.window ??= options.windowMs
   if (typeof own.limit === 'function') own.limit = 1
-  return own as unknown as RateLimiterOptions
+  return own as object as RateLimiterOptions
 }
 
 /** The limit of a request, where the options have a function for that. */

@@ -1,3 +1,6 @@
+import { acquireChannel } from './channels.js'
+import { Histogram } from './histogram.js'
+
 /** `stats().nodes[i]`. Times are milliseconds. */
 export interface NodeStats extends NodeCounts {
   readonly node: string
@@ -27,7 +30,7 @@ export interface NodeCounts {
   kills: number
 }
 
-export function noCounts(): NodeCounts {
+function noCounts(): NodeCounts {
   return {
     opened: 0,
     lost: 0,
@@ -37,5 +40,36 @@ export function noCounts(): NodeCounts {
     refused: 0,
     acquireTimeouts: 0,
     kills: 0,
+  }
+}
+
+/** Counts what happens at one node, and how long its connections were waited for. */
+export class NodeMeter {
+  readonly count = noCounts()
+  readonly #waits = new Histogram()
+
+  constructor(
+    readonly pool: string,
+    readonly node: string,
+  ) {}
+
+  /** Somebody got a connection, or waits no longer. `waiting`: how many still do. */
+  waited(waitedMs: number, waiting: number, granted: boolean): void {
+    if (granted) {
+      this.count.acquired++
+      this.#waits.record(waitedMs)
+    }
+    if (acquireChannel.active) {
+      const { pool, node } = this
+      acquireChannel.publish(() => ({ pool, node, waitedMs, waiting, granted }))
+    }
+  }
+
+  stats(): NodeCounts & Pick<NodeStats, 'waitP50Ms' | 'waitP99Ms'> {
+    return {
+      ...this.count,
+      waitP50Ms: this.#waits.quantile(0.5),
+      waitP99Ms: this.#waits.quantile(0.99),
+    }
   }
 }

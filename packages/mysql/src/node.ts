@@ -1,33 +1,22 @@
 import { type RejectedError, shareOf } from '@spillway/kit'
 import { Admission } from './admission.js'
-import { acquireChannel } from './channels.js'
 import type { Deadlines } from './deadlines.js'
 import { Dialler } from './dialler.js'
 import { classify } from './errno.js'
 import {
-  type Holder,
   MysqlAcquireTimeoutError,
   MysqlClosedError,
   MysqlTimeoutError,
   MysqlUnavailableError,
 } from './errors.js'
-import { Histogram } from './histogram.js'
 import type { Link, LinkSettings } from './link.js'
-import { type NodeStats, noCounts } from './node-stats.js'
+import type { NodeHooks } from './node-hooks.js'
+import { NodeMeter, type NodeStats } from './node-stats.js'
 import type { PoolOptions, Server } from './options.js'
 import { Shelf } from './shelf.js'
 import { SideLink } from './side-link.js'
 import type { TextFormat } from './values.js'
 import type { Waiter } from './waiter.js'
-
-export interface NodeHooks {
-  leak(node: MysqlNode, holder: Holder): void
-  warning(node: MysqlNode, message: string): void
-  /** It refused a write because it is read-only. */
-  readOnly(node: MysqlNode): void
-  /** It could not be reached, or was reached again. */
-  reachable(node: MysqlNode, yes: boolean): void
-}
 
 /** The connections to one server, those who wait for them, and the rules between both. */
 export class MysqlNode {
@@ -42,12 +31,11 @@ export class MysqlNode {
   readonly #shelf: Shelf
   readonly #dialler: Dialler
   readonly #control: SideLink
-  readonly #waits = new Histogram()
   readonly #admission: Admission
   #isReachable = true
   #draining = false
   #drained: (() => void) | undefined
-  readonly #count = noCounts()
+  readonly #meter: NodeMeter
 
   constructor(
     readonly server: Server,
@@ -57,6 +45,7 @@ export class MysqlNode {
   ) {
     this.name = server.name
     this.pool = options.name
+    this.#meter = new NodeMeter(this.pool, this.name)
     this.limit = options.shareConnections ? shareOf(options.connectionLimit) : options.connectionLimit
     this.#hooks = hooks
     this.format = { timezone: options.timezone, noBackslashEscapes: false }
@@ -128,7 +117,7 @@ export class MysqlNode {
     }
     const refusal = this.#refusal(waiter, now)
     if (refusal !== undefined) {
-      this.#count.refused++
+      this.#meter.count.refused++
       waiter.refuse(refusal)
       return
     }
@@ -142,8 +131,8 @@ export class MysqlNode {
     this.#queue.delete(waiter)
     const now = this.now()
     const waited = now - waiter.askedAt
-    this.#acquired(waited, false)
-    this.#count.acquireTimeouts++
+    this.#meter.waited(waited, this.waiting, false)
+    this.#meter.count.acquireTimeouts++
     const { waiting, active } = this
     if (active === 0 && this.#dialler.connecting > 0) {
       waiter.refuse(new MysqlTimeoutError(waited, 'connect', 'none'))
@@ -173,7 +162,7 @@ export class MysqlNode {
 
   /** Stops what runs on the link. `undefined`: there is no way to. */
   kill(link: Link): Promise<unknown> | undefined {
-    this.#count.kills++
+    this.#meter.count.kills++
     if (!this.options.control || link.threadId === 0) return undefined
     return this.#control.ask(`KILL QUERY ${link.threadId}`, Math.max(1, this.options.killGrace))
   }
@@ -222,9 +211,7 @@ export class MysqlNode {
       idle: this.#shelf.idle,
       connecting: this.#dialler.connecting,
       waiting: this.waiting,
-      ...this.#count,
-      waitP50Ms: this.#waits.quantile(0.5),
-      waitP99Ms: this.#waits.quantile(0.99),
+      ...this.#meter.stats(),
     }
   }
 
@@ -232,19 +219,8 @@ export class MysqlNode {
     this.deadlines.remove(waiter)
     link.heldSince = now
     link.leakReported = false
-    this.#acquired(now - waiter.askedAt, true)
+    this.#meter.waited(now - waiter.askedAt, this.waiting, true)
     waiter.grant(link, now)
-  }
-
-  #acquired(waitedMs: number, granted: boolean): void {
-    if (granted) {
-      this.#count.acquired++
-      this.#waits.record(waitedMs)
-    }
-    if (acquireChannel.active) {
-      const { pool, name: node, waiting } = this
-      acquireChannel.publish(() => ({ pool, node, waitedMs, waiting, granted }))
-    }
   }
 
   #refusal(waiter: Waiter, now: number): RejectedError | undefined {
@@ -279,7 +255,7 @@ export class MysqlNode {
 
   #opened(link: Link): void {
     const now = this.now()
-    this.#count.opened++
+    this.#meter.count.opened++
     const { waitTimeout, noBackslashEscapes } = this.#dialler.facts
     this.#shelf.waitTimeout = waitTimeout
     this.format = { timezone: this.options.timezone, noBackslashEscapes }
@@ -314,13 +290,13 @@ export class MysqlNode {
 
   #clean(link: Link): void {
     if (link.inTransaction) {
-      this.#count.rollbacks++
+      this.#meter.count.rollbacks++
       this.#hooks.warning(
         this,
         `a transaction was left open and is rolled back; the last statement: ${link.sql}`,
       )
     }
-    this.#count.resets++
+    this.#meter.count.resets++
     this.#shelf.clean(link).then(
       () => this.#free(link, this.now()),
       () => link.destroy(),
@@ -345,7 +321,7 @@ export class MysqlNode {
   }
 
   #lost(link: Link): void {
-    this.#count.lost++
+    this.#meter.count.lost++
     this.#shelf.remove(link)
     this.#serve(this.now())
     this.#settleDrain()

@@ -12,7 +12,6 @@ import {
   misuse,
   monotonicClock,
   nested,
-  number,
   oneOf,
   optional,
   orFalse,
@@ -49,8 +48,6 @@ export interface ReadOptions {
   readonly maxLag?: Duration
   /** How often each server is asked for its health, role and position. Default: `'500ms'`. */
   readonly probe?: Duration
-  /** The share of the primary's connections that reads may take while no replica can serve them: 0 to 1. Default: 1. */
-  readonly primaryShare?: number
 }
 
 /** What a {@link MysqlPool} is made from. The names of mysql2's recipe mean what they say there, and are honoured. */
@@ -182,7 +179,6 @@ export const READ_DEFAULTS = Object.freeze({
   wait: 50,
   maxLag: 10_000,
   probe: 500,
-  primaryShare: 1,
 })
 
 const server = either(SERVER_CHECKS.uri, nested(SERVER_CHECKS))
@@ -219,7 +215,6 @@ const CHECKS = {
         wait: duration(),
         maxLag: duration(),
         probe: duration({ min: 10 }),
-        primaryShare: number({ min: 0, max: 1 }),
       },
       READ_DEFAULTS,
     ),

@@ -115,7 +115,7 @@ function fieldsOf(error: Error): Record<string, unknown> {
   const fields: Record<string, unknown> = {}
   for (const name of Object.keys(error)) {
     if (STANDARD.has(name)) continue
-    const value = (error as unknown as Record<string, unknown>)[name]
+    const value: unknown = Reflect.get(error, name)
     if (isCloneable(value)) fields[name] = value
   }
   if (isDomException(error)) fields.DOMException = true

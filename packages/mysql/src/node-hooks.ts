@@ -1,0 +1,12 @@
+import type { Holder } from './errors.js'
+import type { MysqlNode } from './node.js'
+
+/** What a node tells the pool it belongs to. */
+export interface NodeHooks {
+  leak(node: MysqlNode, holder: Holder): void
+  warning(node: MysqlNode, message: string): void
+  /** It refused a write because it is read-only. */
+  readOnly(node: MysqlNode): void
+  /** It could not be reached, or was reached again. */
+  reachable(node: MysqlNode, yes: boolean): void
+}
