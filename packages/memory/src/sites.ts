@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { type Frame, type HeapProfile, type StackBytes, stacksOf } from './allocation-profile.js'
 import type { LeakKind } from './leak-watch.js'
 import { SourceMaps } from './source-maps.js'
@@ -15,6 +16,10 @@ export interface AllocationSite {
   readonly stack: readonly string[]
 }
 
+const HERE = new URL('.', import.meta.url)
+/** Where this package is, as a URL and as a path. Inside of an app's bundle there is no telling us from the app. */
+const OUR_FOLDERS = /\/memory\/(src|dist)\/$/.test(HERE.pathname) ? [HERE.href, fileURLToPath(HERE)] : []
+
 const MOST_SITES = 5
 /** Places with less are noise, of the profiler itself among others. */
 const LEAST_SHARE = 0.02
@@ -29,7 +34,7 @@ export async function sitesOf(
   kind: LeakKind,
   growth: number,
 ): Promise<AllocationSite[]> {
-  const all = stacksOf(profile).filter(({ frames }) => !frames.some(({ url }) => url === 'node:inspector'))
+  const all = stacksOf(profile).filter(({ frames }) => !frames.some(isOurs))
   const stacks = kind === 'external' ? bufferStacks(all) : all
   const total = stacks.reduce((sum, stack) => sum + weight(stack, kind), 0)
   const places = new Map<string, { bytes: number; largest: StackBytes; site: Frame }>()
@@ -71,6 +76,11 @@ function weight(stack: StackBytes, kind: LeakKind): number {
 function bufferStacks(stacks: readonly StackBytes[]): readonly StackBytes[] {
   const found = stacks.filter(({ frames }) => frames.some(({ url }) => url === 'node:buffer'))
   return found.length > 0 ? found : stacks
+}
+
+/** What watches allocates as well: the profiler, and the monitor, which reads its files into Buffers. */
+function isOurs({ url }: Frame): boolean {
+  return url === 'node:inspector' || OUR_FOLDERS.some((folder) => url.startsWith(folder))
 }
 
 function isOwn({ url }: Frame): boolean {
