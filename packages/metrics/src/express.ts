@@ -31,11 +31,11 @@ export function metrics(collector: Metrics, options: ExpressMetricsOptions = {})
     req.metrics = collector
     if (skip?.(req) !== true) {
       const own = endpoint.owns(req.method, req.path) ? req.baseUrl + req.path : UNMATCHED
-      const matched = matchedRoute(req)
+      noteRoutes((req.app as object as { readonly request: object }).request)
       const end = collector.requests.begin()
       onResponseEnd(res, (finished) => {
         const status = finished ? res.statusCode : CLIENT_CLOSED_REQUEST
-        end({ method: req.method, route: nameOf?.(req) ?? matched() ?? own, status })
+        end({ method: req.method, route: nameOf?.(req) ?? (req as Routed)[PATTERN] ?? own, status })
       })
     }
     if (!endpoint.owns(req.method, req.path)) return next()
@@ -46,21 +46,34 @@ export function metrics(collector: Metrics, options: ExpressMetricsOptions = {})
   }
 }
 
+const PATTERN = Symbol('route pattern')
+const ROUTE = Symbol('route')
+
+interface Routed {
+  baseUrl?: string
+  [ROUTE]?: unknown
+  [PATTERN]?: string
+}
+
+const noting = new WeakSet<object>()
+
 /**
- * The pattern of the last route that was matched, with its mount point. It is noted when the router sets `req.route`:
- * later, in an error handler of the app, `req.baseUrl` has been put back and the mount point is lost.
+ * Notes the pattern of each matched route, with its mount point, when the router sets `req.route`: later, in an error
+ * handler of the app, `req.baseUrl` has been put back and the mount point is lost. The accessor is on the app's request
+ * prototype, which Express has for such things; one of its own on every request would make each of them slow.
  */
-function matchedRoute(req: Request): () => string | undefined {
-  let route: { path?: unknown } | undefined = req.route
-  let pattern: string | undefined
-  Object.defineProperty(req, 'route', {
+function noteRoutes(prototype: object): void {
+  if (noting.has(prototype)) return
+  noting.add(prototype)
+  Object.defineProperty(prototype, 'route', {
     configurable: true,
     enumerable: true,
-    get: () => route,
-    set(value: typeof route) {
-      route = value
-      if (value?.path !== undefined) pattern = req.baseUrl + String(value.path)
+    get(this: Routed) {
+      return this[ROUTE]
+    },
+    set(this: Routed, route: { path?: unknown } | undefined) {
+      this[ROUTE] = route
+      if (route?.path !== undefined) this[PATTERN] = `${this.baseUrl ?? ''}${String(route.path)}`
     },
   })
-  return () => pattern
 }
