@@ -112,7 +112,14 @@ describe('a worker', () => {
   it('K23 K24 over its memory mark is replaced, one at a time, never all at once', async () => {
     const supervisor = await running({ heartbeat: { interval: 100, deadline: 30_000 }, maxRss: '180mb' })
     const url = await supervisor.url()
-    const first = (await supervisor.call('stats')).workers.map(({ pid }: any) => pid)
+    const workers = async (): Promise<any[]> => (await supervisor.call('stats')).workers
+    const first = (await workers()).map(({ pid }) => pid)
+    // What a worker reports first, once it is ready, is what it needs: the leak must come after that.
+    const reports = async () => (await workers()).map(({ load }) => JSON.stringify(load))
+    const before = await reports()
+    await patiently(async () =>
+      (await reports()).every((report, i) => report !== undefined && report !== before[i]),
+    )
     const leaked = new Set<number>()
     await patiently(async () => {
       leaked.add(Number(await get(`${url}/leak?mb=200`)))
