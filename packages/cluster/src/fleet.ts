@@ -1,17 +1,11 @@
 import type { EventEmitter } from 'node:events'
-import { type Clock, notify } from '@spillway/kit'
-import { causeOf } from './cause.js'
+import type { Clock } from '@spillway/kit'
+import { Alarm } from './alarm.js'
+import { Announcer } from './announcer.js'
+import { exitOf } from './cause.js'
 import { Deferred } from './deferred.js'
 import { type StartError, SupervisorClosedError, startError } from './errors.js'
-import {
-  channels,
-  type DrainResult,
-  type ExitInfo,
-  type HangInfo,
-  type ReloadResult,
-  type RestartCause,
-  type SupervisorEvents,
-} from './events.js'
+import type { DrainResult, ExitInfo, ReloadResult, RestartCause, SupervisorEvents } from './events.js'
 import { isConnector } from './handover.js'
 import { Handovers } from './handovers.js'
 import { type ListeningAddress, listeningInfo } from './listening.js'
@@ -23,13 +17,10 @@ import { LOG_DEFAULTS, type ResolvedSupervisorOptions } from './options.js'
 import { plan } from './plan.js'
 import { Pulse } from './pulse.js'
 import { Restarts } from './restarts.js'
-import { Roll } from './roll.js'
+import { Rolls } from './rolls.js'
 import { Tally } from './tally.js'
-import { Vacancies } from './vacancies.js'
-import type { LeaveReason, WorkerProcess } from './worker-process.js'
-
-/** After its drain deadline a worker has so long to say what it lost, before it is killed. Milliseconds. */
-const LAST_WORDS = 1_000
+import { lowestFree, Vacancies } from './vacancies.js'
+import { LAST_WORDS, type LeaveReason, type WorkerProcess } from './worker-process.js'
 
 export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
@@ -46,7 +37,7 @@ export class Fleet {
   phase: FleetPhase = 'idle'
   target: number
   readonly #options: ResolvedSupervisorOptions
-  readonly #events: EventEmitter<SupervisorEvents>
+  readonly #announce: Announcer
   readonly #clock: Clock
   readonly #restarts: Restarts
   readonly #nursery: Nursery
@@ -55,15 +46,14 @@ export class Fleet {
   readonly #start = new Deferred<void>()
   readonly #stop = new Deferred<DrainResult>()
   readonly #waiting: Deferred<void>[] = []
+  readonly #rolls = new Rolls()
+  readonly #alarm = new Alarm(() => this.#reconcile())
   #failure: StartError | undefined
-  #roll: Roll | undefined
-  #nextRoll: Roll | undefined
-  #wakeUp: NodeJS.Timeout | undefined
   #pulse: Pulse | undefined
 
   constructor(options: ResolvedSupervisorOptions, target: number, events: EventEmitter<SupervisorEvents>) {
     this.#options = options
-    this.#events = events
+    this.#announce = new Announcer(events)
     this.#clock = options.clock
     this.target = target
     this.#nursery = new Nursery(options, {
@@ -99,7 +89,7 @@ export class Fleet {
       const { heartbeat } = this.#options
       if (heartbeat !== false) {
         const workers = () => this.workers.values()
-        this.#pulse = new Pulse(heartbeat, this.#clock, workers, (hang) => this.#onHang(hang))
+        this.#pulse = new Pulse(heartbeat, this.#clock, workers, (hang) => this.#announce.hang(hang))
       }
       this.#reconcile()
     }
@@ -110,9 +100,9 @@ export class Fleet {
   reload(): Promise<ReloadResult> {
     if (this.phase === 'stopping' || this.phase === 'stopped')
       return Promise.reject(new SupervisorClosedError())
-    const roll = (this.#nextRoll ??= new Roll())
+    const result = this.#rolls.ask()
     if (this.phase === 'running') this.#beginRoll()
-    return roll.promise
+    return result
   }
 
   scale(target: number, by: 'call' | 'load'): void {
@@ -120,8 +110,7 @@ export class Fleet {
     if (target === this.target) return
     const change = { from: this.target, to: target, by }
     this.target = target
-    notify(this.#events, 'scale', change)
-    channels.scale.publish(() => change)
+    this.#announce.scale(change)
     this.#reconcile()
   }
 
@@ -137,12 +126,11 @@ export class Fleet {
   drain(delay: number): Promise<DrainResult> {
     if (this.phase !== 'stopping' && this.phase !== 'stopped') {
       this.phase = 'stopping'
-      const closed = new SupervisorClosedError()
-      this.#nextRoll?.cancel(closed)
-      this.#nextRoll = undefined
-      if (this.#roll !== undefined) this.#roll.error ??= closed
-      for (const worker of this.workers.values()) this.#leave(worker, 'stop', delay)
-      this.#settle(this.#clock.now())
+      this.#rolls.cancel(new SupervisorClosedError())
+      const now = this.#clock.now()
+      for (const worker of this.workers.values())
+        worker.leave('stop', now, this.#options.drain.timeout, delay)
+      this.#settle(now)
     }
     return this.#stop.promise
   }
@@ -181,11 +169,12 @@ export class Fleet {
     })
     for (const id of drain) {
       const worker = this.workers.get(id)
-      if (worker !== undefined) this.#leave(worker, worker.outdated ?? 'scale', 0)
+      worker?.leave(worker.outdated ?? 'scale', now, this.#options.drain.timeout)
     }
     for (let i = 0; i < forks; i++) this.#fork(now)
-    this.#sleepUntil(this.#vacancies.next(now), now)
-    if (this.#restarts.recovered()) notify(this.#events, 'recovered')
+    const next = this.#vacancies.next(now)
+    this.#alarm.set(next === undefined ? undefined : next - now)
+    if (this.#restarts.recovered()) this.#announce.recovered()
     this.#settle(now)
   }
 
@@ -199,14 +188,12 @@ export class Fleet {
       (worker) =>
         worker.outdated === 'reload' || worker.leaving === 'reload' || worker.leaving === 'rollback',
     )
-    const rolled = this.phase !== 'running' || this.ready >= this.target || this.#roll?.error !== undefined
-    if (this.#roll !== undefined && !leftOver && rolled) {
-      const result = this.#roll.finish(now)
-      this.#roll = undefined
-      if (result.ok) this.tally.reloads.ok++
-      else this.tally.reloads.refused++
-      notify(this.#events, 'reload', result)
-      channels.reload.publish(() => ({ ...result, error: undefined }))
+    const failed = this.#rolls.current?.error !== undefined
+    const rolled = this.phase !== 'running' || this.ready >= this.target || failed
+    const result = !leftOver && rolled ? this.#rolls.finish(now) : undefined
+    if (result !== undefined) {
+      this.tally.reloads[result.ok ? 'ok' : 'refused']++
+      this.#announce.reload(result)
     }
     if (this.phase === 'running') this.#beginRoll()
     if (this.ready === this.target && this.#living().length === this.target) {
@@ -217,7 +204,7 @@ export class Fleet {
 
   #finish(): void {
     this.phase = 'stopped'
-    clearTimeout(this.#wakeUp)
+    this.#alarm.set(undefined)
     this.#pulse?.stop()
     this.#handovers.close()
     const closed = new SupervisorClosedError()
@@ -227,9 +214,8 @@ export class Fleet {
   }
 
   #beginRoll(): void {
-    if (this.#roll !== undefined || this.#nextRoll === undefined) return
-    this.#roll = this.#nextRoll
-    this.#nextRoll = undefined
+    const roll = this.#rolls.advance()
+    if (roll === undefined) return
     // New code may have cured what the old one died of.
     this.#vacancies.clear()
     this.#restarts.reset()
@@ -237,16 +223,15 @@ export class Fleet {
       this.#nursery.nextGeneration()
       for (const worker of this.#living()) worker.outdated = 'reload'
     } catch (error) {
-      this.#roll.error = error as Error
+      roll.error = error as Error
     }
-    this.#roll.begin(this.generation, this.#clock.now())
+    roll.begin(this.generation, this.#clock.now())
     this.#reconcile()
   }
 
   /** The new version is no good: those of it that are not ready go, the old ones stay. */
   #abortRoll(error: Error): void {
-    if (this.#roll === undefined || this.#roll.error !== undefined) return
-    this.#roll.error = error
+    if (!this.#rolls.fail(error)) return
     this.#nursery.revert()
     for (const worker of this.#living()) {
       if (worker.outdated === 'reload') worker.outdated = undefined
@@ -256,13 +241,13 @@ export class Fleet {
   }
 
   #fork(now: number): void {
-    const place = this.#vacancies.take(now) ?? { slot: this.#freeSlot(), streak: 0 }
+    const taken = this.#living().filter(({ outdated }) => outdated === undefined)
+    const place = this.#vacancies.take(now) ?? { slot: lowestFree(taken.map(({ slot }) => slot)), streak: 0 }
     const worker = this.#nursery.bear(place, this.target, now)
     this.workers.set(worker.id, worker)
     this.tally.forks++
     this.logs?.take(worker)
-    notify(this.#events, 'fork', worker.info)
-    channels.fork.publish(() => worker.info)
+    this.#announce.fork(worker)
   }
 
   #hear(worker: WorkerProcess, raw: unknown, given: unknown): void {
@@ -287,10 +272,10 @@ export class Fleet {
 
   /** Somebody of us listens there. */
   listens(at: ListeningAddress): void {
-    const { address, port } = listeningInfo(at)
-    if (this.listening.has(address)) return
-    this.listening.set(address, port)
-    notify(this.#events, 'listening', { address, port })
+    const info = listeningInfo(at)
+    if (this.listening.has(info.address)) return
+    this.listening.set(info.address, info.port)
+    this.#announce.listening(info)
   }
 
   #becomeReady(worker: WorkerProcess, { index, port }: { index?: number; port?: number } = {}): void {
@@ -299,8 +284,7 @@ export class Fleet {
     worker.heardAt = now
     if (!worker.apply('ready', now)) return
     this.#handovers.welcome(worker)
-    notify(this.#events, 'ready', worker.info)
-    channels.ready.publish(() => ({ ...worker.info, milliseconds: now - worker.startedAt }))
+    this.#announce.ready(worker, now)
     this.#reconcile()
   }
 
@@ -322,37 +306,16 @@ export class Fleet {
     this.#reconcile()
   }
 
-  /** Tells a worker to leave, and sees to it that it does. */
-  #leave(worker: WorkerProcess, reason: LeaveReason, delay: number): void {
-    const starting = worker.state === 'starting'
-    if (!worker.apply('drain', this.#clock.now())) return
-    worker.leaving = reason
-    const { timeout } = this.#options.drain
-    const drain = { type: 'drain', reason: reason === 'stop' ? 'stop' : 'replace', delay, timeout } as const
-    // One that is still starting has nothing to finish; it may not even listen to us yet.
-    if (starting) worker.kill('start')
-    else if (!worker.send(drain)) worker.kill('deadline')
-    else worker.after(delay + timeout + LAST_WORDS, () => worker.kill('deadline'))
-  }
-
   #gone(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void {
     const now = this.#clock.now()
     const before = worker.state
     if (!worker.apply('exit', now)) return
     worker.clearTimers()
     this.workers.delete(worker.id)
-    const cause =
-      worker.state === 'failed' || worker.leaving === 'crash'
-        ? causeOf(worker, before, code, signal)
-        : undefined
-    const exit: ExitInfo = { ...worker.info, code, signal, cause, error: worker.error, lost: worker.lost }
+    const exit = exitOf(worker, before, code, signal)
     this.tally.exited(worker, exit, now)
-    notify(this.#events, 'exit', exit)
-    channels.exit.publish(() => ({ ...exit, error: undefined }))
-    if (this.#roll !== undefined && worker.leaving === 'reload') {
-      this.#roll.replaced++
-      if (worker.killed !== undefined) this.#roll.forced++
-    }
+    this.#announce.exit(exit)
+    this.#rolls.left(worker)
     if (before !== 'draining') this.#failed(worker, exit)
     this.#reconcile()
   }
@@ -370,47 +333,17 @@ export class Fleet {
 
   #crashed(worker: WorkerProcess, cause: RestartCause, exit?: ExitInfo): void {
     const now = this.#clock.now()
-    const rolledIn = this.#roll !== undefined && worker.generation === this.#roll.generation
     // A kill from outside says nothing about the new version.
-    if (rolledIn && cause !== 'killed') {
-      this.#abortRoll(
-        startError(
-          worker,
-          exit ?? { ...worker.info, code: null, signal: null, cause, error: worker.error, lost: 0 },
-        ),
-      )
+    if (worker.generation === this.#rolls.current?.generation && cause !== 'killed') {
+      this.#abortRoll(startError(worker, exit ?? { code: null, signal: null }))
       if (worker.readyAt === undefined) return
     }
     const { delay, streak, degraded } = this.#restarts.crashed(now - (worker.readyAt ?? now), worker.streak)
     this.#vacancies.add({ slot: worker.slot, streak, at: now + delay })
-    if (!degraded) return
-    const { within } = this.#options.restarts
-    notify(this.#events, 'degraded', { within, worker: worker.info, error: worker.error })
-    channels.degraded.publish(() => ({ ...worker.info, within }))
+    if (degraded) this.#announce.degraded(worker.info, worker.error, this.#options.restarts.within)
   }
 
   #living(): WorkerProcess[] {
     return [...this.workers.values()].filter(({ state }) => state !== 'draining')
-  }
-
-  /** The lowest place that nobody holds; a replacement gets the place of the one it replaces. */
-  #freeSlot(): number {
-    const living = this.#living()
-    const taken = new Set(living.filter(({ outdated }) => outdated === undefined).map(({ slot }) => slot))
-    let slot = 1
-    while (taken.has(slot)) slot++
-    return slot
-  }
-
-  #sleepUntil(at: number | undefined, now: number): void {
-    clearTimeout(this.#wakeUp)
-    if (at === undefined) return
-    // Not unref'ed: with every worker down, this timer alone keeps the supervisor at work.
-    this.#wakeUp = setTimeout(() => this.#reconcile(), Math.max(1, Math.ceil(at - now)))
-  }
-
-  #onHang(hang: HangInfo): void {
-    notify(this.#events, 'hang', hang)
-    channels.hang.publish(() => hang)
   }
 }

@@ -35,3 +35,10 @@ export class Vacancies {
     this.#open = []
   }
 }
+
+/** The lowest place that nobody holds; a replacement gets the place of the one it replaces. */
+export function lowestFree(taken: readonly number[]): number {
+  let slot = 1
+  while (taken.includes(slot)) slot++
+  return slot
+}

@@ -15,6 +15,9 @@ export type LeaveReason =
   | 'requests'
   | (string & {})
 
+/** After its drain deadline a worker has so long to say what it lost, before it is killed. Milliseconds. */
+export const LAST_WORDS = 1_000
+
 /** What the supervisor knows of one worker. */
 export class WorkerProcess {
   readonly id: number
@@ -100,6 +103,18 @@ export class WorkerProcess {
     // With a callback, a channel that breaks meanwhile is no 'error' event.
     this.handle.process.send(marked(message), socket, undefined, () => {})
     return true
+  }
+
+  /** Tells it to leave, for which it has `timeout` after `delay`, and sees to it that it does. */
+  leave(reason: LeaveReason, now: number, timeout: number, delay = 0): void {
+    const starting = this.state === 'starting'
+    if (!this.apply('drain', now)) return
+    this.leaving = reason
+    const drain = { type: 'drain', reason: reason === 'stop' ? 'stop' : 'replace', delay, timeout } as const
+    // One that is still starting has nothing to finish; it may not even listen to us yet.
+    if (starting) this.kill('start')
+    else if (!this.send(drain)) this.kill('deadline')
+    else this.after(delay + timeout + LAST_WORDS, () => this.kill('deadline'))
   }
 
   kill(why: NonNullable<WorkerProcess['killed']>): void {

@@ -1,0 +1,61 @@
+import type { EventEmitter } from 'node:events'
+import { notify } from '@spillway/kit'
+import {
+  channels,
+  type ExitInfo,
+  type HangInfo,
+  type ListeningInfo,
+  type ReloadResult,
+  type SupervisorEvents,
+  type WorkerInfo,
+} from './events.js'
+import type { RemoteError } from './messages.js'
+import type { WorkerProcess } from './worker-process.js'
+
+/** Tells what happens: to people by events, to machines by channels, and there without anybody's error in it. */
+export class Announcer {
+  constructor(readonly events: EventEmitter<SupervisorEvents>) {}
+
+  fork({ info }: WorkerProcess): void {
+    notify(this.events, 'fork', info)
+    channels.fork.publish(() => info)
+  }
+
+  ready({ info, startedAt }: WorkerProcess, now: number): void {
+    notify(this.events, 'ready', info)
+    channels.ready.publish(() => ({ ...info, milliseconds: now - startedAt }))
+  }
+
+  exit(exit: ExitInfo): void {
+    notify(this.events, 'exit', exit)
+    channels.exit.publish(() => ({ ...exit, error: undefined }))
+  }
+
+  hang(hang: HangInfo): void {
+    notify(this.events, 'hang', hang)
+    channels.hang.publish(() => hang)
+  }
+
+  degraded(worker: WorkerInfo, error: RemoteError | undefined, within: number): void {
+    notify(this.events, 'degraded', { within, worker, error })
+    channels.degraded.publish(() => ({ ...worker, within }))
+  }
+
+  recovered(): void {
+    notify(this.events, 'recovered')
+  }
+
+  reload(result: ReloadResult): void {
+    notify(this.events, 'reload', result)
+    channels.reload.publish(() => ({ ...result, error: undefined }))
+  }
+
+  scale(change: SupervisorEvents['scale'][0]): void {
+    notify(this.events, 'scale', change)
+    channels.scale.publish(() => change)
+  }
+
+  listening(address: ListeningInfo): void {
+    notify(this.events, 'listening', address)
+  }
+}

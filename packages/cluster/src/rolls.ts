@@ -1,0 +1,49 @@
+import type { ReloadResult } from './events.js'
+import { Roll } from './roll.js'
+import type { WorkerProcess } from './worker-process.js'
+
+/** The reload under way, and the one that waits behind it: whoever asks meanwhile shares that one. */
+export class Rolls {
+  current: Roll | undefined
+  #next: Roll | undefined
+
+  ask(): Promise<ReloadResult> {
+    this.#next ??= new Roll()
+    return this.#next.promise
+  }
+
+  /** The one that waits becomes the current one; `undefined` when none does, or its turn has not come. */
+  advance(): Roll | undefined {
+    if (this.current !== undefined || this.#next === undefined) return undefined
+    this.current = this.#next
+    this.#next = undefined
+    return this.current
+  }
+
+  /** Tells whether this is news: a roll fails once. */
+  fail(error: Error): boolean {
+    if (this.current === undefined || this.current.error !== undefined) return false
+    this.current.error = error
+    return true
+  }
+
+  /** Everything is going to end. */
+  cancel(error: Error): void {
+    this.#next?.cancel(error)
+    this.#next = undefined
+    this.fail(error)
+  }
+
+  /** A worker is gone. */
+  left({ leaving, killed }: WorkerProcess): void {
+    if (this.current === undefined || leaving !== 'reload') return
+    this.current.replaced++
+    if (killed !== undefined) this.current.forced++
+  }
+
+  finish(now: number): ReloadResult | undefined {
+    const result = this.current?.finish(now)
+    this.current = undefined
+    return result
+  }
+}
