@@ -29,8 +29,9 @@ export function metrics(collector: Metrics, options: ExpressMetricsOptions = {})
   const { route: nameOf, skip } = options
   return (req, res, next) => {
     req.metrics = collector
+    const owned = endpoint.owns(req.method, req.path)
     if (skip?.(req) !== true) {
-      const own = endpoint.owns(req.method, req.path) ? req.baseUrl + req.path : UNMATCHED
+      const own = owned ? req.baseUrl + req.path : UNMATCHED
       noteRoutes((req.app as object as { readonly request: object }).request)
       const end = collector.requests.begin()
       onResponseEnd(res, (finished) => {
@@ -38,7 +39,7 @@ export function metrics(collector: Metrics, options: ExpressMetricsOptions = {})
         end({ method: req.method, route: nameOf?.(req) ?? (req as Routed)[PATTERN] ?? own, status })
       })
     }
-    if (!endpoint.owns(req.method, req.path)) return next()
+    if (!owned) return next()
     endpoint
       .answer(req.path, req)
       .then(({ headers, body }) => res.set(headers).end(req.method === 'HEAD' ? undefined : body))
