@@ -32,12 +32,18 @@ function throughput(headers) {
   }
 }
 
-/** Clients that count what fails, until `stop()`; nothing is repeated. */
+/** Clients that count what fails or has no answer after 5 s, until `stop()`; nothing is repeated. */
 function clients(url) {
   let stopped = false
   const tally = { requests: 0, failed: 0 }
   async function one({ path = '/', think = 0, keepAlive = true }) {
-    const client = new Client(url, { pipelining: 1, keepAliveTimeout: 60_000, keepAliveMaxTimeout: 600_000 })
+    const client = new Client(url, {
+      pipelining: 1,
+      keepAliveTimeout: 60_000,
+      keepAliveMaxTimeout: 600_000,
+      headersTimeout: 5_000,
+      bodyTimeout: 5_000,
+    })
     while (!stopped) {
       tally.requests++
       try {
@@ -130,7 +136,7 @@ export const scenarios = [
   },
   {
     title: 'cluster: two rolling reloads under load (fresh, keep-alive with pauses, slow handlers)',
-    note: 'throng has no reload. `failed` counts requests without a complete 200; nothing is repeated.',
+    note: 'throng has no reload. `failed` counts requests without a complete 200 within 5 s; nothing is repeated.',
     baseline: 'node:cluster',
     rounds: 3,
     contenders: contenders(['node:cluster', 'pm2', '@spillway/cluster'], reloads),
