@@ -41,6 +41,7 @@ export default defineConfig({
           { text: 'Three native adapters', link: '/decisions/adapters' },
           { text: 'A private kit, inlined', link: '/decisions/kit' },
           { text: 'No package knows another', link: '/decisions/composition' },
+          { text: 'The engine of offload', link: '/decisions/offload-engine' },
         ],
       },
     ],

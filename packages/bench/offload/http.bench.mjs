@@ -1,18 +1,25 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { httpLoad } from '../load.mjs'
-import { report } from './tasks.mjs'
+import { arrivals } from './arrivals.mjs'
+import { heavy, report } from './tasks.mjs'
 
 const TASKS = new URL('./tasks.mjs', import.meta.url)
 
-/** A server with a cheap route and a heavy one (`/heavy`, about 100 ms of CPU), and load on one or both. */
-async function server(heavy, close, { loaded = true } = {}) {
+/** How long a client of the heavy route waits in the overload, in milliseconds. */
+const PATIENCE = 500
+
+/**
+ * A server with a cheap route and a heavy one. `work(signal)` is what the heavy one does; the signal aborts when the client
+ * has gone.
+ */
+async function serve(work, close) {
   const app = createServer(async (req, res) => {
     if (req.url !== '/heavy') return res.end('cheap')
+    const gone = new AbortController()
+    res.once('close', () => gone.abort())
     try {
-      res.end(String(await heavy()))
+      res.end(String(await work(gone.signal)))
     } catch (error) {
       res.statusCode = error.status ?? 500
       res.end()
@@ -20,20 +27,8 @@ async function server(heavy, close, { loaded = true } = {}) {
   })
   app.listen(0, '127.0.0.1')
   await once(app, 'listening')
-  const origin = `http://127.0.0.1:${app.address().port}`
   return {
-    async run(ms) {
-      const [cheap, busy] = await Promise.all([
-        httpLoad(`${origin}/`, { connections: 4, ms }),
-        loaded ? httpLoad(`${origin}/heavy`, { connections: 4, ms }) : { requests: 0 },
-      ])
-      return {
-        ops: cheap.requests,
-        'cheap p50 ms': cheap.p50,
-        'cheap p99 ms': cheap.p99,
-        heavy: busy.requests,
-      }
-    },
+    origin: `http://127.0.0.1:${app.address().port}`,
     async close() {
       app.closeAllConnections()
       app.close()
@@ -42,41 +37,74 @@ async function server(heavy, close, { loaded = true } = {}) {
   }
 }
 
-async function piscina(threads) {
+async function piscina(name, options = {}) {
   const { Piscina } = await import('piscina')
-  return new Piscina({ filename: fileURLToPath(TASKS), minThreads: threads, maxThreads: threads })
+  const pool = new Piscina({ filename: fileURLToPath(TASKS), minThreads: 1, maxThreads: 1, ...options })
+  return serve(
+    () =>
+      pool.run(undefined, { name }).catch((error) => {
+        throw Object.assign(error, { status: 503 })
+      }),
+    () => pool.destroy(),
+  )
 }
 
-async function offloader(options) {
+async function offloader(name, options = {}) {
   const { Offloader } = await import('@spillway/offload')
-  return new Offloader(options)
+  const own = new Offloader({ threads: 1, ...options })
+  const task = own.task(TASKS, name)
+  await own.warm()
+  return serve(
+    (signal) => task(undefined, { signal }),
+    () => own.close({ timeout: 0 }),
+  )
 }
 
-/** Calls arrive at a fixed rate, three times what one thread can do; one that is answered within `PATIENCE` counts. */
-const PATIENCE = 500
-const EVERY_MS = 7
-
-async function flood(ms, call) {
-  const end = performance.now() + ms
-  let ops = 0
-  let offered = 0
-  let failed = 0
-  const calls = []
-  while (performance.now() < end) {
-    const start = performance.now()
-    offered++
-    calls.push(
-      call().then(
-        () => {
-          if (performance.now() - start <= PATIENCE) ops++
-        },
-        () => failed++,
-      ),
-    )
-    await delay(EVERY_MS)
+/** 200 cheap requests a second; five heavy ones, which keep half of one core busy. */
+async function beside({ origin, close }, heavyPerSecond = 5) {
+  const cheap = { name: 'cheap', url: `${origin}/`, perSecond: 200 }
+  const busy = { name: 'heavy', url: `${origin}/heavy`, perSecond: heavyPerSecond }
+  return {
+    async run(ms) {
+      const seen = await arrivals({ ms, streams: heavyPerSecond === 0 ? [cheap] : [cheap, busy] })
+      return {
+        ops: seen.cheap.answered,
+        'cheap p50 ms': seen.cheap.p50,
+        'cheap p99 ms': seen.cheap.p99,
+        'heavy p50 ms': seen.heavy?.p50 ?? 0,
+      }
+    },
+    close,
   }
-  await Promise.all(calls)
-  return { ops: Math.max(ops, 0.001), offered, 'refused at once': failed }
+}
+
+/**
+ * Three times as many heavy requests as one thread can serve. Each round has a server of its own, so that what is left in
+ * one contender's queue does not take the machine from the next one.
+ */
+async function overload(open) {
+  return {
+    async run(ms) {
+      const { origin, close } = await open()
+      const { cheap, heavy } = await arrivals({
+        ms,
+        streams: [
+          { name: 'cheap', url: `${origin}/`, perSecond: 100 },
+          { name: 'heavy', url: `${origin}/heavy`, perSecond: 150, patience: PATIENCE },
+        ],
+      })
+      await close()
+      return {
+        // Never none: the others are compared with it.
+        ops: Math.max(heavy.answered, 0.1),
+        offered: heavy.offered,
+        'refused at once': heavy.refused,
+        'left without an answer': heavy.late,
+        'heavy p99 ms': heavy.p99,
+        'cheap p99 ms': cheap.p99,
+      }
+    },
+  }
 }
 
 export const scenarios = [
@@ -84,48 +112,27 @@ export const scenarios = [
     title: 'A cheap route while a heavy one is hit',
     baseline: 'inline',
     rounds: 3,
-    roundMs: 3_000,
-    note: 'Four connections on a cheap route, four on one that computes for about 100 ms; plain node:http, one thread for tasks, load from processes of their own.',
+    roundMs: 4_000,
+    note: 'Open loop, from a process of its own: 200 cheap requests and 5 heavy ones (about 100 ms of CPU) a second, each at its time, whatever the answers; latency from the time at which a request was due. Plain node:http, one thread for tasks. What counts is the p99 of the cheap route; how many come is given.',
     contenders: {
-      'no heavy route': () => server(report, undefined, { loaded: false }),
-      inline: () => server(report),
-      piscina: async () => {
-        const pool = await piscina(1)
-        return server(
-          () => pool.run(undefined, { name: 'report' }),
-          () => pool.destroy(),
-        )
-      },
-      '@spillway/offload': async () => {
-        const own = await offloader({ threads: 1 })
-        const task = own.task(TASKS, 'report')
-        return server(
-          () => task(),
-          () => own.close(),
-        )
-      },
+      'no heavy route': async () => beside(await serve(), 0),
+      inline: async () => beside(await serve(() => report())),
+      piscina: async () => beside(await piscina('report')),
+      '@spillway/offload': async () => beside(await offloader('report')),
     },
   },
   {
     title: 'Three times more work than a thread can do',
     baseline: 'piscina, unbounded',
     rounds: 3,
-    roundMs: 3_000,
-    note: `20 ms tasks arrive every ${EVERY_MS} ms for one thread. Counted are those answered within ${PATIENCE} ms, per second.`,
+    roundMs: 4_000,
+    note: `Open loop: 150 requests a second for about 20 ms of CPU each, on one thread; a client leaves after ${PATIENCE} ms. Counted are those that were answered.`,
     contenders: {
-      'piscina, unbounded': async () => {
-        const pool = await piscina(1)
-        return {
-          run: (ms) => flood(ms, () => pool.run(undefined, { name: 'heavy' })),
-          close: () => pool.destroy(),
-        }
-      },
-      '@spillway/offload, maxWait 400ms': async () => {
-        const own = await offloader({ threads: 1, maxWait: '400ms' })
-        const task = own.task(TASKS, 'heavy')
-        await own.warm()
-        return { run: (ms) => flood(ms, () => task()), close: () => own.close() }
-      },
+      inline: async () => overload(() => serve(() => heavy())),
+      'piscina, unbounded': async () => overload(() => piscina('heavy')),
+      'piscina, maxQueue 20': async () => overload(() => piscina('heavy', { maxQueue: 20 })),
+      '@spillway/offload, maxWait 400ms': async () =>
+        overload(() => offloader('heavy', { maxWait: '400ms' })),
     },
   },
 ]

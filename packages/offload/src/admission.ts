@@ -36,7 +36,12 @@ export class Admission {
   /** How many more calls would be taken now. */
   get capacity(): number {
     if (this.closed) return 0
-    return Math.max(0, this.#settings.queueLimit + this.#openPlaces() + this.#pool.idle - this.#queue.size)
+    return Math.max(0, this.#settings.queueLimit + this.#openPlaces() + this.#pool.idle - this.waiting)
+  }
+
+  /** Jobs that have not started: in the queue, or posted to a thread behind another one. */
+  get waiting(): number {
+    return this.#queue.size + this.#pool.ahead
   }
 
   /** Milliseconds a new job of the task would probably wait. */
@@ -60,18 +65,13 @@ export class Admission {
     const poisoned = task.poison?.admit() ?? 0
     if (poisoned > 0) return this.#poisonError(task, poisoned)
     if (task.lane.open && this.#pool.idle > 0) return undefined
-    const full = this.#queue.size >= this.#settings.queueLimit + this.#openPlaces()
+    const full = this.waiting >= this.#settings.queueLimit + this.#openPlaces()
     if (!full && call.maxWait === Number.POSITIVE_INFINITY) return undefined
     const expected = this.expectedWait(task, call.level)
     if (!full && expected <= call.maxWait) return undefined
     task.poison?.withdrawn()
     if (full) {
-      return this.overloaded(
-        'ERR_OFFLOAD_QUEUE_FULL',
-        task,
-        expected,
-        `${this.#queue.size} tasks wait already`,
-      )
+      return this.overloaded('ERR_OFFLOAD_QUEUE_FULL', task, expected, `${this.waiting} tasks wait already`)
     }
     const reason = `it would wait about ${Math.round(expected)} ms, and may wait ${call.maxWait} ms`
     return this.overloaded('ERR_OFFLOAD_WAIT', task, expected - call.maxWait, reason)
@@ -89,7 +89,7 @@ export class Admission {
   }
 
   overloaded(code: RefusalCode, task: TaskDefinition, retryAfter: number, reason: string): OverloadedError {
-    refuseChannel.publish(() => ({ task: task.label, code, retryAfter, queued: this.#queue.size }))
+    refuseChannel.publish(() => ({ task: task.label, code, retryAfter, queued: this.waiting }))
     return new OverloadedError(code, task.label, retryAfter, `Task ${task.label} was refused: ${reason}`)
   }
 

@@ -1,10 +1,5 @@
 import type { Transferable } from 'node:worker_threads'
 
-/** Whether cloning a value never fails: a view over memory that is there. */
-export function isView(value: unknown): value is ArrayBufferView {
-  return ArrayBuffer.isView(value) && value.buffer.byteLength > 0
-}
-
 /**
  * Cloning or transferring a view takes its whole buffer along: for a small `Buffer` that is Node's shared pool with
  * whatever else lies in it. A view of a part becomes a copy of that part; memory that is shared on purpose stays shared.

@@ -1,4 +1,5 @@
 import type { MessagePort, Transferable } from 'node:worker_threads'
+import type { Claims } from './claims.js'
 
 /** What a task gets as its second argument. May be destructured. */
 export interface TaskContext<Progress = unknown> {
@@ -17,8 +18,8 @@ export interface TaskContext<Progress = unknown> {
 /** The thread's side of its ports, shared by all tasks of a thread. */
 export interface ThreadLink {
   readonly control: MessagePort
-  readonly cancelled: Int32Array
-  /** Reads cancellations that have not been delivered as events yet. */
+  readonly claims: Claims
+  /** Reads what has been posted but not been delivered as an event yet, such as a cancellation. */
   drain(): void
   /** Posts, or throws a `Failure` that names what could not be cloned. */
   post(
@@ -29,15 +30,15 @@ export interface ThreadLink {
 }
 
 export class Context implements TaskContext {
-  readonly id: number
+  readonly ticket: number
   readonly carried: unknown
   moved: Transferable[] | undefined
   readonly #link: ThreadLink
   #controller: AbortController | undefined
   #reason: unknown
 
-  constructor(id: number, carried: unknown, link: ThreadLink) {
-    this.id = id
+  constructor(ticket: number, carried: unknown, link: ThreadLink) {
+    this.ticket = ticket
     this.carried = carried
     this.#link = link
   }
@@ -51,7 +52,7 @@ export class Context implements TaskContext {
   }
 
   readonly report = (progress: unknown): void => {
-    this.#link.post('progress', { id: this.id, progress })
+    this.#link.post('progress', { ticket: this.ticket, progress })
   }
 
   readonly transfer = (...objects: Transferable[]): void => {
@@ -59,7 +60,7 @@ export class Context implements TaskContext {
   }
 
   readonly check = (): void => {
-    if (Atomics.load(this.#link.cancelled, 0) !== this.id) return
+    if (!this.#link.claims.isCancelled(this.ticket)) return
     this.#link.drain()
     throw this.#reason ?? new DOMException('The task was cancelled', 'AbortError')
   }

@@ -54,9 +54,9 @@ export function describe(thrown: unknown, kind: FailureKind = 'error', depth = 0
   }
 }
 
-/** Tells a failure from every other value that piscina may reject with. */
+/** Tells a failure from what a task may throw. */
 export function isFailure(value: unknown): value is Failure {
-  return typeof value === 'object' && value !== null && 'failure' in value && !(value instanceof Error)
+  return typeof value === 'object' && value !== null && 'failure' in value && 'fields' in value
 }
 
 /** Makes an Error of the same class again: a registered one, a built-in one, or an Error that bears the name. */

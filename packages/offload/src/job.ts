@@ -8,9 +8,8 @@ import type { Thread } from './thread.js'
 
 /** One call of a task, from admission until it settles. */
 export class Job implements Deadline {
-  readonly id: number
   readonly task: TaskDefinition
-  input: unknown
+  readonly input: unknown
   readonly transfer: readonly Transferable[] | undefined
   readonly level: Level
   readonly enqueuedAt: number
@@ -25,7 +24,13 @@ export class Job implements Deadline {
   rank = 0
   startedAt = 0
   settled = false
+  /** It is the first on its thread. */
+  running = false
+  /** Why it was stopped, after it has settled. */
+  reason: unknown
+  /** Where it has been posted, and under which ticket. */
   thread: Thread | undefined
+  ticket = 0
   /** Milliseconds of work it stands for in the queue. */
   expectedRun = 0
 
@@ -44,15 +49,7 @@ export class Job implements Deadline {
   /** Takes the abort listener off the caller's signal. */
   release: () => void = nothing
 
-  constructor(
-    id: number,
-    task: TaskDefinition,
-    input: unknown,
-    call: Call,
-    carried: unknown,
-    enqueuedAt: number,
-  ) {
-    this.id = id
+  constructor(task: TaskDefinition, input: unknown, call: Call, carried: unknown, enqueuedAt: number) {
     this.task = task
     this.input = input
     this.transfer = call.transfer

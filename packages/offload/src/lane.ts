@@ -1,17 +1,22 @@
 import type { Job } from './job.js'
 import { LEVELS, type Level } from './options.js'
 
-/** A first-in-first-out list of jobs that gives up any of them in O(1). */
+/** A list of jobs by rank that gives up any of them in O(1), and takes new ones, whose ranks only grow, in O(1). */
 class JobList {
   head: Job | undefined
   #tail: Job | undefined
 
   push(job: Job): void {
-    job.previous = this.#tail
-    job.next = undefined
-    if (this.#tail === undefined) this.head = job
-    else this.#tail.next = job
-    this.#tail = job
+    let previous = this.#tail
+    // Only a job that comes back from a thread goes before others.
+    while (previous !== undefined && previous.rank > job.rank) previous = previous.previous
+    const next = previous === undefined ? this.head : previous.next
+    job.previous = previous
+    job.next = next
+    if (previous === undefined) this.head = job
+    else previous.next = job
+    if (next === undefined) this.#tail = job
+    else next.previous = job
   }
 
   remove(job: Job): void {
@@ -42,6 +47,10 @@ export class Lane {
 
   constructor(cap: number = Number.POSITIVE_INFINITY) {
     this.cap = cap
+  }
+
+  get unlimited(): boolean {
+    return this.cap === Number.POSITIVE_INFINITY
   }
 
   get open(): boolean {
@@ -76,7 +85,7 @@ export class Lane {
     }
   }
 
-  /** The job with the lowest rank. Within a level ranks only grow, so the three heads are all there is to compare. */
+  /** The job with the lowest rank: one of the three heads. */
   first(): Job | undefined {
     let best: Job | undefined
     for (const level of LEVELS) {

@@ -3,6 +3,7 @@ import { Admission } from './admission.js'
 import { type CallOptions, defaultCall, limit, resolveCall } from './call.js'
 import { Deadlines } from './deadlines.js'
 import { TaskDefinition } from './definition.js'
+import { Dispatcher } from './dispatcher.js'
 import { sourceOf } from './inline-source.js'
 import { Lane } from './lane.js'
 import { Ledger } from './ledger.js'
@@ -17,6 +18,7 @@ import {
 import { PoisonWatch } from './poison.js'
 import { JobQueue } from './queue.js'
 import { Scheduler } from './scheduler.js'
+import { Settlement } from './settlement.js'
 import { automaticThreads } from './sizing.js'
 import { type OffloaderStats, snapshot } from './stats.js'
 import type { Task, TaskName, TaskOf, TasksOf } from './task.js'
@@ -25,6 +27,7 @@ import { hrefOf, TaskModule } from './task-module.js'
 import { ThreadPool } from './thread-pool.js'
 import { Tracks } from './track.js'
 import { Vacancy } from './vacancy.js'
+import { workerFile } from './worker-file.js'
 
 /**
  * Runs functions of your modules in a bounded pool of worker threads.
@@ -48,6 +51,7 @@ export class Offloader implements AsyncDisposable {
   readonly #queue: JobQueue
   readonly #deadlines: Deadlines
   readonly #vacancy: Vacancy
+  readonly #settlement: Settlement
   readonly #modules = new Map<string, TaskModule>()
   readonly #tracks: Tracks
   readonly #openLane = new Lane()
@@ -55,9 +59,13 @@ export class Offloader implements AsyncDisposable {
   readonly #startedAt: number
   #lastTask = 0
 
-  /** @throws TypeError | RangeError `ERR_OFFLOAD_OPTION` */
+  /**
+   * @throws TypeError | RangeError `ERR_OFFLOAD_OPTION`
+   * @throws Error `ERR_OFFLOAD_WORKER_FILE` when a bundler has moved the package away from the script of its threads
+   */
   constructor(options: OffloaderOptions = {}) {
     const settings = resolveOptions(options)
+    workerFile()
     this.#settings = settings
     this.threads = settings.threads === 'auto' ? automaticThreads() : settings.threads
     this.#startedAt = settings.clock.now()
@@ -65,6 +73,7 @@ export class Offloader implements AsyncDisposable {
     this.#queue = new JobQueue(settings.ageing)
     this.#vacancy = new Vacancy(() => this.capacity)
     this.#ledger = new Ledger(settings.clock)
+    this.#settlement = new Settlement(this.#deadlines, this.#ledger)
     const { poison, clock } = settings
     this.#tracks = new Tracks(() => (poison === false ? undefined : new PoisonWatch(clock, poison)))
     const places = { threads: this.threads, queueLimit: limit(settings.queue) }
@@ -78,7 +87,7 @@ export class Offloader implements AsyncDisposable {
       {
         admission: this.#admission,
         queue: this.#queue,
-        deadlines: this.#deadlines,
+        settlement: this.#settlement,
         vacancy: this.#vacancy,
         ledger: this.#ledger,
       },
@@ -98,14 +107,23 @@ export class Offloader implements AsyncDisposable {
       this.#scheduler,
     )
     this.#admission.use(this.#pool)
-    this.#scheduler.use(this.#pool)
+    const dispatcher = new Dispatcher({
+      admission: this.#admission,
+      queue: this.#queue,
+      pool: this.#pool,
+      deadlines: this.#deadlines,
+      ledger: this.#ledger,
+      settlement: this.#settlement,
+      clock,
+    })
+    this.#scheduler.use(this.#pool, dispatcher)
     this.#inline = this.#define(undefined, 'inline', {})
     this.#pool.reach(settings.minThreads)
   }
 
   /**
    * A function of a module as a task. The module is imported in the thread, at the first call there. It may be an ES
-   * module, CommonJS, or TypeScript (by Node where it can, else by tsx). Write the URL in place, as
+   * module, CommonJS, or TypeScript (by tsx where it is installed, else by Node where it can). Write the URL in place, as
    * `new URL('./tasks.js', import.meta.url)`, so that bundlers see it.
    *
    * TypeScript infers all type arguments or none: for a module with several functions take {@link tasks}, or name the
@@ -207,7 +225,7 @@ export class Offloader implements AsyncDisposable {
     return snapshot({
       threads: this.threads,
       pool: this.#pool,
-      queue: this.#queue,
+      waiting: this.#admission.waiting,
       ledger: this.#ledger,
       queueLimit: limit(this.#settings.queue),
       expectedWait: this.#admission.expectedWait(this.#inline),
@@ -224,8 +242,8 @@ export class Offloader implements AsyncDisposable {
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
     this.#admission.closed = true
     this.#vacancy.close()
-    await drainWithin(this.#scheduler.drained(), options, this.#settings.closeTimeout)
-    this.#scheduler.abandon(this.#pool.jobs())
+    await drainWithin(this.#settlement.drained(), options, this.#settings.closeTimeout)
+    this.#scheduler.abandon()
     await this.#pool.close()
     this.#deadlines.clear()
   });

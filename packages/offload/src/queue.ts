@@ -31,6 +31,7 @@ export class JobQueue {
     return count
   }
 
+  /** Takes in a new job, or one that comes back from a thread where it has not run. */
   push(job: Job, lane: Lane): void {
     job.rank = job.enqueuedAt + STEPS[job.level] * this.#ageing
     this.#lanes.add(lane)
@@ -39,8 +40,15 @@ export class JobQueue {
     this.#work[job.level] += job.expectedRun
   }
 
-  /** Takes out the job that goes next, or nothing when all waiting ones are held back by their caps. */
+  /** Takes out the job that goes next. */
   shift(): Job | undefined {
+    const job = this.first()
+    if (job !== undefined) this.remove(job)
+    return job
+  }
+
+  /** The job that goes next; nothing when all waiting ones are held back by their caps. */
+  first(): Job | undefined {
     let best: Job | undefined
     for (const lane of this.#lanes) {
       if (!lane.open) continue
@@ -48,7 +56,6 @@ export class JobQueue {
       if (first === undefined) this.#lanes.delete(lane)
       else if (best === undefined || first.rank < best.rank) best = first
     }
-    if (best !== undefined) this.remove(best)
     return best
   }
 

@@ -1,22 +1,29 @@
 import type { Clock } from '@spillway/kit'
 import type { Admission } from './admission.js'
-import { compact } from './binary.js'
 import type { Call } from './call.js'
-import type { Deadlines } from './deadlines.js'
 import type { TaskDefinition } from './definition.js'
-import { TaskTimeoutError, ThreadError } from './errors.js'
-import { describe, type ErrorClass } from './failure.js'
+import type { Dispatcher } from './dispatcher.js'
+import { ThreadError } from './errors.js'
+import type { ErrorClass, Failure } from './failure.js'
 import { Job } from './job.js'
 import type { Ledger } from './ledger.js'
 import type { Outcome } from './outcome.js'
-import type { FromThread, Request } from './protocol.js'
+import type { FromThread } from './protocol.js'
 import type { JobQueue } from './queue.js'
-import { bootError, inputError, loadError, lossError, memoryError, taskError } from './task-error.js'
+import type { Settlement } from './settlement.js'
+import {
+  bootError,
+  deadlineError,
+  loadError,
+  lossError,
+  memoryError,
+  taskError,
+  terminatedError,
+  timeoutError,
+} from './task-error.js'
 import type { Loss, Thread } from './thread.js'
 import type { ThreadPool, ThreadPoolListener } from './thread-pool.js'
 import type { Vacancy } from './vacancy.js'
-
-const MAX_ID = 2 ** 31 - 1
 
 export interface SchedulerSettings {
   readonly errors: ReadonlyMap<string, ErrorClass>
@@ -28,40 +35,38 @@ export interface SchedulerSettings {
 export interface SchedulerParts {
   readonly admission: Admission
   readonly queue: JobQueue
-  readonly deadlines: Deadlines
+  readonly settlement: Settlement
   readonly vacancy: Vacancy
   readonly ledger: Ledger
 }
 
 /**
- * Takes calls, refuses what cannot be served in time, hands the others to threads one by one, and settles each exactly
- * once: with the task's result or error, with the caller's reason, or with why it was stopped or its thread was lost.
- * A job is in the queue or on a thread, never in a queue of piscina's, so a refused or aborted job has not run.
+ * Takes calls, refuses what cannot be served in time, and settles each of the others exactly once: with the task's result
+ * or error, with the caller's reason, or with why it was stopped or its thread was lost.
  */
 export class Scheduler implements ThreadPoolListener {
   readonly #settings: SchedulerSettings
   readonly #admission: Admission
   readonly #queue: JobQueue
-  readonly #deadlines: Deadlines
+  readonly #settlement: Settlement
   readonly #vacancy: Vacancy
   readonly #ledger: Ledger
   #pool!: ThreadPool
-  #lastId = 0
-  #unsettled = 0
-  #onDrained: (() => void) | undefined
+  #dispatcher!: Dispatcher
 
   constructor(settings: SchedulerSettings, parts: SchedulerParts) {
     this.#settings = settings
     this.#admission = parts.admission
     this.#queue = parts.queue
-    this.#deadlines = parts.deadlines
+    this.#settlement = parts.settlement
     this.#vacancy = parts.vacancy
     this.#ledger = parts.ledger
   }
 
-  /** The pool and its listener know each other; the pool is made second. */
-  use(pool: ThreadPool): void {
+  /** The pool comes later: it tells us. */
+  use(pool: ThreadPool, dispatcher: Dispatcher): void {
     this.#pool = pool
+    this.#dispatcher = dispatcher
   }
 
   submit(task: TaskDefinition, input: unknown, call: Call): Promise<unknown> {
@@ -72,76 +77,55 @@ export class Scheduler implements ThreadPoolListener {
       this.#ledger.refused(task)
       return Promise.reject(refusal)
     }
-    this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1
     const now = this.#settings.clock.now()
-    const job = new Job(this.#lastId, task, input, call, this.#settings.capture?.(), now)
-    const result = new Promise<unknown>((resolve, reject) => {
-      job.resolve = resolve
-      job.reject = reject
-    })
+    const job = new Job(task, input, call, this.#settings.capture?.(), now)
+    job.onDue = () => (job.running ? this.#ranTooLong(job) : this.#waitedTooLong(job))
+    const result = this.#settlement.promise(job)
     if (signal !== undefined) this.#listen(job, signal)
-    this.#unsettled++
-    const thread = task.lane.open ? this.#pool.take() : undefined
-    if (thread !== undefined) this.#start(job, thread, now)
-    else this.#enqueue(job)
+    this.#dispatcher.dispatch(job)
     return result
   }
 
-  /** Resolves when every job has settled. */
-  drained(): Promise<void> {
-    if (this.#unsettled === 0) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#onDrained = resolve
-    })
-  }
-
   /** Rejects all that is left. The threads are the pool's to end. */
-  abandon(running: Iterable<Job>): void {
+  abandon(): void {
+    for (const thread of this.#pool) this.#dispatcher.recall(thread)
     for (const job of this.#queue.take()) {
-      this.#settle(job, 'refused', this.#admission.closedError(job.task))
+      this.#settlement.settle(job, 'refused', this.#admission.closedError(job.task))
     }
-    for (const job of running) {
-      const message = `Task ${job.task.label} was ended: the offloader closed`
-      this.#settle(job, 'aborted', new ThreadError('ERR_OFFLOAD_TERMINATED', job.task.label, message))
+    for (const thread of this.#pool) {
+      for (const job of thread.jobs) {
+        if (!job.settled) this.#settlement.settle(job, 'aborted', terminatedError(job.task))
+      }
     }
   }
 
   onAvailable(): void {
-    while (this.#pool.idle > 0) {
-      const job = this.#queue.shift()
-      if (job === undefined) break
-      const now = this.#settings.clock.now()
-      const barred = this.#admission.barred(job.task)
-      if (barred !== undefined) this.#settle(job, 'refused', barred)
-      else if (now >= job.dueAt) job.onDue()
-      else this.#start(job, this.#pool.take()!, now)
-    }
-    if (this.#queue.size > 0) this.#pool.grow(this.#queue.startable)
+    this.#dispatcher.advance()
     this.#vacancy.offer()
   }
 
   onMessage(thread: Thread, message: FromThread): void {
     const { job } = thread
-    if (job === undefined || job.id !== message.id || job.settled) return
-    if ('progress' in message) this.#report(job, message.progress)
-    else if ('memory' in message) this.#overMemory(job, thread, message.memory)
+    if (job === undefined || job.ticket !== message.ticket) return
+    if ('result' in message) this.#finish(job, thread, message.result)
+    else if ('failure' in message) this.#fail(job, thread, message.failure)
+    else if (job.settled) return
+    else if ('progress' in message) this.#report(job, message.progress)
+    else this.#overMemory(job, thread, message.memory)
   }
 
   onLost(thread: Thread, loss: Loss): void {
-    const { job } = thread
-    if (job === undefined) return
-    thread.job = undefined
-    this.#ledger.left(job)
-    if (job.settled) {
-      job.task.poison?.withdrawn()
-      return
+    for (const job of this.#dispatcher.salvage(thread)) {
+      if (job.settled) job.task.poison?.withdrawn()
+      else {
+        job.task.poison?.died()
+        this.#settlement.settle(job, 'crashed', lossError(job.task, loss))
+      }
     }
-    job.task.poison?.died()
-    this.#settle(job, 'crashed', lossError(job.task, loss))
   }
 
   onBroken(error: unknown): void {
-    for (const job of this.#queue.take()) this.#settle(job, 'crashed', bootError(job.task, error))
+    for (const job of this.#queue.take()) this.#settlement.settle(job, 'crashed', bootError(job.task, error))
   }
 
   #listen(job: Job, signal: AbortSignal): void {
@@ -150,49 +134,17 @@ export class Scheduler implements ThreadPoolListener {
     job.release = () => signal.removeEventListener('abort', onAbort)
   }
 
-  #enqueue(job: Job): void {
-    job.expectedRun = job.task.track.meanRun ?? this.#ledger.meanRun
-    job.dueAt = Math.min(job.enqueuedAt + job.maxWait, job.deadline)
-    job.onDue = () => this.#waitedTooLong(job)
-    if (job.dueAt !== Number.POSITIVE_INFINITY) this.#deadlines.add(job)
-    this.#queue.push(job, job.task.lane)
-    this.#pool.grow(this.#queue.startable)
-  }
-
-  #start(job: Job, thread: Thread, now: number): void {
-    this.#deadlines.remove(job)
-    this.#ledger.started(job, now)
-    job.dueAt = Math.min(now + job.timeout, job.deadline)
-    job.thread = thread
-    thread.job = job
-    if (job.dueAt !== Number.POSITIVE_INFINITY) {
-      job.onDue = () => this.#ranTooLong(job)
-      this.#deadlines.add(job)
-    }
-    const input = job.transfer === undefined ? compact(job.input) : job.input
-    thread.run(requestOf(job, thread, input), job.transfer).then(
-      (value) => this.#finish(job, thread, value),
-      (error) => this.#fail(job, thread, error, input),
-    )
-    job.input = undefined
-  }
-
-  #finish(job: Job, thread: Thread, answer: unknown): void {
-    let value = answer
-    if (typeof answer === 'object' && answer !== null && 'posted' in answer) value = thread.takePosted()
-    else if (job.onProgress !== undefined) thread.drain()
+  #finish(job: Job, thread: Thread, value: unknown): void {
     job.task.poison?.survived()
     // Only now is it sure that the thread has the function: a failed call may never have got there.
     thread.known.add(job.task)
     job.task.module?.loaded()
-    if (!job.settled) this.#settle(job, 'completed', value)
+    if (!job.settled) this.#settlement.settle(job, 'completed', value)
     this.#leave(job, thread)
   }
 
-  #fail(job: Job, thread: Thread, error: unknown, input: unknown): void {
-    if (thread.failing) return // onLost comes, and knows more
-    if (job.onProgress !== undefined) thread.drain()
-    const cause = taskError(error, job.task, this.#settings.errors) ?? inputError(error, input)
+  #fail(job: Job, thread: Thread, failure: Failure): void {
+    const cause = taskError(failure, job.task, this.#settings.errors)
     const code = cause instanceof ThreadError ? cause.code : undefined
     if (code === 'ERR_OFFLOAD_LOAD') this.#notLoaded(job.task, thread, cause.cause)
     else if (code === 'ERR_OFFLOAD_MEMORY') {
@@ -200,7 +152,7 @@ export class Scheduler implements ThreadPoolListener {
       thread.retireFor = 'memory'
       job.task.poison?.died()
     } else job.task.poison?.survived()
-    if (!job.settled) this.#settle(job, 'failed', cause)
+    if (!job.settled) this.#settlement.settle(job, 'failed', cause)
     this.#leave(job, thread)
   }
 
@@ -209,7 +161,7 @@ export class Scheduler implements ThreadPoolListener {
     thread.retireFor = 'load'
     module?.failed(cause)
     for (const job of this.#queue.take(({ task }) => task.module === module)) {
-      this.#settle(job, 'refused', loadError(job.task, cause))
+      this.#settlement.settle(job, 'refused', loadError(job.task, cause))
     }
   }
 
@@ -223,78 +175,42 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #leave(job: Job, thread: Thread): void {
-    this.#ledger.left(job)
-    this.#pool.give(thread)
+    this.#dispatcher.leave(job, thread)
     this.onAvailable()
   }
 
   #waitedTooLong(job: Job): void {
     if (job.dueAt >= job.deadline) {
-      this.#cancel(job, 'timedOut', this.#late(job))
+      this.#cancel(job, 'timedOut', deadlineError(job))
       return
     }
+    if (!this.#dispatcher.withdraw(job)) return // It has started just now.
     const message = `it waited ${job.maxWait} ms for a thread`
     const wait = this.#admission.expectedWait(job.task)
-    this.#cancel(
+    this.#settlement.settle(
       job,
       'refused',
       this.#admission.overloaded('ERR_OFFLOAD_QUEUE_TIMEOUT', job.task, wait, message),
     )
+    this.#vacancy.offer()
   }
 
   #ranTooLong(job: Job): void {
-    if (job.dueAt >= job.deadline) {
-      this.#cancel(job, 'timedOut', this.#late(job))
-      return
-    }
-    const message = `Task ${job.task.label} ran longer than ${job.timeout} ms`
-    this.#cancel(
-      job,
-      'timedOut',
-      new TaskTimeoutError('ERR_OFFLOAD_TIMEOUT', job.task.label, job.timeout, message),
-    )
-  }
-
-  #late(job: Job): TaskTimeoutError {
-    const given = Math.round(job.deadline - job.enqueuedAt)
-    const message = `Task ${job.task.label} was not done within ${given} ms`
-    return new TaskTimeoutError('ERR_OFFLOAD_DEADLINE', job.task.label, given, message)
+    this.#cancel(job, 'timedOut', job.dueAt >= job.deadline ? deadlineError(job) : timeoutError(job))
   }
 
   #overMemory(job: Job, thread: Thread, bytes: number): void {
     job.task.poison?.died()
-    this.#settle(job, 'crashed', memoryError(job.task, bytes))
+    this.#settlement.settle(job, 'crashed', memoryError(job.task, bytes))
     this.#pool.end(thread, 'memory')
   }
 
-  /** The caller gets its answer at once; the work is taken out of the queue, or stopped. */
+  /** The caller gets its answer at once; the work is taken out, or stopped. */
   #cancel(job: Job, outcome: Outcome, reason: unknown): void {
     if (job.settled) return
-    this.#settle(job, outcome, reason)
-    if (job.thread !== undefined) this.#pool.stop(job.thread, job.id, describe(reason), job.task.terminable)
-    else {
-      job.task.poison?.withdrawn()
-      this.#queue.remove(job)
-      this.#vacancy.offer()
-    }
+    this.#settlement.settle(job, outcome, reason)
+    job.reason = reason
+    if (!this.#dispatcher.withdraw(job)) this.#dispatcher.stop(job)
+    this.#vacancy.offer()
   }
-
-  #settle(job: Job, outcome: Outcome, value: unknown): void {
-    job.settled = true
-    this.#deadlines.remove(job)
-    job.release()
-    this.#ledger.settled(job, outcome)
-    if (outcome === 'completed') job.resolve(value)
-    else job.reject(value)
-    if (--this.#unsettled === 0) this.#onDrained?.()
-  }
-}
-
-function requestOf({ id, task, carried }: Job, thread: Thread, input: unknown): Request {
-  const request: { -readonly [Name in keyof Request]: Request[Name] } = { id, task: task.id, input }
-  if (task.module !== undefined && !thread.known.has(task)) {
-    request.origin = { module: task.module.href, name: task.name, loader: task.module.loader }
-  }
-  if (carried !== undefined) request.carried = carried
-  return request
 }

@@ -1,7 +1,6 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { Ledger } from './ledger.js'
 import type { Outcome } from './outcome.js'
-import type { JobQueue } from './queue.js'
 import type { ThreadPool } from './thread-pool.js'
 import type { Track } from './track.js'
 
@@ -58,7 +57,7 @@ export interface OffloaderStats {
 export interface Sources {
   readonly threads: number
   readonly pool: ThreadPool
-  readonly queue: JobQueue
+  readonly waiting: number
   readonly ledger: Ledger
   readonly queueLimit: number
   readonly expectedWait: number
@@ -77,7 +76,7 @@ export function snapshot(of: Sources): OffloaderStats {
       started: of.pool.started,
       recycled: of.pool.recycled,
     },
-    queue: { size: of.queue.size, max: of.queueLimit, expectedWait: of.expectedWait },
+    queue: { size: of.waiting, max: of.queueLimit, expectedWait: of.expectedWait },
     calls: { ...of.ledger.counts },
     wait: summary(of.ledger.wait),
     run: summary(of.ledger.run),

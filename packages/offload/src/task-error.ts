@@ -1,26 +1,19 @@
 import { misuse } from '@spillway/kit'
 import { findUncloneable } from './cloneable.js'
 import type { TaskDefinition } from './definition.js'
-import { NotCloneableError, ThreadError, ThrownValueError } from './errors.js'
-import {
-  type CloneDetail,
-  type ErrorClass,
-  type Failure,
-  isFailure,
-  messageOf,
-  revive,
-  reviveAny,
-} from './failure.js'
+import { NotCloneableError, TaskTimeoutError, ThreadError, ThrownValueError } from './errors.js'
+import { type CloneDetail, type ErrorClass, type Failure, messageOf, revive, reviveAny } from './failure.js'
 import { captureError } from './inline-source.js'
+import type { Job } from './job.js'
 import type { Loss } from './thread.js'
 
-/** The caller's error for what a thread threw; `undefined` when it was not the thread that threw it. */
+/** The caller's error for what a thread answered. */
 export function taskError(
-  thrown: unknown,
+  failure: Failure,
   task: TaskDefinition,
   classes: ReadonlyMap<string, ErrorClass>,
-): Error | undefined {
-  return isFailure(thrown) ? ours(errorOf(thrown, task, classes)) : undefined
+): Error {
+  return ours(errorOf(failure, task, classes))
 }
 
 function errorOf(thrown: Failure, task: TaskDefinition, classes: ReadonlyMap<string, ErrorClass>): Error {
@@ -49,6 +42,23 @@ export function inputError(error: unknown, input: unknown): Error {
   // A cloneable input: then a buffer is listed twice, lost already, or one that cannot be transferred.
   const { path, reason } = findUncloneable(input, 'input') ?? { path: 'transfer', reason: messageOf(error) }
   return ours(new NotCloneableError('input', path, reason))
+}
+
+/** The task ran longer than it may. */
+export function timeoutError({ task, timeout }: Job): TaskTimeoutError {
+  const message = `Task ${task.label} ran longer than ${timeout} ms`
+  return new TaskTimeoutError('ERR_OFFLOAD_TIMEOUT', task.label, timeout, message)
+}
+
+/** The call took longer in all than it may. */
+export function deadlineError({ task, deadline, enqueuedAt }: Job): TaskTimeoutError {
+  const given = Math.round(deadline - enqueuedAt)
+  const message = `Task ${task.label} was not done within ${given} ms`
+  return new TaskTimeoutError('ERR_OFFLOAD_DEADLINE', task.label, given, message)
+}
+
+export function terminatedError({ label }: TaskDefinition): ThreadError {
+  return new ThreadError('ERR_OFFLOAD_TERMINATED', label, `Task ${label} was ended: the offloader closed`)
 }
 
 export function memoryError(task: TaskDefinition, bytes: number): ThreadError {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { type Clock, misuse } from '@spillway/kit'
+import { typescriptLoader } from './typescript.js'
 
 const FIRST_BACKOFF_MS = 100
 const LAST_BACKOFF_MS = 30_000
@@ -30,7 +30,7 @@ export class TaskModule {
 
   /** Milliseconds for which it is not tried again, because it failed to load. */
   get closedFor(): number {
-    return Math.max(0, this.#closedUntil - this.#clock.now())
+    return this.#failures === 0 ? 0 : Math.max(0, this.#closedUntil - this.#clock.now())
   }
 
   failed(error: unknown): void {
@@ -62,25 +62,4 @@ export function hrefOf(module: URL | string): string {
   const source = new URL(url)
   source.pathname = url.pathname.replace(/\.([mc]?)js$/, '.$1ts')
   return existsSync(source) ? source.href : url.href
-}
-
-function typescriptLoader(href: string): string | undefined {
-  // Node 22.18 and later strip types by themselves.
-  if ('typescript' in process.features && process.features.typescript) return undefined
-  const places = [href.startsWith('file:') ? fileURLToPath(href) : undefined, `${process.cwd()}/package.json`]
-  for (const place of places) {
-    if (place === undefined) continue
-    try {
-      const commonjs = pathToFileURL(createRequire(place).resolve('tsx/esm/api')).href
-      // Its CommonJS twin looks for its hooks in the wrong folder.
-      return commonjs.replace(/\.cjs$/, '.mjs')
-    } catch {
-      // Not installed there; the next place may have it.
-    }
-  }
-  throw misuse(
-    Error,
-    'ERR_OFFLOAD_TYPESCRIPT',
-    `${href} is TypeScript, which Node ${process.versions.node} does not run: install tsx, or compile it`,
-  )
 }

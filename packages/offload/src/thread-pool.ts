@@ -1,6 +1,6 @@
 import { type Clock, channel } from '@spillway/kit'
 import type { Deadlines } from './deadlines.js'
-import type { Failure } from './failure.js'
+import { describe } from './failure.js'
 import type { Job } from './job.js'
 import type { FromThread } from './protocol.js'
 import { SpawnGate } from './spawn-gate.js'
@@ -15,7 +15,6 @@ export interface ThreadPoolSettings extends ThreadSettings {
   readonly idle: number
   readonly grace: number
   readonly bootTimeout: number
-  readonly recycleAfter: number
   readonly respawn: { readonly burst: number; readonly perMinute: number } | false
   readonly clock: Clock
 }
@@ -25,7 +24,7 @@ export interface ThreadPoolListener {
   /** There may be a thread to take now. */
   onAvailable(): void
   onMessage(thread: Thread, message: FromThread): void
-  /** A thread that had booted is gone, with the job it had, if any. */
+  /** A thread that had booted is gone, with the jobs it had, if any. */
   onLost(thread: Thread, loss: Loss): void
   /** A thread did not start and none is left that could work. */
   onBroken(error: unknown): void
@@ -82,7 +81,7 @@ export class ThreadPool implements ThreadListener {
 
   /** Why no thread starts at the moment; `undefined` when they do, or when there are threads that work. */
   get brokenBy(): unknown {
-    return this.#gate.broken && this.#threads.size === 0 ? this.#gate.failure : undefined
+    return this.#threads.size === 0 && this.#gate.broken ? this.#gate.failure : undefined
   }
 
   /** Milliseconds until a start may be tried again. */
@@ -90,9 +89,15 @@ export class ThreadPool implements ThreadListener {
     return this.#gate.delay()
   }
 
-  /** The jobs on threads. */
-  *jobs(): IterableIterator<Job> {
-    for (const { job } of this.#threads) if (job !== undefined && !job.settled) yield job
+  [Symbol.iterator](): IterableIterator<Thread> {
+    return this.#threads.values()
+  }
+
+  /** Jobs that have been posted to a thread while it has another one. */
+  get ahead(): number {
+    let count = 0
+    for (const thread of this.#threads) count += thread.ahead
+    return count
   }
 
   /** Resolves when no thread is starting. */
@@ -110,9 +115,18 @@ export class ThreadPool implements ThreadListener {
     return thread
   }
 
-  /** The thread's job is done. */
+  /** A busy thread that a job may be posted to, the one with the fewest. */
+  takerAhead(job: Job): Thread | undefined {
+    let taker: Thread | undefined
+    for (const thread of this.#threads) {
+      if (taker !== undefined && taker.ahead <= thread.ahead) continue
+      if (thread.takesAhead(job)) taker = thread
+    }
+    return taker
+  }
+
+  /** The thread has nothing to do. */
   give(thread: Thread): void {
-    thread.job = undefined
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#deadlines.remove(thread)
     if (thread.served >= this.#settings.recycleAfter) thread.retireFor ??= 'tasks'
@@ -140,11 +154,27 @@ export class ThreadPool implements ThreadListener {
   }
 
   /** Asks the thread's task to end, and terminates the thread when it has not by the end of its grace. */
-  stop(thread: Thread, jobId: number, reason: Failure, terminable: boolean): void {
+  stop(thread: Thread, { ticket, task, reason }: Job): void {
     if (thread.state !== 'busy') return
     thread.state = 'stopping'
-    thread.cancel(jobId, reason)
-    if (terminable) this.#after(thread, this.#settings.grace, () => this.end(thread, 'cancelled'))
+    thread.cancel(ticket, describe(reason))
+    if (task.terminable) this.after(thread, this.#settings.grace, () => this.end(thread, 'cancelled'))
+  }
+
+  /** The task that was asked to end has; the thread goes on with its next one. */
+  resume(thread: Thread): void {
+    if (thread.state !== 'stopping') return
+    thread.state = 'busy'
+    this.#deadlines.remove(thread)
+  }
+
+  /** Sets the thread's one deadline. */
+  after(thread: Thread, milliseconds: number, onDue: () => void): void {
+    this.#deadlines.remove(thread)
+    if (milliseconds === Number.POSITIVE_INFINITY) return
+    thread.dueAt = this.#settings.clock.now() + milliseconds
+    thread.onDue = onDue
+    this.#deadlines.add(thread)
   }
 
   /** Terminates a thread. `onLost` follows when it is gone; until then it counts. */
@@ -152,7 +182,7 @@ export class ThreadPool implements ThreadListener {
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#forgetIdle(thread)
     this.#publish('ended', thread, reason)
-    this.#after(thread, STUCK_AFTER_MS, () => this.#strand(thread, reason))
+    this.after(thread, STUCK_AFTER_MS, () => this.#strand(thread, reason))
     thread.terminate()
   }
 
@@ -222,7 +252,7 @@ export class ThreadPool implements ThreadListener {
     this.started++
     this.#booting++
     this.#threads.add(thread)
-    this.#after(thread, this.#settings.bootTimeout, () => this.end(thread, 'boot'))
+    this.after(thread, this.#settings.bootTimeout, () => this.end(thread, 'boot'))
     return true
   }
 
@@ -239,7 +269,7 @@ export class ThreadPool implements ThreadListener {
   #rest(thread: Thread): void {
     thread.state = 'idle'
     this.#idle.push(thread)
-    this.#after(thread, this.#settings.idle, () => {
+    this.after(thread, this.#settings.idle, () => {
       if (this.#threads.size > this.#settings.min) this.end(thread, 'idle')
     })
   }
@@ -254,14 +284,6 @@ export class ThreadPool implements ThreadListener {
   #forgetIdle(thread: Thread): void {
     const index = this.#idle.indexOf(thread)
     if (index !== -1) this.#idle.splice(index, 1)
-  }
-
-  #after(thread: Thread, milliseconds: number, onDue: () => void): void {
-    this.#deadlines.remove(thread)
-    if (milliseconds === Number.POSITIVE_INFINITY) return
-    thread.dueAt = this.#settings.clock.now() + milliseconds
-    thread.onDue = onDue
-    this.#deadlines.add(thread)
   }
 
   /** Keeps the process alive: jobs wait for this. */

@@ -7,12 +7,17 @@ import {
   type Worker,
 } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { compact } from './binary.js'
+import { CLAIMS, Claims, distance, ticketAfter } from './claims.js'
 import type { Deadline } from './deadlines.js'
 import type { TaskDefinition } from './definition.js'
 import type { Failure } from './failure.js'
 import type { Job } from './job.js'
-import type { Boot, FromThread, Request } from './protocol.js'
+import type { Boot, Cancel, FromThread, Request } from './protocol.js'
 import { workerFile } from './worker-file.js'
+
+/** How much expected work, in milliseconds, is posted to a thread before the thread is through with it. */
+const AHEAD_MS = 2
 
 export interface ThreadSettings {
   /** Bytes outside the heap; 0 for no limit. */
@@ -21,6 +26,8 @@ export interface ThreadSettings {
   readonly resourceLimits: ResourceLimits | undefined
   readonly execArgv: readonly string[] | undefined
   readonly env: NodeJS.ProcessEnv | undefined
+  /** Tasks after which it is replaced; `Infinity` for never. */
+  readonly recycleAfter: number
 }
 
 /** What ended a thread: the error it died of, if any, and its exit code. */
@@ -41,22 +48,23 @@ export interface ThreadListener {
 export type ThreadState = 'booting' | 'idle' | 'busy' | 'stopping' | 'ending' | 'gone'
 
 /**
- * One thread that runs one task at a time: a piscina of exactly one. Piscina settles, retries and remembers failures
- * for a pool as a whole; with a pool per thread, everything that goes wrong stays with this thread and this task, and
- * a failed thread is thrown away together with its piscina.
+ * One thread, which runs one task at a time. Piscina starts and ends it, a piscina of exactly one: what goes wrong stays
+ * with this thread, and a failed thread is thrown away together with its piscina. Tasks go over a port of their own.
  */
 export class Thread implements Deadline {
   readonly id: number
   readonly #piscina: Piscina
   readonly #worker: Worker
   readonly #control: MessagePort
-  readonly #cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  readonly #claims = new Claims()
   readonly #listener: ThreadListener
+  readonly #recycleAfter: number
   #fault: unknown
-  #posted: unknown
+  #lastTicket = 0
 
   state: ThreadState = 'booting'
-  job: Job | undefined
+  /** What has been posted to it and not been answered: the first one runs, or is about to; the others come after it. */
+  readonly jobs: Job[] = []
   /** It has started and could work. */
   booted = false
   /** The tasks whose functions it has loaded. */
@@ -68,7 +76,7 @@ export class Thread implements Deadline {
   /** Why it is to be replaced as soon as it is idle. */
   retireFor: string | undefined
 
-  // Its one deadline: the boot, the idle end, the grace, or the termination, by its state.
+  // Its one deadline: the boot, the idle end, the grace, the termination, or how long others may wait behind its job.
   dueAt = Number.POSITIVE_INFINITY
   heapIndex = -1
   onDue: () => void = nothing
@@ -76,13 +84,14 @@ export class Thread implements Deadline {
   /** @throws what `new Worker` throws, such as a bad `execArgv` */
   constructor(settings: ThreadSettings, listener: ThreadListener) {
     this.#listener = listener
+    this.#recycleAfter = settings.recycleAfter
     this.#piscina = new Piscina({
       filename: workerFile(),
       name: 'handle',
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // A thread that sleeps in Atomics.wait runs no timers, no sockets and no inspector between tasks.
+      // A thread that sleeps in Atomics.wait would not see our port, and run no timers, sockets and inspector.
       atomics: 'disabled',
       recordTiming: false,
       ...(settings.resourceLimits && { resourceLimits: settings.resourceLimits }),
@@ -93,22 +102,19 @@ export class Thread implements Deadline {
     this.#piscina.on('error', nothing)
     const { port1, port2 } = new MessageChannel()
     const boot: Boot = {
-      boot: true,
       control: port2,
-      cancelled: this.#cancelled,
+      cells: this.#claims.cells,
       memory: settings.memory,
       restore: settings.restore,
     }
     const booted = this.#piscina.run(boot, { transferList: [port2] })
     this.#control = port1
-    port1.on('message', (message: FromThread) => this.#receive(message))
+    port1.on('message', (message: FromThread) => listener.onMessage(this, message))
+    port1.once('messageerror', (error) => this.#onFault(error))
     port1.unref()
     this.#worker = this.#piscina.threads[0]!
     this.id = this.#worker.threadId
-    this.#worker.once('error', (error) => {
-      this.#fault = error
-      listener.onFailing(this)
-    })
+    this.#worker.once('error', (error) => this.#onFault(error))
     this.#worker.once('exit', (exitCode) => this.#onExit(exitCode))
     booted.then(
       () => this.#onBooted(),
@@ -116,42 +122,62 @@ export class Thread implements Deadline {
     )
   }
 
-  /** It has failed and is about to go: `onGone` will tell. */
-  get failing(): boolean {
-    return this.#fault !== undefined || this.state === 'ending' || this.state === 'gone'
+  /** The job that runs, or is about to. */
+  get job(): Job | undefined {
+    return this.jobs[0]
   }
 
-  /** Runs a request. Rejects with a plain `Failure`, or with what `postMessage` or the thread's end throws. */
-  run(request: Request, transfer: readonly Transferable[] | undefined): Promise<unknown> {
+  /** Jobs that have been posted while another one runs. */
+  get ahead(): number {
+    return Math.max(0, this.jobs.length - 1)
+  }
+
+  /**
+   * Whether a job may be posted while another one runs: a short one behind short ones, whose input could be posted again
+   * to another thread.
+   */
+  takesAhead({ task, transfer }: Job): boolean {
+    const first = this.jobs[0]
+    if (first === undefined || this.state !== 'busy' || this.served >= this.#recycleAfter) return false
+    if (transfer !== undefined || !task.lane.unlimited || !this.known.has(task)) return false
+    if (distance(ticketAfter(this.#lastTicket), first.ticket) >= CLAIMS) return false
+    let work = expected(task)
+    for (const job of this.jobs) work += expected(job.task)
+    return work <= AHEAD_MS
+  }
+
+  /** Posts a job, which runs when the thread is through with those before it. Throws what `postMessage` throws. */
+  post(job: Job): void {
+    const ticket = ticketAfter(this.#lastTicket)
+    this.#claims.offer(ticket)
+    this.#control.postMessage(this.#request(job, ticket), job.transfer as Transferable[] & object[])
+    if (this.jobs.length === 0) this.#worker.ref()
+    this.#lastTicket = ticket
     this.served++
-    return transfer === undefined
-      ? this.#piscina.run(request)
-      : this.#piscina.run(request, { transferList: transfer as Transferable[] & object[] })
+    job.ticket = ticket
+    job.thread = this
+    this.jobs.push(job)
   }
 
-  /** Hands over what the thread has posted so far, in order. */
-  drain(): void {
-    for (
-      let entry = receiveMessageOnPort(this.#control);
-      entry;
-      entry = receiveMessageOnPort(this.#control)
-    ) {
-      this.#receive(entry.message as FromThread)
-    }
+  /** Has a job back that has not started, and never will here. Tells whether it could. */
+  recall(job: Job): boolean {
+    if (!this.#claims.take(job.ticket)) return false
+    job.thread = undefined
+    this.finish(job)
+    return true
   }
 
-  /** The structured result that the task has posted. */
-  takePosted(): unknown {
-    this.drain()
-    const posted = this.#posted
-    this.#posted = undefined
-    return posted
+  /** The job has been answered, or will never be. */
+  finish(job: Job): void {
+    if (job === this.jobs[0]) this.jobs.shift()
+    else this.jobs.splice(this.jobs.indexOf(job), 1)
+    if (this.jobs.length === 0) this.#worker.unref()
   }
 
   /** Tells the task that it is cancelled: in shared memory for busy code, by message for waiting code. */
-  cancel(jobId: number, reason: Failure): void {
-    Atomics.store(this.#cancelled, 0, jobId)
-    this.#control.postMessage({ cancel: jobId, reason })
+  cancel(ticket: number, reason: Failure): void {
+    this.#claims.cancel(ticket)
+    this.#control.postMessage({ cancel: ticket, reason } satisfies Cancel)
   }
 
   /** Ends the thread, whatever it does. `onGone` follows when it has. */
@@ -161,20 +187,33 @@ export class Thread implements Deadline {
     this.#piscina.destroy().catch(nothing)
   }
 
-  /** Lets the process end although this thread does not. */
+  /** Lets the process end although this thread, which has jobs, does not. */
   unref(): void {
     this.#worker.unref()
   }
 
-  #receive(message: FromThread): void {
-    if ('result' in message) this.#posted = message.result
-    else this.#listener.onMessage(this, message)
+  #request({ task, input, transfer, carried }: Job, ticket: number): Request {
+    const request: { -readonly [Name in keyof Request]: Request[Name] } = {
+      ticket,
+      task: task.id,
+      input: transfer === undefined ? compact(input) : input,
+    }
+    if (task.module !== undefined && !this.known.has(task)) {
+      request.origin = { module: task.module.href, name: task.name, loader: task.module.loader }
+    }
+    if (carried !== undefined) request.carried = carried
+    return request
   }
 
   #onBooted(): void {
     if (this.state !== 'booting') return
     this.booted = true
     this.#listener.onReady(this)
+  }
+
+  #onFault(error: unknown): void {
+    this.#fault ??= error
+    this.#listener.onFailing(this)
   }
 
   #onBootFailed(error: unknown): void {
@@ -184,10 +223,19 @@ export class Thread implements Deadline {
 
   #onExit(exitCode: number): void {
     if (this.state === 'gone') return
+    // What it has answered before it ended counts.
+    for (let entry = receiveMessageOnPort(this.#control); entry; ) {
+      this.#listener.onMessage(this, entry.message as FromThread)
+      entry = receiveMessageOnPort(this.#control)
+    }
     this.state = 'gone'
     this.#control.close()
     this.#listener.onGone(this, { error: this.#fault, exitCode })
   }
+}
+
+function expected({ track }: TaskDefinition): number {
+  return track.meanRun ?? Number.POSITIVE_INFINITY
 }
 
 function nothing(): void {}

@@ -1,90 +1,101 @@
-// Runs in each thread: takes tasks from piscina, one at a time, and answers. Piscina terminates a thread whose answer
-// it cannot post and clones errors badly, so nothing that may fail to clone, and no Error, is handed to it.
+// Runs in each thread. Piscina calls `handle` once, with the thread's own port; tasks come over that, run one after
+// the other, and are answered in order.
 
+import { AsyncResource } from 'node:async_hooks'
 import { getHeapStatistics } from 'node:v8'
 import { type MessagePort, receiveMessageOnPort, type Transferable } from 'node:worker_threads'
-import { compact, isView } from './binary.js'
+import { compact } from './binary.js'
+import { Claims } from './claims.js'
 import { findUncloneable } from './cloneable.js'
 import { Context, type ThreadLink } from './context.js'
-import { type CloneDetail, describe, isFailure, messageOf, reviveAny } from './failure.js'
+import { type CloneDetail, describe, type Failure, isFailure, messageOf, reviveAny } from './failure.js'
 import { explainCapture, runInline } from './inline-source.js'
 import { importModule, loadFunction, type TaskFunction } from './loader.js'
-import type { Boot, Cancel, Posted, Request } from './protocol.js'
+import type { Boot, Request, ToThread } from './protocol.js'
 
 const MEMORY_CHECK_MS = 100
 /** The number of the task that runs what it is given. */
 const INLINE = 0
-const POSTED: Posted = { posted: true }
 
 let link: ThreadLink
 let memory = 0
 let restore: ((carried: unknown, run: () => unknown) => unknown) | undefined
 let current: Context | undefined
+/** Posted while another task awaits something. */
+const waiting: Request[] = []
 const functions = new Map<number, TaskFunction>([[INLINE, runInline]])
+/** The async context outside of all tasks. */
+const outside = new AsyncResource('Offload')
 
-/** The handler that piscina calls, first with the boot message and then with each task. */
-export function handle(message: Boot | Request): unknown {
-  if ('boot' in message) return boot(message)
-  const known = functions.get(message.task)
-  return known === undefined ? loadAndRun(message) : run(known, message)
-}
-
-async function boot(message: Boot): Promise<void> {
-  link = linkOver(message.control, message.cancelled)
-  memory = message.memory
+/** The handler that piscina calls when the thread has started. */
+export async function handle(boot: Boot): Promise<void> {
+  memory = boot.memory
   if (memory > 0) setInterval(watchMemory, MEMORY_CHECK_MS).unref()
-  if (message.restore !== undefined) {
-    restore = (await importModule(message.restore)).default as typeof restore
-  }
+  if (boot.restore !== undefined) restore = (await importModule(boot.restore)).default as typeof restore
+  link = linkOver(boot.control, new Claims(boot.cells))
 }
 
-async function loadAndRun(request: Request): Promise<unknown> {
-  const loaded = await loadFunction(request.origin!)
-  functions.set(request.task, loaded)
-  return run(loaded, request)
+function receive(message: ToThread): void {
+  if ('cancel' in message) {
+    if (current?.ticket === message.cancel) current.cancel(reviveAny(message.reason, new Map()))
+  } else if (current === undefined && waiting.length === 0) run(message)
+  else waiting.push(message)
 }
 
-async function run(task: TaskFunction, request: Request): Promise<unknown> {
-  const context = new Context(request.id, request.carried, link)
+/** Never rejects. A task that does not await ends before the next message is read. */
+async function run(request: Request): Promise<void> {
+  const { ticket, carried } = request
+  if (!link.claims.take(ticket)) return next()
+  const context = new Context(ticket, carried, link)
   current = context
   try {
+    // From here on in an async context of its own: what a task enters must not reach the next one.
+    await undefined
     // The caller may have given up while the request was on its way.
     context.check()
-    const pending =
-      restore === undefined || request.carried === undefined
-        ? task(request.input, context)
-        : restore(request.carried, () => task(request.input, context))
-    const value = await pending
+    const task = functions.get(request.task) ?? (await load(request))
+    const value = await (restore === undefined || carried === undefined
+      ? task(request.input, context)
+      : restore(carried, () => task(request.input, context)))
     if (memory > 0) checkMemory()
-    return deliver(value, context)
+    link.post('result', { ticket, result: compact(value) }, context.moved)
   } catch (thrown) {
-    if (isFailure(thrown)) throw thrown
-    throw request.task === INLINE ? explainCapture(thrown) : describe(thrown)
-  } finally {
-    current = undefined
+    link.control.postMessage({ ticket, failure: failureOf(thrown, request) })
   }
+  current = undefined
+  next()
 }
 
-/** Objects go over our own port, where a value that cannot be cloned is an error and not the end of the thread. */
-function deliver(value: unknown, context: Context): unknown {
-  const plain = context.moved === undefined && (typeof value !== 'object' || value === null || isView(value))
-  if (plain && typeof value !== 'function' && typeof value !== 'symbol') return compact(value)
-  link.post('result', { id: context.id, result: value }, context.moved)
-  return POSTED
+/** In a turn of its own: what a task left behind unhandled ends the thread before the next one has begun. */
+function next(): void {
+  if (waiting.length > 0) outside.runInAsyncScope(setImmediate, undefined, () => run(waiting.shift()!))
 }
 
-function linkOver(control: MessagePort, cancelled: Int32Array): ThreadLink {
-  const receive = ({ cancel, reason }: Cancel) => {
-    if (current?.id === cancel) current.cancel(reviveAny(reason, new Map()))
-  }
+async function load(request: Request): Promise<TaskFunction> {
+  const loaded = await loadFunction(request.origin!)
+  functions.set(request.task, loaded)
+  return loaded
+}
+
+function failureOf(thrown: unknown, { task }: Request): Failure {
+  if (isFailure(thrown)) return thrown
+  return task === INLINE ? explainCapture(thrown) : describe(thrown)
+}
+
+function linkOver(control: MessagePort, claims: Claims): ThreadLink {
   control.on('message', receive)
+  // A task that cannot be read cannot be answered; its caller must not wait for that.
+  control.on('messageerror', (error) => {
+    throw error
+  })
+  // Piscina's own port keeps the thread alive.
   control.unref()
   return {
     control,
-    cancelled,
+    claims,
     drain() {
       for (let entry = receiveMessageOnPort(control); entry; entry = receiveMessageOnPort(control)) {
-        receive(entry.message as Cancel)
+        receive(entry.message as ToThread)
       }
     },
     post(side, message, transfer) {
@@ -103,7 +114,9 @@ function linkOver(control: MessagePort, cancelled: Int32Array): ThreadLink {
 
 function watchMemory(): void {
   const bytes = getHeapStatistics().external_memory
-  if (current !== undefined && bytes > memory) link.control.postMessage({ id: current.id, memory: bytes })
+  if (current !== undefined && bytes > memory) {
+    link.control.postMessage({ ticket: current.ticket, memory: bytes })
+  }
 }
 
 function checkMemory(): void {

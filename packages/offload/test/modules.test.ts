@@ -1,6 +1,22 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { promisify } from 'node:util'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { typescriptLoader } from '../src/typescript.js'
 import { offloaderWith, rejection, task } from './support.js'
+
+const DIST = new URL('../dist/index.js', import.meta.url).href
+const run = promisify(execFile)
+
+async function folderOf(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'offload-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
+  return folder
+}
 
 describe('task modules', () => {
   it('CommonJS by absolute path', async () => {
@@ -35,6 +51,64 @@ describe('task modules', () => {
     const greeting: string = await greet('you two')
     const one: number = await now()
     expect([greeting, one]).toEqual(['hello you two', 1])
+  })
+
+  it('O34: TypeScript by tsx where that is installed, else by Node where it can, else not at all', () => {
+    const here = 'file:///nowhere/tasks.ts'
+    const program = fileURLToPath(import.meta.url)
+    for (const native of [true, false]) {
+      expect(typescriptLoader(here, [program], native)).toMatch(/^file:.*tsx.*\.mjs$/)
+    }
+    expect(typescriptLoader(here, ['/nowhere/tasks.ts'], true)).toBeUndefined()
+    expect(() => typescriptLoader(here, ['/nowhere/tasks.ts'], false)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_OFFLOAD_TYPESCRIPT',
+        message: expect.stringMatching(/tasks\.ts is TypeScript.*install tsx, or compile it/),
+      }),
+    )
+  })
+
+  it('O34: a TypeScript module far from any tsx is run by Node, or refused when the task is made', async () => {
+    const folder = await folderOf({
+      'tasks.ts': 'export const answer = (): number => 42',
+      'main.mjs': `
+        import { Offloader } from ${JSON.stringify(DIST)}
+        try {
+          const offloader = new Offloader()
+          console.log(await offloader.task(new URL('./tasks.ts', import.meta.url), 'answer')())
+        } catch (error) {
+          console.log(error.code)
+        }`,
+    })
+    const { stdout } = await run(process.execPath, ['--no-warnings', 'main.mjs'], { cwd: folder })
+    expect(stdout).toBe(
+      'typescript' in process.features && process.features.typescript ? '42\n' : 'ERR_OFFLOAD_TYPESCRIPT\n',
+    )
+  })
+
+  it('a package that was moved away from its thread script says so at once', async () => {
+    const folder = await folderOf({
+      'main.mjs': `
+        import { Offloader } from './bundle/index.js'
+        try {
+          new Offloader()
+        } catch (error) {
+          console.log(error.code, error.message)
+        }`,
+    })
+    const built = fileURLToPath(new URL('../dist/', import.meta.url))
+    await cp(built, join(folder, 'bundle'), {
+      recursive: true,
+      filter: (path) => !/worker\.c?js$/.test(path),
+    })
+    await mkdir(join(folder, 'node_modules'))
+    await symlink(
+      fileURLToPath(new URL('../node_modules/piscina', import.meta.url)),
+      join(folder, 'node_modules/piscina'),
+    )
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+    const { stdout } = await run(process.execPath, ['main.mjs'], { cwd: folder })
+    expect(stdout).toMatch(/^ERR_OFFLOAD_WORKER_FILE .*keep @spillway\/offload and piscina external/)
   })
 
   it('a relative path is refused at once, with what to write instead', () => {

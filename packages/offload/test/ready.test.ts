@@ -1,3 +1,4 @@
+import * as crypto from 'node:crypto'
 import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib'
 import { Offloader } from '@spillway/offload'
 import { readyTasks } from '@spillway/offload/tasks'
@@ -59,9 +60,28 @@ describe('passwords', () => {
       'x',
       '$scrypt$ln=60,r=8,p=1$c2FsdA$aGFzaA',
       '$scrypt$ln=0,r=8,p=1$c2FsdA$aGFzaA',
+      '$argon2id$v=19$m=9999999,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO0',
+      '$argon2id$v=19$m=8,t=2,p=2$c29tZXNhbHQ$CTFhFdXPJO0',
+      '$argon2id$v=19$m=65536,t=0,p=1$c29tZXNhbHQ$CTFhFdXPJO0',
     ]) {
       expect(await verifyPassword({ password: '', hash })).toBe(false)
     }
+  })
+
+  it('Argon2id where Node has it, verified against the reference; else a clear error, never a wrong answer', async () => {
+    const has = 'argon2Sync' in crypto
+    const made = hashPassword({ password: 'x', algorithm: 'argon2id' }).catch(({ code }) => code)
+    expect(await made).toMatch(
+      has ? /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}$/ : 'ERR_OFFLOAD_ARGON2',
+    )
+    // Of the reference implementation's own tests.
+    const hash = '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc'
+    const answers = ['password', 'differentpassword'].map((password) =>
+      verifyPassword({ password, hash }).catch(({ code }) => code),
+    )
+    expect(await Promise.all(answers)).toEqual(
+      has ? [true, false] : ['ERR_OFFLOAD_ARGON2', 'ERR_OFFLOAD_ARGON2'],
+    )
   })
 
   it('the default cost is the recommended one', async () => {

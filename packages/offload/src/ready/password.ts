@@ -1,7 +1,13 @@
 import { randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
+import { ARGON2_COST, argon2id } from './argon2.js'
 
 export interface HashPasswordInput {
   readonly password: string
+  /**
+   * `'argon2id'` comes with Node 24.7; every process that is to verify the hash must have it, so that Node's version does not
+   * choose. Default: `'scrypt'`.
+   */
+  readonly algorithm?: 'scrypt' | 'argon2id'
   /** Binary logarithm of scrypt's cost N. Each step doubles time and memory (17: 128 MB). Default: 17. */
   readonly logN?: number
 }
@@ -13,52 +19,90 @@ const P = 1
 const SALT_BYTES = 16
 const HASH_BYTES = 32
 
-const PATTERN = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+const ARGON2 =
+  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,})\$([A-Za-z0-9+/]{6,})$/
 /** A stored hash that asks for more than this is not one of ours; it must not take the machine's memory. */
 const MAX_MEMORY = 1024 ** 3
 
 /**
- * Hashes a password with scrypt (RFC 7914) and a random salt, as a PHC string: `$scrypt$ln=17,r=8,p=1$salt$hash`. Store it
- * as it is.
+ * Hashes a password with scrypt (RFC 7914) or Argon2id (RFC 9106) and a random salt, as a PHC string, such as
+ * `$scrypt$ln=17,r=8,p=1$salt$hash`. Store it as it is.
+ *
+ * @throws Error `ERR_OFFLOAD_ARGON2` when Argon2 is asked for and this Node does not have it
  */
-export function hashPassword({ password, logN = LOG_N }: HashPasswordInput): string {
+export function hashPassword({ password, algorithm = 'scrypt', logN = LOG_N }: HashPasswordInput): string {
   const salt = randomBytes(SALT_BYTES)
-  const hash = derive(password, salt, HASH_BYTES, { logN, r: R, p: P })
+  if (algorithm === 'argon2id') {
+    const { memory, passes, lanes } = ARGON2_COST
+    const hash = argon2id(normal(password), salt, HASH_BYTES, ARGON2_COST)
+    return `$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$${unpadded(salt)}$${unpadded(hash)}`
+  }
+  const hash = scrypt(normal(password), salt, HASH_BYTES, { logN, r: R, p: P })
   return `$scrypt$ln=${logN},r=${R},p=${P}$${unpadded(salt)}$${unpadded(hash)}`
 }
 
 export interface VerifyPasswordInput {
   readonly password: string
-  /** What `hashPassword` gave. */
+  /** What `hashPassword` gave, or another PHC string of scrypt or Argon2id. */
   readonly hash: string
 }
 
-/** Whether it is the password of this hash, compared in constant time. A string that is no such hash is nobody's. */
+/**
+ * Whether it is the password of this hash, compared in constant time. A string that is no such hash is nobody's.
+ *
+ * @throws Error `ERR_OFFLOAD_ARGON2` when it is one of Argon2 and this Node does not have it
+ */
 export function verifyPassword({ password, hash }: VerifyPasswordInput): boolean {
-  const match = PATTERN.exec(hash)
-  if (match === null) return false
-  const cost = { logN: Number(match[1]), r: Number(match[2]), p: Number(match[3]) }
-  if (cost.logN === 0 || memoryOf(cost) > MAX_MEMORY) return false
-  const expected = Buffer.from(match[5]!, 'base64')
-  const actual = derive(password, Buffer.from(match[4]!, 'base64'), expected.length, cost)
-  return timingSafeEqual(actual, expected)
+  const [, first, second, third, salt = '', expected = ''] = SCRYPT.exec(hash) ?? ARGON2.exec(hash) ?? []
+  if (first === undefined) return false
+  const cost = [Number(first), Number(second), Number(third)] as const
+  const wanted = Buffer.from(expected, 'base64')
+  const derive = hash.startsWith('$scrypt$') ? againScrypt : againArgon2
+  const actual = derive(normal(password), Buffer.from(salt, 'base64'), wanted.length, cost)
+  return actual !== undefined && timingSafeEqual(actual, wanted)
 }
 
-interface Cost {
+type Cost = readonly [number, number, number]
+
+function againScrypt(
+  password: string,
+  salt: Uint8Array,
+  length: number,
+  [logN, r, p]: Cost,
+): Buffer | undefined {
+  const cost = { logN, r, p }
+  return logN === 0 || memoryOf(cost) > MAX_MEMORY ? undefined : scrypt(password, salt, length, cost)
+}
+
+function againArgon2(
+  password: string,
+  salt: Uint8Array,
+  length: number,
+  [memory, passes, lanes]: Cost,
+): Buffer | undefined {
+  const absurd = memory * 1024 > MAX_MEMORY || memory < 8 * lanes || passes === 0 || lanes === 0
+  return absurd ? undefined : argon2id(password, salt, length, { memory, passes, lanes })
+}
+
+interface ScryptCost {
   readonly logN: number
   readonly r: number
   readonly p: number
 }
 
-function derive(password: string, salt: Uint8Array, length: number, cost: Cost): Buffer {
+function scrypt(password: string, salt: Uint8Array, length: number, cost: ScryptCost): Buffer {
   const { logN, r, p } = cost
-  // One password typed on two keyboards may be two sequences of code points (NIST SP 800-63B, 5.1.1.2).
-  const normal = password.normalize('NFKC')
-  return scryptSync(normal, salt, length, { N: 2 ** logN, r, p, maxmem: 2 * memoryOf(cost) })
+  return scryptSync(password, salt, length, { N: 2 ** logN, r, p, maxmem: 2 * memoryOf(cost) })
 }
 
-function memoryOf({ logN, r, p }: Cost): number {
+function memoryOf({ logN, r, p }: ScryptCost): number {
   return 128 * r * (2 ** logN + p)
+}
+
+/** One password typed on two keyboards may be two sequences of code points (NIST SP 800-63B, 5.1.1.2). */
+function normal(password: string): string {
+  return password.normalize('NFKC')
 }
 
 function unpadded(bytes: Buffer): string {

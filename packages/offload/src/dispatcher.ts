@@ -1,0 +1,210 @@
+import type { Clock } from '@spillway/kit'
+import type { Admission } from './admission.js'
+import type { Deadlines } from './deadlines.js'
+import type { Job } from './job.js'
+import type { Ledger } from './ledger.js'
+import type { JobQueue } from './queue.js'
+import type { Settlement } from './settlement.js'
+import { inputError } from './task-error.js'
+import type { Thread } from './thread.js'
+import type { ThreadPool } from './thread-pool.js'
+
+/** How long a job may run while others wait behind it on its thread, in milliseconds. */
+const PATIENCE_MS = 5
+
+/** What a dispatcher works with. */
+export interface DispatcherParts {
+  readonly admission: Admission
+  readonly queue: JobQueue
+  readonly pool: ThreadPool
+  readonly deadlines: Deadlines
+  readonly ledger: Ledger
+  readonly settlement: Settlement
+  readonly clock: Clock
+}
+
+/**
+ * Brings jobs to threads. A job is in the queue or on a thread; there, the first job runs. Short ones are posted behind it,
+ * so that the thread need not wait for the main thread between them. Those still wait, and are taken back when they are
+ * cancelled, when the first turns out to be long, when another thread has nothing to do, and when their thread is lost.
+ */
+export class Dispatcher {
+  readonly #admission: Admission
+  readonly #queue: JobQueue
+  readonly #pool: ThreadPool
+  readonly #deadlines: Deadlines
+  readonly #ledger: Ledger
+  readonly #settlement: Settlement
+  readonly #clock: Clock
+
+  constructor(parts: DispatcherParts) {
+    this.#admission = parts.admission
+    this.#queue = parts.queue
+    this.#pool = parts.pool
+    this.#deadlines = parts.deadlines
+    this.#ledger = parts.ledger
+    this.#settlement = parts.settlement
+    this.#clock = parts.clock
+  }
+
+  /** Starts a job that has been admitted, or has it wait. */
+  dispatch(job: Job): void {
+    if (job.task.lane.open && this.#pool.idle > 0) this.#start(job, job.enqueuedAt)
+    else {
+      this.enqueue(job)
+      this.#spread()
+    }
+  }
+
+  /** Has a job wait, from the time on when it came. */
+  enqueue(job: Job): void {
+    job.expectedRun = job.task.track.meanRun ?? this.#ledger.meanRun
+    job.running = false
+    this.#expire(job, Math.min(job.enqueuedAt + job.maxWait, job.deadline))
+    this.#queue.push(job, job.task.lane)
+  }
+
+  /** Starts what can be started. */
+  advance(): void {
+    while (this.#pool.idle > 0) {
+      const job = this.#queue.shift() ?? this.#steal()
+      if (job === undefined) break
+      const now = this.#clock.now()
+      if (this.#isWanted(job, now)) this.#start(job, now)
+    }
+    this.#spread()
+  }
+
+  /** The first job of a thread is done. */
+  leave(job: Job, thread: Thread): void {
+    this.#ledger.left(job)
+    thread.finish(job)
+    this.#goOn(thread)
+  }
+
+  /** Takes a job out that has not started, from the queue or its thread; false when it has. */
+  withdraw(job: Job): boolean {
+    const { thread } = job
+    if (thread === undefined) this.#queue.remove(job)
+    else if (!thread.recall(job)) return false
+    else if (job.running) {
+      this.#ledger.left(job)
+      this.#goOn(thread)
+      this.advance()
+    }
+    job.task.poison?.withdrawn()
+    return true
+  }
+
+  /** Stops a job that has started and is settled; its thread may end with it. */
+  stop(job: Job): void {
+    const { thread } = job
+    // One that is not yet the first has only just started: when the answer before it has come, this comes again.
+    if (thread === undefined || !job.running) return
+    this.recall(thread)
+    this.#pool.stop(thread, job)
+    this.#spread()
+  }
+
+  /** Puts the jobs that wait on a thread back into the queue. */
+  recall(thread: Thread): void {
+    for (const job of [...thread.jobs]) if (!job.running && thread.recall(job)) this.enqueue(job)
+  }
+
+  /** Takes all jobs off a thread that is gone; returns those that cannot run elsewhere. */
+  salvage(thread: Thread): Job[] {
+    const lost: Job[] = []
+    for (const job of [...thread.jobs]) {
+      if (job.running) this.#ledger.left(job)
+      // What was moved there is gone, whether or not it was used.
+      if (thread.recall(job) && job.transfer === undefined && !job.settled) this.enqueue(job)
+      else lost.push(job)
+    }
+    thread.jobs.length = 0
+    return lost
+  }
+
+  /** Sees to what waits: short jobs go behind others, and for the rest threads are started. */
+  #spread(): void {
+    for (let job = this.#queue.first(); job !== undefined; job = this.#queue.first()) {
+      const thread = this.#pool.takerAhead(job)
+      if (thread === undefined) break
+      this.#queue.remove(job)
+      if (this.#isWanted(job, this.#clock.now()) && this.#post(job, thread)) this.#watch(thread)
+    }
+    if (this.#queue.size > 0) this.#pool.grow(this.#queue.startable)
+  }
+
+  /** A job that waits behind another one. */
+  #steal(): Job | undefined {
+    for (const thread of this.#pool) {
+      const last = thread.jobs.at(-1)
+      if (last !== undefined && !last.running && thread.recall(last)) return last
+    }
+    return undefined
+  }
+
+  /** Has an eye on the job that others wait behind. */
+  #watch(thread: Thread): void {
+    if (thread.heapIndex !== -1) return
+    this.#pool.after(thread, PATIENCE_MS, () => {
+      if (thread.ahead === 0 || thread.job === undefined) return
+      if (this.#clock.now() - thread.job.startedAt < PATIENCE_MS) this.#watch(thread)
+      else {
+        this.recall(thread)
+        this.advance()
+      }
+    })
+  }
+
+  /** Whether a job that has waited should still run; else it is settled. */
+  #isWanted(job: Job, now: number): boolean {
+    const barred = this.#admission.barred(job.task)
+    if (barred !== undefined) this.#settlement.settle(job, 'refused', barred)
+    else if (now >= job.dueAt) job.onDue()
+    else return true
+    return false
+  }
+
+  #start(job: Job, now: number): void {
+    const thread = this.#pool.take()!
+    if (this.#post(job, thread)) this.#begin(job, now)
+    else this.#pool.give(thread)
+  }
+
+  /** False when the job has failed for an input that cannot be posted. */
+  #post(job: Job, thread: Thread): boolean {
+    try {
+      thread.post(job)
+      return true
+    } catch (error) {
+      job.task.poison?.withdrawn()
+      this.#settlement.settle(job, 'failed', inputError(error, job.input))
+      return false
+    }
+  }
+
+  #begin(job: Job, now: number): void {
+    job.running = true
+    this.#ledger.started(job, now)
+    if (!job.settled) this.#expire(job, Math.min(now + job.timeout, job.deadline))
+  }
+
+  #expire(job: Job, dueAt: number): void {
+    this.#deadlines.remove(job)
+    job.dueAt = dueAt
+    if (dueAt !== Number.POSITIVE_INFINITY) this.#deadlines.add(job)
+  }
+
+  /** The first job of a thread is off it, and the next one is its first. */
+  #goOn(thread: Thread): void {
+    if (thread.retireFor !== undefined) this.recall(thread)
+    const next = thread.job
+    if (next === undefined) this.#pool.give(thread)
+    else {
+      this.#pool.resume(thread)
+      this.#begin(next, this.#clock.now())
+      if (next.settled) this.stop(next)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import type { Deadlines } from './deadlines.js'
+import type { Job } from './job.js'
+import type { Ledger } from './ledger.js'
+import type { Outcome } from './outcome.js'
+
+/** Gives each job its one answer, and knows when none is owed any more. */
+export class Settlement {
+  readonly #deadlines: Deadlines
+  readonly #ledger: Ledger
+  #owed = 0
+  #onDrained: (() => void) | undefined
+
+  constructor(deadlines: Deadlines, ledger: Ledger) {
+    this.#deadlines = deadlines
+    this.#ledger = ledger
+  }
+
+  /** The promise of a job that has been taken. */
+  promise(job: Job): Promise<unknown> {
+    this.#owed++
+    return new Promise<unknown>((resolve, reject) => {
+      job.resolve = resolve
+      job.reject = reject
+    })
+  }
+
+  /** For a job that has not settled. */
+  settle(job: Job, outcome: Outcome, value: unknown): void {
+    job.settled = true
+    this.#deadlines.remove(job)
+    job.release()
+    this.#ledger.settled(job, outcome)
+    if (outcome === 'completed') job.resolve(value)
+    else job.reject(value)
+    if (--this.#owed === 0) this.#onDrained?.()
+  }
+
+  /** Resolves when every job has settled. */
+  drained(): Promise<void> {
+    if (this.#owed === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onDrained = resolve
+    })
+  }
+}
