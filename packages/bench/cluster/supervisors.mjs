@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,7 +39,7 @@ export const supervisors = {
     const options = { env: { ...process.env, ...env, PM2_HOME: home, PORT: String(port) } }
     await run(bin('pm2'), ['start', APP, '-i', String(WORKERS), '--name', 'bench'], options)
     const url = `http://127.0.0.1:${port}`
-    if (!env?.CRASH_AT_BOOT) await answers(url)
+    if (!env?.FORKS_FILE) await answers(url)
     return {
       url,
       pid: () => Number(readFileSync(join(home, 'pm2.pid'), 'utf8')),
@@ -79,7 +79,7 @@ async function inForeground(args, env) {
     stdio: ['ignore', 'ignore', 'ignore'],
   })
   const url = `http://127.0.0.1:${port}`
-  if (!env?.CRASH_AT_BOOT) await answers(url)
+  if (!env?.FORKS_FILE) await answers(url)
   return {
     url,
     pid: () => child.pid,
@@ -94,11 +94,12 @@ async function inForeground(args, env) {
   }
 }
 
-/** The pids that answer on fresh connections. */
+/** The pids that answer on fresh connections; one that hangs does not. */
 export async function pids(url) {
   const seen = new Set()
   for (let i = 0; i < 3 * WORKERS; i++) {
-    const pid = await fetch(`${url}/pid`, { headers: { connection: 'close' } })
+    const signal = AbortSignal.timeout(500)
+    const pid = await fetch(`${url}/pid`, { headers: { connection: 'close' }, signal })
       .then((response) => response.text())
       .catch(() => undefined)
     if (pid !== undefined) seen.add(Number(pid))
@@ -120,6 +121,20 @@ async function freePort() {
   const { port } = probe.address()
   await new Promise((resolve) => probe.close(resolve))
   return port
+}
+
+/** CPU time of a supervisor and its workers so far, in microseconds. */
+export function cpuOf(supervisor) {
+  const workers = readdirSync(`/proc/${supervisor}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${supervisor}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean),
+  )
+  let nanoseconds = 0
+  for (const pid of [supervisor, ...workers]) {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+    }
+  }
+  return nanoseconds / 1_000
 }
 
 /** Resident memory in megabytes. */

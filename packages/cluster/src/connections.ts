@@ -14,6 +14,10 @@ interface Connection {
   bytes: number
   /** `http` until a request says otherwise; a connection in its TLS handshake is `raw`. */
   kind: 'raw' | 'http' | 'http2' | 'upgraded' | 'websocket'
+  /** The latest response, as long as it is not over. With pipelining, only the last one may end the connection. */
+  response: ServerResponse | undefined
+  /** Called at the end of each response: one listener for all of them, because there are many. */
+  readonly responded: () => void
 }
 
 export interface EndOptions {
@@ -25,6 +29,9 @@ export interface EndOptions {
 
 /** How often idle connections are looked for while draining. Milliseconds. */
 const SWEEP = 25
+
+/** Between the two GOAWAYs of HTTP/2, at most: one round trip is what it takes. Milliseconds. */
+const GOAWAY_GAP = 1_000
 
 /** Close code of RFC 6455 section 7.4.1: the endpoint is going away. */
 const GOING_AWAY = 1001
@@ -52,7 +59,8 @@ export class Connections {
   readonly #clock: Clock
   readonly #open = new Map<Socket, Connection>()
   readonly #sessions = new Set<Http2Session>()
-  readonly #responses = new Set<ServerResponse>()
+  /** With TLS: the socket of each client, by its address and port. */
+  readonly #peers: Map<string, Socket> | undefined
   #ending: EndOptions | undefined
   #patientUntil = Number.POSITIVE_INFINITY
   #sweeper: NodeJS.Timeout | undefined
@@ -62,6 +70,7 @@ export class Connections {
     this.#server = server
     this.#clock = clock
     const secure = 'setSecureContext' in server
+    this.#peers = secure ? new Map() : undefined
     server.prependListener('connection', (socket: Socket) => this.#opened(socket, secure ? 'raw' : 'http'))
     if (secure) server.prependListener('secureConnection', (socket: Socket) => this.#opened(socket, 'http'))
     server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res))
@@ -80,7 +89,9 @@ export class Connections {
     if (this.#ending !== undefined) return
     this.#ending = options
     this.#patientUntil = this.#clock.now() + options.linger
-    if (this.#closesAnnounced) for (const res of this.#responses) announceClose(res)
+    if (this.#closesAnnounced) {
+      for (const { response } of this.#open.values()) if (response !== undefined) announceClose(response)
+    }
     for (const session of this.#sessions) this.#endSession(session)
     for (const [socket, { kind }] of this.#open) if (kind === 'websocket') goingAway(socket, GOING_AWAY)
     // Right after the poll phase: what had arrived has been read, so a quiet connection is really quiet.
@@ -104,46 +115,54 @@ export class Connections {
   }
 
   #opened(socket: Socket, kind: Connection['kind']): void {
-    this.#open.set(socket, { active: 0, since: this.#clock.now(), bytes: 0, kind })
+    const peer = this.#peers === undefined ? undefined : peerOf(socket)
+    // On a unix socket, or gone already: nothing says which handshake this one becomes.
+    if (kind === 'raw' && peer === undefined) return
+    const connection: Connection = {
+      active: 0,
+      since: this.#clock.now(),
+      bytes: 0,
+      kind,
+      response: undefined,
+      responded: () => this.#responded(socket, connection),
+    }
+    this.#open.set(socket, connection)
+    if (peer !== undefined) this.#meet(peer, socket)
     socket.once('close', () => {
       this.#open.delete(socket)
+      if (peer !== undefined && this.#peers?.get(peer) === socket) this.#peers.delete(peer)
       this.#checkEmpty()
     })
-    if (kind === 'http' && 'encrypted' in socket) this.#secured(socket)
   }
 
-  /** The handshake is over: the raw connection below a TLS socket is no longer ours to judge. */
-  #secured(socket: Socket): void {
-    for (const [raw, connection] of this.#open) {
-      if (
-        connection.kind === 'raw' &&
-        raw.remotePort === socket.remotePort &&
-        raw.remoteAddress === socket.remoteAddress
-      ) {
-        this.#open.delete(raw)
-        return
-      }
-    }
+  /** After its handshake the TLS socket stands for the connection; the raw one below it is no longer ours to judge. */
+  #meet(peer: string, socket: Socket): void {
+    const below = this.#peers?.get(peer)
+    if (below !== undefined && this.#open.get(below)?.kind === 'raw') this.#open.delete(below)
+    this.#peers?.set(peer, socket)
   }
 
   #request(req: IncomingMessage, res: ServerResponse): void {
     // HTTP/2 streams are counted as streams.
     if (req.httpVersionMajor === 2) return
     const connection = this.#open.get(req.socket)
+    if (connection === undefined) return
     this.requests++
     this.active++
-    this.#responses.add(res)
-    if (connection !== undefined) connection.active++
+    connection.active++
+    connection.response = res
     if (this.#closesAnnounced) announceClose(res)
-    res.once('close', () => {
-      this.active--
-      this.#responses.delete(res)
-      if (connection === undefined) return
-      connection.active--
-      connection.since = this.#clock.now()
-      connection.bytes = req.socket.bytesRead
-      if (this.#ending?.move !== undefined && isQuiet(req.socket, connection)) this.#ending.move(req.socket)
-    })
+    res.on('close', connection.responded)
+  }
+
+  #responded(socket: Socket, connection: Connection): void {
+    this.active--
+    connection.active--
+    if (connection.active > 0) return
+    connection.response = undefined
+    connection.since = this.#clock.now()
+    connection.bytes = socket.bytesRead
+    if (this.#ending?.move !== undefined && isQuiet(socket, connection)) this.#ending.move(socket)
   }
 
   /** Whether responses end their connections: not as long as those can move. */
@@ -162,11 +181,10 @@ export class Connections {
 
   /** A session's own `socket` is a proxy object: it is found by its address. */
   #find({ socket }: Http2Session): Connection | undefined {
-    for (const [open, connection] of this.#open) {
-      if (open.remotePort === socket.remotePort && open.remoteAddress === socket.remoteAddress)
-        return connection
-    }
-    return undefined
+    const peer = peerOf(socket)
+    if (peer === undefined) return undefined
+    const open = this.#peers?.get(peer) ?? [...this.#open.keys()].find((each) => peerOf(each) === peer)
+    return open === undefined ? undefined : this.#open.get(open)
   }
 
   #stream(stream: ServerHttp2Stream): void {
@@ -180,9 +198,10 @@ export class Connections {
   #endSession(session: Http2Session): void {
     if (session.closed || session.destroyed) return
     session.goaway(NO_ERROR, LAST_STREAM)
-    setTimeout(() => {
+    const close = () => {
       if (!session.closed) session.close()
-    }, this.#ending?.linger).unref()
+    }
+    setTimeout(close, Math.min(GOAWAY_GAP, this.#ending?.linger ?? 0)).unref()
   }
 
   #upgraded(req: IncomingMessage, socket: Socket): void {
@@ -230,6 +249,10 @@ export class Connections {
 /** Between two requests, and nothing of the next one has come. */
 function isQuiet(socket: Socket, { active, bytes, kind }: Connection): boolean {
   return active === 0 && (kind === 'raw' || socket.bytesRead <= bytes)
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string | undefined {
+  return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`
 }
 
 function announceClose(res: ServerResponse): void {

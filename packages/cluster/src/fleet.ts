@@ -61,6 +61,7 @@ export class Fleet {
       listens: (address) => this.listens(address),
       becomeReady: (worker) => this.#becomeReady(worker),
       gone: (worker, code, signal) => this.#gone(worker, code, signal),
+      serves: () => this.ready > 0,
     })
     const { logs, name } = options
     this.logs = logs === false ? undefined : new Logs(name, logs === true ? LOG_DEFAULTS : logs)

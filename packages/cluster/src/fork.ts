@@ -10,6 +10,8 @@ export interface Born {
   readonly generation: number
   /** The ports that `serve({ port: 0 })` was given, by the order of the calls. */
   readonly ports: readonly (number | undefined)[]
+  /** For `--inspect` among the arguments of node. */
+  readonly debugPort: number | undefined
 }
 
 /** The module that is loaded before the app in each worker. It stands beside this one in `dist`. */
@@ -30,7 +32,7 @@ export function fork(options: ResolvedSupervisorOptions, born: Born): Worker {
     execArgv: [...execArgv, ...preload],
     stdio: ['ignore', out, out, 'ipc', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
-    ...inspectPort(execArgv),
+    ...(born.debugPort === undefined ? {} : { inspectPort: born.debugPort }),
   })
   return cluster.fork(
     withoutUndefined({
@@ -47,19 +49,12 @@ export function fork(options: ResolvedSupervisorOptions, born: Born): Worker {
         watchdog: options.watchdog,
         adopt: options.adopt,
         drainTimeout: options.drain.timeout,
+        shutdownMessage: options.shutdownMessage,
         sticky: options.sticky !== false,
         ports: born.ports,
       }),
     }),
   )
-}
-
-let debuggers = 0
-
-/** `--inspect=4000`: node:cluster would count from its own default instead. Each worker gets the next port, as there. */
-function inspectPort(execArgv: readonly string[]): { inspectPort?: () => number } {
-  const base = execArgv.map((arg) => /^--inspect(?:-brk|-port)?=(?:.*:)?(\d+)$/.exec(arg)?.[1]).find(Boolean)
-  return base === undefined ? {} : { inspectPort: () => Number(base) + debuggers++ }
 }
 
 function pathOf(file: string | URL): string {

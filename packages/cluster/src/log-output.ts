@@ -1,4 +1,4 @@
-import { close, openSync, write } from 'node:fs'
+import { close, constants, fstatSync, openSync, write } from 'node:fs'
 
 export interface LogOutputStats {
   /** Lines that were dropped because nobody took them, or the disk was full. */
@@ -10,12 +10,17 @@ export interface LogOutputStats {
 /** How long to wait when the other end takes nothing. Milliseconds. */
 const RETRY = 100
 
+/** Should the file be a named pipe, a reader that stalls must not stop us. */
+const { O_APPEND, O_CREAT, O_WRONLY, O_NONBLOCK } = constants
+const APPEND = O_APPEND | O_CREAT | O_WRONLY | O_NONBLOCK
+
 /**
  * Lines to a file or a descriptor, in order, never within another line, and never waited for: what a slow reader or a
  * full disk does not take is held up to a limit, then dropped and counted. Whoever writes the lines goes on.
  */
 export class LogOutput {
   readonly #path: string | undefined
+  readonly #pipe: NodeJS.WriteStream | undefined
   readonly #limit: number
   #descriptor: number
   #queue: string[] = []
@@ -25,12 +30,14 @@ export class LogOutput {
   #error: string | undefined
   #writing = false
   #closed = false
+  #ended = false
   #drained: () => void = () => {}
 
   /** @throws the error of opening the file */
   constructor(target: string | number, limit: number) {
     this.#path = typeof target === 'string' ? target : undefined
-    this.#descriptor = typeof target === 'string' ? openSync(target, 'a', 0o640) : target
+    this.#descriptor = typeof target === 'string' ? openSync(target, APPEND, 0o640) : target
+    this.#pipe = typeof target === 'number' ? pipeOf(target) : undefined
     this.#limit = limit
   }
 
@@ -55,7 +62,7 @@ export class LogOutput {
     if (this.#path === undefined) return
     const former = this.#descriptor
     try {
-      this.#descriptor = openSync(this.#path, 'a', 0o640)
+      this.#descriptor = openSync(this.#path, APPEND, 0o640)
       close(former, () => {})
     } catch (error) {
       this.#error = (error as NodeJS.ErrnoException).code
@@ -73,6 +80,7 @@ export class LogOutput {
       }
       if (!this.#writing && this.#queue.length === 0) this.#drained()
     }).then(() => {
+      this.#ended = true
       if (this.#path !== undefined) close(this.#descriptor, () => {})
     })
   }
@@ -91,25 +99,44 @@ export class LogOutput {
   }
 
   #put(chunk: Buffer, lines: number): void {
+    if (this.#pipe !== undefined) {
+      this.#pipe.write(chunk, (error) => this.#over(error, chunk.length, lines))
+      return
+    }
     write(this.#descriptor, chunk, 0, chunk.length, null, (error, written) => {
-      if (error?.code === 'EAGAIN') {
-        setTimeout(() => this.#put(chunk, lines), RETRY)
-        return
-      }
-      if (error !== null) {
-        // A full disk, a reader that is gone: the lines are lost, the next ones may not be.
-        this.#error = error.code
-        this.#dropped += lines
-      } else if (written < chunk.length) {
+      if (error?.code === 'EAGAIN') setTimeout(() => this.#again(chunk, lines), RETRY)
+      else if (error === null && written < chunk.length) {
         this.#bytes -= written
         this.#put(chunk.subarray(written), lines)
-        return
-      } else this.#error = undefined
-      this.#bytes -= chunk.length
-      this.#bytes = Math.max(0, this.#bytes)
-      this.#writing = false
-      if (this.#queue.length > 0) this.#pump()
-      else this.#drained()
+      } else this.#over(error, chunk.length, lines)
     })
   }
+
+  /** Not after the end: the descriptor may be somebody else's by then. */
+  #again(chunk: Buffer, lines: number): void {
+    if (!this.#ended) this.#put(chunk, lines)
+  }
+
+  #over(error: NodeJS.ErrnoException | null | undefined, bytes: number, lines: number): void {
+    // A full disk, a reader that is gone: the lines are lost, the next ones may not be.
+    if (error) this.#dropped += lines
+    this.#error = error?.code
+    this.#bytes = Math.max(0, this.#bytes - bytes)
+    this.#writing = false
+    if (this.#queue.length > 0) this.#pump()
+    else this.#drained()
+  }
+}
+
+/**
+ * The stream of a standard descriptor that is a pipe or a socket. Written to directly, it would block one of the threads
+ * of Node's pool when nobody reads, and the process could not even exit.
+ */
+function pipeOf(descriptor: number): NodeJS.WriteStream | undefined {
+  const stats = fstatSync(descriptor)
+  if (!stats.isFIFO() && !stats.isSocket()) return undefined
+  const stream = { 1: process.stdout, 2: process.stderr }[descriptor]
+  // A reader that goes away is told to the callback of each write.
+  if (stream?.listenerCount('error') === 0) stream.on('error', () => {})
+  return stream
 }

@@ -1,6 +1,10 @@
+import type { Worker } from 'node:cluster'
+import { DebugPorts } from './debug-ports.js'
 import { fork } from './fork.js'
 import type { ListeningAddress } from './listening.js'
+import { marked } from './messages.js'
 import type { ResolvedSupervisorOptions } from './options.js'
+import { Stranded } from './stranded.js'
 import type { Vacancy } from './vacancies.js'
 import { watchReports } from './watchdog-reports.js'
 import { WorkerProcess } from './worker-process.js'
@@ -10,6 +14,8 @@ export interface Parents {
   listens(address: ListeningAddress): void
   becomeReady(worker: WorkerProcess): void
   gone(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void
+  /** Whether anybody takes connections. */
+  serves(): boolean
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -21,12 +27,14 @@ export class Nursery {
   readonly ports: (number | undefined)[] = []
   readonly #options: ResolvedSupervisorOptions
   readonly #parents: Parents
+  readonly #debugPorts: DebugPorts
   #env: Env = {}
   #formerEnv: Env = {}
 
   constructor(options: ResolvedSupervisorOptions, parents: Parents) {
     this.#options = options
     this.#parents = parents
+    this.#debugPorts = new DebugPorts(options.execArgv ?? process.execArgv)
   }
 
   /** From now on, workers are of the next generation. @throws what the user's `env` function throws */
@@ -44,20 +52,27 @@ export class Nursery {
   }
 
   bear({ slot, streak }: Pick<Vacancy, 'slot' | 'streak'>, workers: number, now: number): WorkerProcess {
-    const { generation } = this
-    const handle = fork(this.#options, { env: this.#env, workers, slot, generation, ports: this.ports })
+    const { generation, ports } = this
+    const debugPort = this.#debugPorts.take()
+    const handle = fork(this.#options, { env: this.#env, workers, slot, generation, ports, debugPort })
     const { waitForReady: saysReady, startTimeout } = this.#options
     const worker = new WorkerProcess(handle, { generation, slot, streak, saysReady, now })
     const parents = this.#parents
     watchReports(worker)
-    handle.on('message', (message: unknown, given: unknown) => parents.hear(worker, message, given))
+    this.#guard(handle)
+    handle.on('message', (message: unknown, given: unknown) => {
+      // `process.send('ready')`, as apps say it that were written for PM2's wait_ready.
+      const said = saysReady && message === 'ready' ? marked({ type: 'ready' }) : message
+      parents.hear(worker, said, given)
+    })
     handle.on('listening', (address: ListeningAddress) => {
       parents.listens(address)
       if (!worker.saysReady) parents.becomeReady(worker)
     })
-    handle.on('exit', (code: number | null, signal: NodeJS.Signals | null) =>
-      parents.gone(worker, code, signal),
-    )
+    handle.on('exit', (code: number | null, signal: NodeJS.Signals | null) => {
+      this.#debugPorts.release(debugPort)
+      parents.gone(worker, code, signal)
+    })
     // A fork that fails, or a channel that breaks: the exit that follows says the rest.
     handle.on('error', (error: Error) => {
       worker.error ??= { name: error.name, message: error.message, stack: error.stack }
@@ -67,5 +82,15 @@ export class Nursery {
       if (worker.state === 'starting') worker.kill('start')
     })
     return worker
+  }
+
+  /** When it is dead and its channel is closed, node:cluster gives it nothing more: then others get what it had not taken. */
+  #guard(handle: Worker): void {
+    const stranded = new Stranded(handle)
+    const rescue = () => {
+      if (handle.isDead() && !handle.isConnected()) stranded.rescue(this.#parents.serves())
+    }
+    handle.on('exit', rescue)
+    handle.on('disconnect', rescue)
   }
 }

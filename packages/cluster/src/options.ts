@@ -103,8 +103,13 @@ export interface SupervisorOptions {
   readonly workers?: number | 'auto'
   /** Checked to be free before anything is forked, and given to the workers as `PORT`. Default: not checked. */
   readonly port?: number
-  /** Ready is only who calls `ready()`, however early it listens. Default: `false`. */
+  /** Ready is only who calls `ready()`, or `process.send('ready')` as for PM2, however early it listens. Default: `false`. */
   readonly waitForReady?: boolean
+  /**
+   * A worker that has drained gets the message `'shutdown'`, as from PM2, and five seconds to clean up and exit by
+   * itself. Not needed with `serve({ close: [...] })`. Default: `false`.
+   */
+  readonly shutdownMessage?: boolean
   /** A worker that is not ready by then has failed. Default: `'30s'`. */
   readonly startTimeout?: Duration
   /** How many extra workers may run during a reload. Default: `1`. */
@@ -168,6 +173,7 @@ export const SUPERVISOR_DEFAULTS = Object.freeze({
   name: 'app',
   workers: 'auto',
   waitForReady: false,
+  shutdownMessage: false,
   startTimeout: 30_000,
   surge: 1,
   drain: DRAIN_DEFAULTS,
@@ -205,6 +211,7 @@ export const resolveSupervisorOptions = defineOptions(
     workers: autoOr(integer({ min: 1, max: 1_024 })),
     port: optional(port),
     waitForReady: boolean,
+    shutdownMessage: boolean,
     startTimeout: duration({ min: 1 }),
     surge: integer({ min: 1 }),
     drain: nested({ timeout: duration(), delay: duration() }, DRAIN_DEFAULTS),

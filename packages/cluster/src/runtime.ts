@@ -13,6 +13,7 @@ export interface WorkerSettings {
   readonly watchdog: boolean
   readonly adopt: boolean
   readonly drainTimeout: number
+  readonly shutdownMessage: boolean
   readonly sticky: boolean
   readonly ports: readonly (number | null | undefined)[]
 }
@@ -42,6 +43,9 @@ export interface LeaveRequest {
 
 /** How long to wait for the supervisor's `bye`. Milliseconds. */
 const BYE = 2_000
+
+/** How long an app may clean up at a `shutdown` message before its process is ended. Milliseconds. */
+const CLEAN_UP = 5_000
 
 const KEY = Symbol.for('spillway.cluster.runtime')
 
@@ -126,6 +130,10 @@ export class Runtime {
       })
       this.send({ type: 'drained', lost })
       await drainWithin(bye, { timeout: BYE }, BYE)
+    }
+    if (this.settings?.shutdownMessage && code === 0) {
+      process.emit('message', 'shutdown', undefined)
+      await new Promise((resolve) => setTimeout(resolve, CLEAN_UP))
     }
     process.exit(lost > 0 && code === 0 ? 1 : code)
   }

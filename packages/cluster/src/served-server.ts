@@ -1,10 +1,11 @@
+import type { Server as HttpServer } from 'node:http'
 import { Server } from 'node:net'
 import { drainWithin, monotonicClock } from '@spillway/kit'
 import { Connections } from './connections.js'
 import type { Runtime, Watched } from './runtime.js'
 
-/** How long a connection that was just in use may bring its next request while draining. Milliseconds. */
-export const LINGER = 1_000
+/** How long a connection that was just in use may bring its next request when the service stops. Milliseconds. */
+const LINGER = 1_000
 
 /** A listening server and the way to end it without losing a request. Makes no difference to it before that. */
 export class ServedServer implements Watched {
@@ -49,18 +50,26 @@ export class ServedServer implements Watched {
       else this.connections.whenEmpty(resolve)
     })
     const { life } = this.#host
+    const linger = Math.min(this.#linger(), timeout / 2)
     const refuse = setTimeout(() => {
       if (life.phase === 'draining') life.phase = 'refusing'
-    }, LINGER).unref()
-    this.connections.end({
-      linger: Math.min(LINGER, timeout / 2),
-      move,
-    })
+    }, linger).unref()
+    this.connections.end({ linger, move })
     const clean = await drainWithin(closed, { timeout, signal: this.#cut.signal }, timeout)
     clearTimeout(refuse)
     const lost = clean ? 0 : this.connections.destroy()
     // Stops what http.Server itself keeps running; the listener is closed already.
     this.server.close(() => {})
     return lost
+  }
+
+  /**
+   * A replacement takes no idle connection away before the server itself would have closed it: a client that leaves its
+   * connection idle meets no closing that it would not have met anyway. When the whole service stops, nobody is to wait.
+   */
+  #linger(): number {
+    if (!this.#host.supervised || this.#host.life.stopping) return LINGER
+    const { keepAliveTimeout = LINGER } = this.server as Partial<HttpServer>
+    return keepAliveTimeout === 0 ? Number.POSITIVE_INFINITY : Math.max(LINGER, keepAliveTimeout)
   }
 }

@@ -1,5 +1,6 @@
 import type { DrainResult, RestartCause, WorkerInfo } from './events.js'
 import type { Fleet, FleetPhase } from './fleet.js'
+import type { LogOutputStats } from './log-output.js'
 import type { Load } from './messages.js'
 import type { ResolvedSupervisorOptions } from './options.js'
 import type { StateDurations } from './tally.js'
@@ -33,6 +34,8 @@ export interface SupervisorStats {
   readonly restarts: Readonly<Partial<Record<RestartCause, number>>>
   readonly reloads: { readonly ok: number; readonly refused: number }
   readonly drains: DrainResult
+  /** `undefined` when the workers write for themselves. */
+  readonly logs: LogOutputStats | undefined
   /** Time spent in each state by the workers that are gone. */
   readonly durations: Readonly<Record<'starting' | 'ready' | 'suspect' | 'draining', StateDurations>>
 }
@@ -62,6 +65,7 @@ export function snapshot({ name, clock }: ResolvedSupervisorOptions, fleet: Flee
     restarts: { ...fleet.tally.restarts },
     reloads: { ...fleet.tally.reloads },
     drains: fleet.tally.drains,
+    logs: fleet.logs?.stats,
     durations: fleet.tally.durations,
   }
 }

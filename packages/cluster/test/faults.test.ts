@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually, isAlive, processGroup } from '@spillway/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { get, patiently, primary, running, settled } from './primary.js'
+import { get, PATIENCE, patiently, primary, running, settled } from './primary.js'
 
 const FAST = { heartbeat: { interval: 100, deadline: 3_000 } }
 
@@ -27,6 +27,28 @@ describe('a worker', () => {
     await settled(supervisor, 2)
     expect(await get(url)).toBe('ok')
     expect((await supervisor.call('stats')).restarts).toEqual({ hang: 1 })
+  })
+
+  it('K14 that hangs keeps no client waiting for ever: others get the connections it had not taken yet', async () => {
+    const supervisor = await running({ heartbeat: { interval: 100, deadline: 1_500 } })
+    const url = await supervisor.url()
+    await get(`${url}/hang`)
+    // Each worker gets one, also the one that does not take it.
+    expect(await Promise.all([1, 2, 3, 4].map(() => get(url)))).toEqual(['ok', 'ok', 'ok', 'ok'])
+    expect(await supervisor.until('exit')).toMatchObject({ cause: 'hang' })
+  })
+
+  it('K26 that is killed keeps no client waiting either', async () => {
+    const supervisor = await running({ heartbeat: { interval: 100, deadline: 60_000 } })
+    const url = await supervisor.url()
+    const pid = Number(await get(`${url}/pid`))
+    process.kill(pid, 'SIGSTOP')
+    let answered = 0
+    const answers = [1, 2, 3, 4].map(() => get(url).finally(() => answered++))
+    await eventually(() => answered === 3, { timeout: PATIENCE })
+    process.kill(pid, 'SIGKILL')
+    expect(await Promise.all(answers)).toEqual(['ok', 'ok', 'ok', 'ok'])
+    await settled(supervisor, 2)
   })
 
   it('K15 that is merely slow is left alone', async () => {

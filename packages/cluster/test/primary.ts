@@ -9,13 +9,18 @@ export interface Told {
   readonly [field: string]: any
 }
 
+export interface PrimaryOptions extends AppOptions {
+  /** What runs test/fixtures/primary.mjs. Default: that itself. */
+  readonly fixture?: string
+}
+
 /** A supervisor in a process of its own (test/fixtures/primary.mjs), and what it tells. */
 export class Primary {
   readonly app: App
   #calls = 0
 
-  constructor(options: object, appOptions: AppOptions) {
-    this.app = spawnApp(new URL('./fixtures/primary.mjs', import.meta.url), {
+  constructor(options: object, { fixture = 'primary.mjs', ...appOptions }: PrimaryOptions) {
+    this.app = spawnApp(new URL(`./fixtures/${fixture}`, import.meta.url), {
       ipc: true,
       args: [JSON.stringify(options)],
       ...appOptions,
@@ -74,14 +79,14 @@ export class Primary {
 }
 
 /** Starts a supervisor; the test ends it and everything below it. */
-export function primary(options: object = {}, appOptions: AppOptions = {}): Primary {
+export function primary(options: object = {}, appOptions: PrimaryOptions = {}): Primary {
   const started = new Primary({ workers: 2, ...options }, appOptions)
   onTestFinished(() => started.app[Symbol.asyncDispose]())
   return started
 }
 
 /** The supervisor with its first generation ready. */
-export async function running(options: object = {}, appOptions: AppOptions = {}): Promise<Primary> {
+export async function running(options: object = {}, appOptions: PrimaryOptions = {}): Promise<Primary> {
   const started = primary(options, appOptions)
   await started.until('started')
   return started

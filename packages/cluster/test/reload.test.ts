@@ -2,6 +2,7 @@ import { eventually, type LoadOptions, load } from '@spillway/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { get, patiently, running, settled } from './primary.js'
+import { reloads } from './reloads.js'
 
 /** Loads that run until `stop()`, which gives what failed and how many connections each has opened. */
 function under(loads: Readonly<Record<string, LoadOptions>>) {
@@ -45,6 +46,10 @@ describe('reload under load', () => {
     const stats = await supervisor.call('stats')
     expect(stats.drains).toEqual({ clean: 6, forced: 0, lost: 0 })
     expect(stats.generation).toBe(4)
+  })
+
+  it('K3 K4 K5 K6 loses nothing in twenty reloads in a row, and the supervisor keeps nothing of them', async () => {
+    expect(await reloads('20')).toMatchObject({ reloads: 20, forks: 42, failed: 0, failures: [], problems: [] })
   })
 
   it('K6 says 1001 to WebSockets, and answers what they still send', async () => {

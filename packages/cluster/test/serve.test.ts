@@ -1,18 +1,15 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { Agent } from 'node:https'
 import { connect as connectTcp } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { connect } from 'node:tls'
 import { eventually, spawnApp } from '@spillway/testkit'
 import express from 'express'
 import fastify from 'fastify'
 import Koa from 'koa'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Servable, type ServeOptions, serve } from '../src/serve.js'
+import { certificate, commonName } from './certificate.js'
 
 const LOCAL = { host: '127.0.0.1', port: 0, signals: false, crash: false } as const
 
@@ -20,26 +17,6 @@ async function served(app: Servable, options: ServeOptions = {}) {
   const running = await serve(app, { ...LOCAL, ...options })
   onTestFinished(() => running.close({ timeout: 0 }))
   return running
-}
-
-function certificate(name: string): { key: string; cert: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'spillway-tls-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', `/CN=${name}`]
-  execFileSync('openssl', [...args, '-keyout', key, '-out', cert], { stdio: 'ignore' })
-  return { key, cert }
-}
-
-function commonName(port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
-      const { subject } = socket.getPeerCertificate()
-      socket.destroy()
-      resolve(String(subject.CN))
-    })
-    socket.once('error', reject)
-  })
 }
 
 describe('serve', () => {

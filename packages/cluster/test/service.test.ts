@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { eventually } from '@spillway/testkit'
+import { eventually, processState } from '@spillway/testkit'
 import { expect, it, onTestFinished } from 'vitest'
-import { get, PATIENCE, running } from './primary.js'
+import { get, PATIENCE, running, settled } from './primary.js'
 
 it('K35 gives all connections of an address to one worker, and to its replacement after a reload', async () => {
   const supervisor = await running({
@@ -23,6 +24,16 @@ it('K35 gives all connections of an address to one worker, and to its replacemen
   expect(pidAfter).not.toBe(pid)
 })
 
+function folder(prefix: string): string {
+  const path = mkdtempSync(join(tmpdir(), prefix))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+function installed(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((each) => existsSync(join(each, program)))
+}
+
 /** A program in the place of systemd-notify that writes down what it is told: tests run where there is no systemd. */
 function systemd(folder: string): { env: Record<string, string>; heard: () => string } {
   const path = join(folder, 'notify')
@@ -33,10 +44,36 @@ function systemd(folder: string): { env: Record<string, string>; heard: () => st
   return { env: { NOTIFY_SOCKET: path, PATH }, heard: () => readFileSync(path, 'utf8') }
 }
 
+/** Everything that comes to a unix datagram socket, as systemd has one. */
+async function datagrams(path: string): Promise<() => string> {
+  const socat = spawn('socat', ['-u', `UNIX-RECV:${path}`, 'STDOUT'])
+  onTestFinished(() => void socat.kill())
+  let heard = ''
+  socat.stdout.on('data', (data) => {
+    heard += data
+  })
+  await eventually(() => existsSync(path), { timeout: PATIENCE })
+  return () => heard
+}
+
+it('K38 speaks to a real socket through the real systemd-notify', async ({ skip }) => {
+  skip(!installed('systemd-notify') || !installed('socat'), 'needs systemd-notify and socat')
+  const path = join(folder('spillway-notify-'), 'notify')
+  const heard = await datagrams(path)
+  const hears = (text: RegExp) => eventually(() => expect(heard()).toMatch(text), { timeout: PATIENCE })
+  const env = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '400000', WATCHDOG_PID: undefined }
+  const supervisor = await running({ workers: 1 }, { env })
+  await hears(/READY=1\nSTATUS=1 workers ready/)
+  await hears(/WATCHDOG=1/)
+  await supervisor.call('reload')
+  await hears(/RELOADING=1\nMONOTONIC_USEC=\d+/)
+  supervisor.app.kill('SIGTERM')
+  expect(await supervisor.app.exited).toEqual({ code: 0, signal: null })
+  await hears(/STOPPING=1/)
+})
+
 it('K38 tells systemd READY, RELOADING, STOPPING and that it lives', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'spillway-notify-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  const { env, heard } = systemd(folder)
+  const { env, heard } = systemd(folder('spillway-notify-'))
   const supervisor = await running(
     { workers: 1 },
     { env: { ...env, WATCHDOG_USEC: '400000', WATCHDOG_PID: undefined } },
@@ -50,4 +87,23 @@ it('K38 tells systemd READY, RELOADING, STOPPING and that it lives', async () =>
   expect(await supervisor.app.exited).toEqual({ code: 0, signal: null })
   await hears('STOPPING=1')
   expect(heard().indexOf('READY=1')).toBeLessThan(heard().indexOf('RELOADING=1'))
+})
+
+it('K39 as PID 1 gets its signals, and takes note of the end of every worker', async ({ skip }) => {
+  const able = process.getuid?.() === 0 && installed('unshare')
+  skip(!able, 'needs root and unshare, for a PID namespace of its own')
+  const supervisor = await running({}, { fixture: 'pid-one.mjs' })
+  const url = await supervisor.url()
+  const { pid } = await supervisor.until('init')
+  const children = () => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
+  const zombies = () => children().filter((child) => processState(Number(child)) === 'Z')
+  expect(await get(`${url}/env?name=SPILLWAY_SUPERVISOR`)).toBe('1')
+  await get(`${url}/exit?code=3`)
+  await supervisor.until('exit')
+  await settled(supervisor, 2)
+  supervisor.app.kill('SIGHUP')
+  expect(await supervisor.until('reload')).toMatchObject({ ok: true, replaced: 2, forced: 0 })
+  await eventually(() => children().length === 2 && zombies().length === 0, { timeout: PATIENCE })
+  supervisor.app.kill('SIGTERM')
+  expect(await supervisor.app.exited).toEqual({ code: 0, signal: null })
 })

@@ -44,6 +44,16 @@ describe('reload', () => {
   })
 })
 
+describe('signals', () => {
+  it.each(['SIGHUP', 'SIGUSR2'] as const)('%s replaces all workers, and nothing else', async (signal) => {
+    const supervisor = await running()
+    supervisor.app.kill(signal)
+    expect(await supervisor.until('reload')).toMatchObject({ ok: true, replaced: 2, forced: 0 })
+    expect(supervisor.app.alive()).toBe(true)
+    expect((await supervisor.call('stats')).ready).toBe(2)
+  })
+})
+
 describe('crashes', () => {
   it('replaces a worker that was killed from outside, and records it (K26)', async () => {
     const supervisor = await running()

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { availableCpus } from '@spillway/kit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Autoscaler } from '../src/autoscaler.js'
+import { DebugPorts } from '../src/debug-ports.js'
 import { Liveness } from '../src/liveness.js'
 import { LogOutput } from '../src/log-output.js'
 import { recycleReason } from '../src/marks.js'
@@ -150,6 +151,21 @@ describe('Vacancies', () => {
     expect(vacancies.held(200, 1)).toBe(1)
     expect(vacancies.held(200, 0)).toBe(0)
     expect(vacancies.next(200)).toBeUndefined()
+  })
+})
+
+describe('K27 DebugPorts', () => {
+  it('gives each worker the lowest port that is free, and the same ones again', () => {
+    const ports = new DebugPorts(['--import', 'tsx', '--inspect=127.0.0.1:4000'])
+    expect([ports.take(), ports.take()]).toEqual([4_000, 4_001])
+    ports.release(4_000)
+    expect([ports.take(), ports.take()]).toEqual([4_000, 4_002])
+  })
+
+  it('leaves our own port alone, and knows when nobody wants to debug', () => {
+    expect(new DebugPorts(['--inspect'], 'ws://127.0.0.1:9229/id').take()).toBe(9_230)
+    expect(new DebugPorts(['--inspect-brk=[::1]:0'], undefined).take()).toBe(0)
+    expect(new DebugPorts(['--inspector-gadget'], undefined).take()).toBeUndefined()
   })
 })
 

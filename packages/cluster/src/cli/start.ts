@@ -3,6 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:f
 import { basename, dirname, extname, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { command, controlPath } from '../control-client.js'
+import { LogOutput } from '../log-output.js'
 import type { SupervisorOptions } from '../options.js'
 import type { SupervisorStats } from '../stats.js'
 import { Supervisor } from '../supervisor.js'
@@ -19,6 +20,7 @@ const OPTIONS = {
   'drain-delay': { type: 'string' },
   'start-timeout': { type: 'string' },
   'wait-ready': { type: 'boolean' },
+  'shutdown-with-message': { type: 'boolean' },
   'node-args': { type: 'string' },
   cwd: { type: 'string' },
   log: { type: 'string' },
@@ -30,6 +32,9 @@ type Given = ReturnType<typeof parse<typeof OPTIONS>>['values']
 
 /** Longest wait for a supervisor in the background to be up. Milliseconds. */
 const PATIENCE = 60_000
+
+/** Not `console.error`: that waits for a reader that has stalled, and everybody would wait for us. Bytes. */
+const MOST_NEWS = 256 * 1024
 
 /** `spillway start app.js -i max` */
 export async function start(args: string[]): Promise<void> {
@@ -44,15 +49,20 @@ export async function start(args: string[]): Promise<void> {
   const name = values.name ?? basename(script, extname(script)).replace(/[^\w.-]/g, '-')
   if (values.detach) return detach(args, name, values.log)
 
+  const news = new LogOutput(2, MOST_NEWS)
   const supervisor = new Supervisor({
     ...supervisorOptions(values),
     exec,
     name,
     args: end === -1 ? [] : args.slice(end + 1),
     control: controlPath(name),
+    beforeExit: () => news.close(),
   })
-  announce(supervisor, name)
-  await supervisor.start()
+  announce(supervisor, (text) => news.write(`[spillway] ${name}: ${text}`))
+  await supervisor.start().catch(async (error: unknown) => {
+    await news.close()
+    throw error
+  })
 }
 
 function supervisorOptions(given: Given): SupervisorOptions {
@@ -70,6 +80,7 @@ function supervisorOptions(given: Given): SupervisorOptions {
     drain,
     execArgv: given['node-args']?.split(/\s+/).filter(Boolean) ?? [],
     waitForReady: given['wait-ready'] === true,
+    shutdownMessage: given['shutdown-with-message'] === true,
     logs: {
       format: given.json ? 'json' : 'prefix',
       ...(given.log === undefined ? {} : { file: resolve(given.log) }),
@@ -83,8 +94,7 @@ function supervisorOptions(given: Given): SupervisorOptions {
 }
 
 /** What a human wants to know, on stderr: stdout belongs to the app. */
-function announce(supervisor: Supervisor, name: string): void {
-  const say = (text: string) => console.error(`[spillway] ${name}: ${text}`)
+function announce(supervisor: Supervisor, say: (text: string) => void): void {
   supervisor.on('listening', ({ address }) => say(`listening on ${address}`))
   supervisor.on('exit', ({ pid, slot, cause, code, signal }) => {
     if (cause !== undefined) say(`worker ${slot} (${pid}) ended: ${cause}, ${signal ?? `code ${code}`}`)

@@ -4,12 +4,15 @@ const MB = 1024 * 1024
 
 /** `spillway status` */
 export function statusTable(stats: SupervisorStats): string {
-  const { name, phase, degraded, generation, target, ready, listening, forks, restarts, reloads } = stats
+  const { name, phase, degraded, generation, target, ready, listening, forks, restarts, reloads, logs } = stats
   const causes = Object.entries(restarts).map(([cause, count]) => `${count} ${cause}`)
   return [
     `${name}: ${degraded ? 'degraded' : phase}, ${ready} of ${target} workers ready, generation ${generation}`,
     `listening on ${listening.join(', ') || 'nothing'}`,
     `${forks} forks; replaced: ${causes.join(', ') || 'none'}; reloads: ${reloads.ok} ok, ${reloads.refused} refused`,
+    ...(logs === undefined || logs.dropped === 0
+      ? []
+      : [`${logs.dropped} lines of output were dropped${logs.error === undefined ? '' : ` (${logs.error})`}`]),
     '',
     workerTable(stats.workers),
   ].join('\n')

@@ -12,7 +12,8 @@ export const HELP = `spillway: a supervisor for Node.js apps that never drops a 
           --drain-timeout <time>       longest wait for requests in flight: 30s
           --drain-delay <time>         readiness says 503 for so long before a stop
           --start-timeout <time>       longest wait for a worker to be ready: 30s
-          --wait-ready                 ready is who calls ready(), not who listens
+          --wait-ready                 ready is who says so: ready(), or process.send('ready')
+          --shutdown-with-message      the message "shutdown" to a worker that has drained
           --node-args <args>           for the workers' node: "--import tsx"
           --cwd <folder>               where the workers run
           --log <file>                 append the output to a file
