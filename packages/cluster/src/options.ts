@@ -135,8 +135,8 @@ export interface SupervisorOptions {
   readonly sticky?: StickyOptions | false
   /** Take the workers' output line by line. `false`: they write to our stdout and stderr themselves. Default: `false`. */
   readonly logs?: LogOptions | boolean
-  /** Path of a control socket for the CLI (owner only). Default: `false`. */
-  readonly control?: string | false
+  /** A control socket for the CLI (owner only): `true` where the CLI looks for this name, or its path. Default: `false`. */
+  readonly control?: string | boolean
   /**
    * Handle SIGTERM and SIGINT (stop; a second one forces), SIGHUP and SIGUSR2 (reload) and, with a log file, SIGUSR1
    * (open it again). A stop by signal ends the process. Default: `true`.
@@ -255,7 +255,7 @@ export const resolveSupervisorOptions = defineOptions(
         LOG_DEFAULTS,
       ),
     ),
-    control: orFalse(string()),
+    control: either(boolean, string()),
     signals: boolean,
     beforeExit: optional(func<() => unknown>()),
     clock: having<Clock>('a clock', 'now'),

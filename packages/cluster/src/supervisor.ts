@@ -10,6 +10,7 @@ import {
   notify,
 } from '@spillway/kit'
 import { Autoscaler } from './autoscaler.js'
+import { controlPath } from './control-client.js'
 import { ControlServer } from './control-server.js'
 import type { DrainResult, ReloadResult, SupervisorEvents } from './events.js'
 import { Fleet } from './fleet.js'
@@ -154,9 +155,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
   }
 
   async #openControl(): Promise<void> {
-    const { control } = this.#options
+    const { control, name } = this.#options
     if (control === false) return
-    const server = new ControlServer(control, {
+    const server = new ControlServer(control === true ? controlPath(name) : control, {
       status: () => this.stats(),
       reload: async () => {
         const { error, ...result } = await this.reload()

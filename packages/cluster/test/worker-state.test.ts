@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { isOver, nextState, type WorkerEvent, type WorkerState } from '../src/worker-state.js'
 
@@ -30,5 +31,14 @@ describe('the life of a worker', () => {
   it('never becomes ready again once it drains', () => {
     expect(nextState('draining', 'ready')).toBeUndefined()
     expect(nextState('draining', 'beat')).toBeUndefined()
+  })
+
+  it('is drawn in the documentation as it is', () => {
+    const text = readFileSync(new URL('../../../docs/packages/cluster.md', import.meta.url), 'utf8')
+    const drawn = [...text.matchAll(/^ {4}(\w+) --> (\w+):/gm)].map(([, from, to]) => `${from} ${to}`)
+    const possible = STATES.flatMap((state) =>
+      EVENTS.map((event) => nextState(state, event)).flatMap((next) => (next ? [`${state} ${next}`] : [])),
+    )
+    expect(drawn.sort()).toEqual(possible.sort())
   })
 })

@@ -1,3 +1,4 @@
+import { DRAIN_DEFAULTS } from '../options.js'
 import { haproxyConfig } from '../templates/haproxy.js'
 import { kubernetesManifests } from '../templates/kubernetes.js'
 import { nginxConfig } from '../templates/nginx.js'
@@ -62,9 +63,16 @@ function portOf(text: string | undefined, fallback: number): number {
   return port
 }
 
+/** Behind a load balancer readiness needs some time; our own default of none is for those without one. Milliseconds. */
+const DELAY = 5_000
+
+function seconds(text: string | undefined, fallback: number): number {
+  return Math.ceil((text === undefined ? fallback : timeOf(text)) / 1_000)
+}
+
 function drainOf(given: { 'drain-timeout'?: string | undefined; 'drain-delay'?: string | undefined }) {
   return {
-    timeout: Math.ceil(timeOf(given['drain-timeout'] ?? '30s') / 1_000),
-    delay: Math.ceil(timeOf(given['drain-delay'] ?? '5s') / 1_000),
+    timeout: seconds(given['drain-timeout'], DRAIN_DEFAULTS.timeout),
+    delay: seconds(given['drain-delay'], DELAY),
   }
 }

@@ -55,7 +55,7 @@ export async function start(args: string[]): Promise<void> {
     exec,
     name,
     args: end === -1 ? [] : args.slice(end + 1),
-    control: controlPath(name),
+    control: true,
     beforeExit: () => news.close(),
   })
   announce(supervisor, (text) => news.write(`[spillway] ${name}: ${text}`))

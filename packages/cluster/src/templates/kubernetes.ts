@@ -1,3 +1,5 @@
+import { HEARTBEAT_DEFAULTS } from '../options.js'
+
 export interface DeploymentInput {
   readonly name: string
   readonly image: string
@@ -10,6 +12,9 @@ export interface DeploymentInput {
 
 /** What the supervisor itself needs beyond its workers' deadline, to the last line of its log. Seconds. */
 export const MARGIN = 10
+
+/** The CLI without npx or a shell in between, which would get the signals. */
+export const BIN = 'node_modules/@spillway/cluster/bin/spillway.js'
 
 /** Deployment, Service, autoscaler and disruption budget. */
 export function kubernetesManifests({ name, image, port, timeout, delay }: DeploymentInput): string {
@@ -36,10 +41,11 @@ spec:
       containers:
         - name: ${name}
           image: ${image}
-          # One worker per CPU of the limit below (the supervisor reads the cgroup quota). It is PID 1: it reaps and
-          # forwards. No preStop hook is needed: the delay is part of the drain.
-          command: ["npx", "spillway", "start", "server.js", "-i", "max", "--port", "${port}",
-                    "--drain-delay", "${delay}s", "--drain-timeout", "${timeout}s"]
+          # One worker per CPU of the limit below (the supervisor reads the cgroup quota). Not by npx: the supervisor is to
+          # be PID 1 and get the signals itself. No preStop hook is needed: the delay is part of the drain. If the app
+          # leaves processes of its own behind, put an init before it that reaps them: "tini", "--", "node", ...
+          command: ["node", "${BIN}", "start", "server.js",
+                    "-i", "max", "--port", "${port}", "--drain-delay", "${delay}s", "--drain-timeout", "${timeout}s"]
           ports:
             - { name: http, containerPort: ${port} }
           resources:
@@ -54,7 +60,7 @@ spec:
             periodSeconds: 2
             failureThreshold: 1
             timeoutSeconds: 2
-          # Slow to judge: the supervisor replaces a hung worker long before (heartbeat deadline 10 s).
+          # Slow to judge: the supervisor replaces a hung worker long before (heartbeat deadline ${HEARTBEAT_DEFAULTS.deadline / 1_000} s).
           livenessProbe:
             httpGet: { path: /healthz, port: http }
             periodSeconds: 10

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { type DeploymentInput, MARGIN } from './kubernetes.js'
+import { BIN, type DeploymentInput, MARGIN } from './kubernetes.js'
 
 export interface UnitInput extends Omit<DeploymentInput, 'image'> {
   readonly script: string
@@ -23,7 +23,8 @@ WorkingDirectory=${dirname(script)}
 Environment=NODE_ENV=production SPILLWAY_HOME=/run/${name}
 RuntimeDirectory=${name}
 RuntimeDirectoryMode=0700
-ExecStart=/usr/bin/npx spillway start ${script} --name ${name} -i max --port ${port} --drain-delay ${delay}s --drain-timeout ${timeout}s
+# Not by npx: reload and stop are signals to this very process.
+ExecStart=/usr/bin/node ${BIN} start ${script} --name ${name} -i max --port ${port} --drain-delay ${delay}s --drain-timeout ${timeout}s
 # Replaces the workers one by one; no request is lost.
 ExecReload=/bin/kill -HUP $MAINPID
 # Only the supervisor gets the SIGTERM, it tells its workers; whatever is left at the end is killed.
