@@ -41,8 +41,11 @@ export interface LeaveRequest {
   readonly timeout: number
 }
 
-/** How long to wait for the supervisor's `bye`. Milliseconds. */
+/** How long to wait for the supervisor's `bye` once it has our last message. Milliseconds. */
 const BYE = 2_000
+
+/** How long that may take: behind thousands of connections that are handed over. Milliseconds. */
+const LAST_MESSAGE = 30_000
 
 /** How long an app may clean up at a `shutdown` message before its process is ended. Milliseconds. */
 const CLEAN_UP = 5_000
@@ -81,9 +84,13 @@ export class Runtime {
     })
   }
 
-  send(message: FromWorker): void {
-    // With a callback, a channel that breaks meanwhile is no 'error' event.
-    if (this.supervised) process.send?.(marked(message), undefined, undefined, () => {})
+  /** Resolves when it is on its way, or there is nobody to hear it. Messages keep their order, also with connections. */
+  send(message: FromWorker): Promise<void> {
+    return new Promise((resolve) => {
+      // With a callback, a channel that breaks meanwhile is no 'error' event.
+      if (this.supervised) process.send?.(marked(message), undefined, undefined, () => resolve())
+      else resolve()
+    })
   }
 
   /** A `serve()` has begun: not ready before it says so. */
@@ -128,7 +135,7 @@ export class Runtime {
       const bye = new Promise<void>((resolve) => {
         this.#bye = resolve
       })
-      this.send({ type: 'drained', lost })
+      await drainWithin(this.send({ type: 'drained', lost }), { timeout: LAST_MESSAGE }, LAST_MESSAGE)
       await drainWithin(bye, { timeout: BYE }, BYE)
     }
     if (this.settings?.shutdownMessage && code === 0) {

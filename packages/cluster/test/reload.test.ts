@@ -1,3 +1,4 @@
+import { connect, type Socket } from 'node:net'
 import { eventually, type LoadOptions, load } from '@spillway/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
@@ -19,6 +20,32 @@ function under(loads: Readonly<Record<string, LoadOptions>>) {
   return async () => {
     stopping.abort()
     return Object.fromEntries(await Promise.all(results))
+  }
+}
+
+/** A client with one connection, which it does not open again. */
+class Client {
+  readonly socket: Socket
+  #text = ''
+
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1')
+    this.socket.setEncoding('utf8').on('data', (text: string) => {
+      this.#text += text
+    })
+  }
+
+  ask(): Promise<void> {
+    this.#text = ''
+    this.socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (!this.#text.endsWith('ok')) return
+        this.socket.off('data', look).off('close', reject)
+        resolve()
+      }
+      this.socket.on('data', look).once('close', reject).on('error', reject)
+    })
   }
 }
 
@@ -50,6 +77,23 @@ describe('reload under load', () => {
 
   it('K3 K4 K5 K6 loses nothing in twenty reloads in a row, and the supervisor keeps nothing of them', async () => {
     expect(await reloads('20')).toMatchObject({ reloads: 20, forks: 42, failed: 0, failures: [], problems: [] })
+  })
+
+  it('K4 moves two thousand idle connections: each answers afterwards as if nothing had been', async () => {
+    const supervisor = await running()
+    const { port } = await supervisor.until('listening')
+    const clients: Client[] = []
+    // Not all at once: the kernel's queue of connections to be accepted is short.
+    for (let i = 0; i < 20; i++) {
+      const batch = Array.from({ length: 100 }, () => new Client(port))
+      await Promise.all(batch.map((client) => client.ask()))
+      clients.push(...batch)
+    }
+    onTestFinished(() => clients.forEach((client) => client.socket.destroy()))
+    expect(await supervisor.call('reload')).toMatchObject({ ok: true, forced: 0 })
+    await Promise.all(clients.map((client) => client.ask()))
+    expect(clients.filter(({ socket }) => socket.destroyed || socket.readableEnded)).toEqual([])
+    expect((await supervisor.call('stats')).drains).toEqual({ clean: 2, forced: 0, lost: 0 })
   })
 
   it('K6 says 1001 to WebSockets, and answers what they still send', async () => {
