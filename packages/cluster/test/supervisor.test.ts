@@ -22,6 +22,13 @@ describe('start', () => {
     expect(supervisor.survivors()).toEqual([])
   })
 
+  it('K1 fails when a worker is not ready in time: listening is not enough with waitForReady', async () => {
+    const supervisor = primary({ exec: './entry.cjs', workers: 1, waitForReady: true, startTimeout: '1s' })
+    expect(await supervisor.app.exited).toEqual({ code: 1, signal: null })
+    expect(supervisor.app.output('stderr')).toMatch(/ERR_CLUSTER_START_TIMEOUT: Worker \d+ was not ready in time/)
+    expect(supervisor.survivors()).toEqual([])
+  })
+
   it('K20 reports the real port of port 0 once', async () => {
     const supervisor = await running({ workers: 3 })
     expect(supervisor.of('listening')).toHaveLength(1)
@@ -77,5 +84,16 @@ describe('stop', () => {
     expect(await slow).toBe('slow')
     expect(await supervisor.app.exited).toEqual({ code: 0, signal: null })
     expect(supervisor.survivors()).toEqual([])
+  })
+
+  it('K31 says 503 on readiness for the delay, and serves all the while', async () => {
+    const supervisor = await running({ drain: { delay: 2_000 } })
+    const url = await supervisor.url()
+    const readiness = async () => (await fetch(`${url}/readyz`, { headers: { connection: 'close' } })).status
+    expect(await readiness()).toBe(200)
+    supervisor.app.kill('SIGTERM')
+    await patiently(async () => (await readiness()) === 503)
+    expect(await get(url)).toBe('ok')
+    expect(await supervisor.app.exited).toEqual({ code: 0, signal: null })
   })
 })
