@@ -87,7 +87,7 @@ describe('stop', () => {
   })
 
   it('K31 says 503 on readiness for the delay, and serves all the while', async () => {
-    const supervisor = await running({ drain: { delay: 2_000 } })
+    const supervisor = await running({ drain: { delay: 3_000 } })
     const url = await supervisor.url()
     const readiness = async () => (await fetch(`${url}/readyz`, { headers: { connection: 'close' } })).status
     expect(await readiness()).toBe(200)
