@@ -41,11 +41,8 @@ export default defineConfig({
           { text: 'Three native adapters', link: '/decisions/adapters' },
           { text: 'A private kit, inlined', link: '/decisions/kit' },
           { text: 'No package knows another', link: '/decisions/composition' },
-<<<<<<< HEAD
           { text: 'The engine of offload', link: '/decisions/offload-engine' },
-=======
           { text: 'Connections move, processes go', link: '/decisions/cluster' },
->>>>>>> 17151f7 (wip5)
         ],
       },
     ],
