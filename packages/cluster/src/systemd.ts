@@ -3,6 +3,9 @@ import { execFile } from 'node:child_process'
 /** How often within systemd's watchdog period we say that we live: twice is what its manual asks for. */
 const PER_PERIOD = 2
 
+/** systemd-notify waits for systemd to have read it, five seconds at most. Milliseconds. */
+const PATIENCE = 6_000
+
 /**
  * Tells systemd about the service (sd_notify(3)), where `NOTIFY_SOCKET` is set. Node cannot send datagrams to a unix
  * socket, so `systemd-notify`, which every systemd brings along, does it: the unit needs `NotifyAccess=all`, as the
@@ -13,6 +16,7 @@ export class SystemdNotifier {
   readonly #watchdog: number
   #timer: NodeJS.Timeout | undefined
   #last: Promise<void> = Promise.resolve()
+  #unsaid = 0
 
   constructor(env: NodeJS.ProcessEnv = process.env) {
     this.#active = (env.NOTIFY_SOCKET ?? '') !== ''
@@ -23,7 +27,9 @@ export class SystemdNotifier {
   ready(workers: number): void {
     this.#say('READY=1', `STATUS=${workers} workers ready`)
     if (!this.#active || !(this.#watchdog > 0) || this.#timer !== undefined) return
-    this.#timer = setInterval(() => this.#say('WATCHDOG=1'), this.#watchdog / PER_PERIOD).unref()
+    // When systemd is slow to listen, one that waits to be said is enough.
+    const alive = () => this.#unsaid === 0 && this.#say('WATCHDOG=1')
+    this.#timer = setInterval(alive, this.#watchdog / PER_PERIOD).unref()
   }
 
   reloading(): void {
@@ -45,11 +51,14 @@ export class SystemdNotifier {
   /** In order: a READY must not overtake the RELOADING before it. */
   #say(...assignments: string[]): void {
     if (!this.#active) return
-    this.#last = this.#last.then(
-      () =>
-        new Promise((resolve) => {
-          execFile('systemd-notify', assignments, { timeout: 5_000 }, () => resolve())
-        }),
-    )
+    this.#unsaid++
+    const said = () =>
+      new Promise<void>((resolve) => {
+        execFile('systemd-notify', assignments, { timeout: PATIENCE }, () => {
+          this.#unsaid--
+          resolve()
+        })
+      })
+    this.#last = this.#last.then(said)
   }
 }

@@ -44,12 +44,20 @@ function systemd(folder: string): { env: Record<string, string>; heard: () => st
   return { env: { NOTIFY_SOCKET: path, PATH }, heard: () => readFileSync(path, 'utf8') }
 }
 
-/** Everything that comes to a unix datagram socket, as systemd has one. */
+/** Node has no datagrams over unix sockets, systemd has nothing else. */
+const LISTENER = `
+import socket, sys
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+listener.bind(sys.argv[1])
+while True: print(listener.recv(4096).decode(), flush=True)
+`
+
+/** Everything that comes to a unix datagram socket. */
 async function datagrams(path: string): Promise<() => string> {
-  const socat = spawn('socat', ['-u', `UNIX-RECV:${path}`, 'STDOUT'])
-  onTestFinished(() => void socat.kill())
+  const listener = spawn('python3', ['-c', LISTENER, path])
+  onTestFinished(() => void listener.kill())
   let heard = ''
-  socat.stdout.on('data', (data) => {
+  listener.stdout.on('data', (data) => {
     heard += data
   })
   await eventually(() => existsSync(path), { timeout: PATIENCE })
@@ -57,7 +65,7 @@ async function datagrams(path: string): Promise<() => string> {
 }
 
 it('K38 speaks to a real socket through the real systemd-notify', async ({ skip }) => {
-  skip(!installed('systemd-notify') || !installed('socat'), 'needs systemd-notify and socat')
+  skip(!installed('systemd-notify') || !installed('python3'), 'needs systemd-notify and python3')
   const path = join(folder('spillway-notify-'), 'notify')
   const heard = await datagrams(path)
   const hears = (text: RegExp) => eventually(() => expect(heard()).toMatch(text), { timeout: PATIENCE })
