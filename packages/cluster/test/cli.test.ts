@@ -64,6 +64,7 @@ describe('spillway', () => {
     expect(reloaded.stdout).toMatch(/2 workers replaced/)
     await app.waitForLine(/says goodbye/, up)
     expect((await cli('scale', 'web', '1')).stdout).toBe('1 workers\n')
+    expect((await cli('tls', 'web')).stderr).toBe('')
     expect((await cli('top', '--once')).stdout).toMatch(/1\/1 workers {2}generation 2/)
     expect((await cli('stop', 'web')).stdout).toBe('stopped\n')
     expect(await app.exited).toEqual({ code: 0, signal: null })

@@ -75,7 +75,8 @@ describe('numbers that belong together', () => {
   /** The numbers of one of Kubernetes' probes; its own defaults where it says nothing. */
   function probe(name: string): { periodSeconds: number; failureThreshold: number; timeoutSeconds: number } {
     const [text = ''] = new RegExp(`${name}:(?:\\n {12}.*)+`).exec(yaml) ?? []
-    const said = (key: string, otherwise: number) => Number(new RegExp(`${key}: (\\d+)`).exec(text)?.[1] ?? otherwise)
+    const said = (key: string, otherwise: number) =>
+      Number(new RegExp(`${key}: (\\d+)`).exec(text)?.[1] ?? otherwise)
     return {
       periodSeconds: said('periodSeconds', 10),
       failureThreshold: said('failureThreshold', 3),
@@ -107,7 +108,9 @@ describe('numbers that belong together', () => {
     expect(live.periodSeconds * live.failureThreshold).toBeGreaterThan(2 * (deadline / 1_000))
     expect(yaml).toContain(`heartbeat deadline ${deadline / 1_000} s`)
     const start = probe('startupProbe')
-    expect(start.periodSeconds * start.failureThreshold).toBeGreaterThan(SUPERVISOR_DEFAULTS.startTimeout / 1_000)
+    expect(start.periodSeconds * start.failureThreshold).toBeGreaterThan(
+      SUPERVISOR_DEFAULTS.startTimeout / 1_000,
+    )
   })
 
   it('give systemd the same, and let systemd-notify speak', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { spawnApp } from '@spillway/testkit'
 import { expect, it, onTestFinished } from 'vitest'
-import { get, PATIENCE, patiently, type Primary, running } from './primary.js'
+import { get, PATIENCE, type Primary, patiently, running } from './primary.js'
 
 /** More than all buffers on the way hold. */
 const LINES = 5_000

@@ -13,13 +13,17 @@ const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 
 /** The `{ ... }` that the README gives as the default of an option, with durations in milliseconds. */
 function documented(option: string): Record<string, unknown> {
-  const literal = new RegExp(`\\| \`${option}\`[^\`]*\`(?:false\`[^\`]*\`)?\\{([^}]*)\\}`).exec(README)?.[1] ?? ''
+  const literal =
+    new RegExp(`\\| \`${option}\`[^\`]*\`(?:false\`[^\`]*\`)?\\{([^}]*)\\}`).exec(README)?.[1] ?? ''
   return Object.fromEntries(
-    [...literal.matchAll(/(\w+): ('[^']*'|[\d.]+|\w+)/g)].map(([, key = '', value = '']) => [key, valueOf(value)]),
+    [...literal.matchAll(/(\w+): ('[^']*'|[\d.]+|\w+)/g)].map(([, key = '', value = '']) => [
+      key,
+      parsed(value),
+    ]),
   )
 }
 
-function valueOf(text: string): unknown {
+function parsed(text: string): unknown {
   const bare = text.replaceAll("'", '')
   if (/^'[\d.]+(ms|s|m|h)'$/.test(text)) return durationMs(bare as '1s')
   return /^[\d.]+$/.test(text) ? Number(text) : bare

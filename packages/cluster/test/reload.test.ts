@@ -75,21 +75,29 @@ describe('reload under load', () => {
     expect(stats.generation).toBe(4)
   })
 
-  it('K3 K4 K5 K6 loses nothing in twenty reloads in a row, and the supervisor keeps nothing of them', async () => {
-    expect(await reloads('20')).toMatchObject({ reloads: 20, forks: 42, failed: 0, failures: [], problems: [] })
+  it('K3 K4 K5 K6 loses nothing in many reloads in a row, and the supervisor keeps nothing of them', async () => {
+    expect(await reloads('10')).toMatchObject({
+      reloads: 10,
+      forks: 22,
+      failed: 0,
+      failures: [],
+      problems: [],
+    })
   })
 
-  it('K4 moves two thousand idle connections: each answers afterwards as if nothing had been', async () => {
+  it('K4 moves a thousand idle connections: each answers afterwards as if nothing had been', async () => {
     const supervisor = await running()
     const { port } = await supervisor.until('listening')
     const clients: Client[] = []
     // Not all at once: the kernel's queue of connections to be accepted is short.
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 10; i++) {
       const batch = Array.from({ length: 100 }, () => new Client(port))
       await Promise.all(batch.map((client) => client.ask()))
       clients.push(...batch)
     }
-    onTestFinished(() => clients.forEach((client) => client.socket.destroy()))
+    onTestFinished(() => {
+      for (const { socket } of clients) socket.destroy()
+    })
     expect(await supervisor.call('reload')).toMatchObject({ ok: true, forced: 0 })
     await Promise.all(clients.map((client) => client.ask()))
     expect(clients.filter(({ socket }) => socket.destroyed || socket.readableEnded)).toEqual([])

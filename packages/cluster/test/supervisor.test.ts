@@ -25,7 +25,9 @@ describe('start', () => {
   it('K1 fails when a worker is not ready in time: listening is not enough with waitForReady', async () => {
     const supervisor = primary({ exec: './entry.cjs', workers: 1, waitForReady: true, startTimeout: '1s' })
     expect(await supervisor.app.exited).toEqual({ code: 1, signal: null })
-    expect(supervisor.app.output('stderr')).toMatch(/ERR_CLUSTER_START_TIMEOUT: Worker \d+ was not ready in time/)
+    expect(supervisor.app.output('stderr')).toMatch(
+      /ERR_CLUSTER_START_TIMEOUT: Worker \d+ was not ready in time/,
+    )
     expect(supervisor.survivors()).toEqual([])
   })
 

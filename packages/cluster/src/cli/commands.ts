@@ -1,6 +1,6 @@
 import { loadBalancer } from './lb.js'
 import { logs } from './logs.js'
-import { reload, reopen, scale, status, stop } from './remote.js'
+import { reload, reopen, scale, status, stop, tls } from './remote.js'
 import { start } from './start.js'
 import { top } from './top.js'
 import { HELP, UsageError } from './usage.js'
@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void> | void
   stop,
   logs,
   reopen,
+  tls,
   top,
   lb: loadBalancer,
 }

@@ -48,3 +48,8 @@ export async function reopen(args: string[]): Promise<void> {
   const { positionals } = parse(args, {})
   await command(socketOf(positionals[0]), 'reopen')
 }
+
+export async function tls(args: string[]): Promise<void> {
+  const { positionals } = parse(args, {})
+  await command(socketOf(positionals[0]), 'tls')
+}

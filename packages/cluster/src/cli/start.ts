@@ -33,7 +33,7 @@ type Given = ReturnType<typeof parse<typeof OPTIONS>>['values']
 /** Longest wait for a supervisor in the background to be up. Milliseconds. */
 const PATIENCE = 60_000
 
-/** Not `console.error`: that waits for a reader that has stalled, and everybody would wait for us. Bytes. */
+/** What a reader of stderr that has stalled may leave in our memory. Bytes. */
 const MOST_NEWS = 256 * 1024
 
 /** `spillway start app.js -i max` */

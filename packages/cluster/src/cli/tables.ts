@@ -4,7 +4,8 @@ const MB = 1024 * 1024
 
 /** `spillway status` */
 export function statusTable(stats: SupervisorStats): string {
-  const { name, phase, degraded, generation, target, ready, listening, forks, restarts, reloads, logs } = stats
+  const { name, phase, degraded, generation, target, ready, listening, forks, restarts, reloads, logs } =
+    stats
   const causes = Object.entries(restarts).map(([cause, count]) => `${count} ${cause}`)
   return [
     `${name}: ${degraded ? 'degraded' : phase}, ${ready} of ${target} workers ready, generation ${generation}`,
@@ -12,7 +13,9 @@ export function statusTable(stats: SupervisorStats): string {
     `${forks} forks; replaced: ${causes.join(', ') || 'none'}; reloads: ${reloads.ok} ok, ${reloads.refused} refused`,
     ...(logs === undefined || logs.dropped === 0
       ? []
-      : [`${logs.dropped} lines of output were dropped${logs.error === undefined ? '' : ` (${logs.error})`}`]),
+      : [
+          `${logs.dropped} lines of output were dropped${logs.error === undefined ? '' : ` (${logs.error})`}`,
+        ]),
     '',
     workerTable(stats.workers),
   ].join('\n')

@@ -25,6 +25,7 @@ export const HELP = `spillway: a supervisor for Node.js apps that never drops a 
   spillway stop [name]                 finish what is in flight, and stop
   spillway logs [name] [--json]        follow the output of the workers
   spillway reopen [name]               open the log file again, after logrotate
+  spillway tls [name]                  read the certificates of serve({ tls }) again
   spillway top [name] [--once]         workers, CPU, memory, event-loop lag, requests per second
   spillway lb nginx|haproxy [options]  a load balancer before several supervisors
           --upstream <host:port>       once for each
