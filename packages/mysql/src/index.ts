@@ -21,6 +21,7 @@ export {
 } from './errors.js'
 export type { MysqlPoolEvents, SlowEvent } from './events.js'
 export type { StatementSnapshot } from './insight.js'
+export { jump } from './jump.js'
 export { Loader, type LoaderKey, type LoaderOptions } from './loader.js'
 export type { NodeStats } from './node-stats.js'
 export {
@@ -33,10 +34,12 @@ export {
 export type { PlanRow } from './plan.js'
 export { type DrainReport, MysqlPool, type MysqlPoolStats } from './pool.js'
 export type { Isolation, Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
-export { rendezvous, type ShardKey } from './rendezvous.js'
+export { rendezvous } from './rendezvous.js'
 export { MysqlSession, type SessionOptions } from './session.js'
+export type { ShardKey } from './shard-key.js'
 export {
   type AllOptions,
+  type Locate,
   type Move,
   type ReshardingPlan,
   ShardedMysql,

@@ -1,5 +1,4 @@
-/** A key of a shard: what is stored together has the same one. */
-export type ShardKey = string | number | bigint
+import type { ShardKey } from './shard-key.js'
 
 /**
  * The shard of a key by rendezvous hashing (Thaler and Ravishankar, 1996): each shard has a score for the key and the

@@ -1,18 +1,35 @@
-import { type CloseOptions, closeOnce, defineOptions, func, integer, misuse, optional } from '@spillway/kit'
+import {
+  type CloseOptions,
+  closeOnce,
+  defineOptions,
+  either,
+  func,
+  integer,
+  misuse,
+  oneOf,
+} from '@spillway/kit'
+import { jump } from './jump.js'
 import type { MysqlPoolOptions } from './options.js'
 import { MysqlPool, type MysqlPoolStats } from './pool.js'
-import { rendezvous, type ShardKey } from './rendezvous.js'
+import { rendezvous } from './rendezvous.js'
+import type { ShardKey } from './shard-key.js'
+
+/**
+ * How a key finds its shard. `'rendezvous'`: by the names alone, so any shard may come or go. `'jump'`: by the place of
+ * the name in the list, perfectly even, and only the last may come or go. Or a look-up of your own.
+ */
+export type Locate = 'rendezvous' | 'jump' | ((key: ShardKey) => string)
 
 export interface ShardedMysqlOptions {
   /** A pool's options for each shard. The names decide which key lives where, so they never change. */
   readonly shards: Readonly<Record<string, MysqlPoolOptions | string>>
-  /** The shard of a key, by name. Default: rendezvous hashing over the names. */
-  readonly locate?: (key: ShardKey) => string
+  /** The shard of a key, by name. Default: `'rendezvous'`. */
+  readonly locate?: Locate
   /** Shards that `all` asks at the same time, at most. Default: 4. */
   readonly concurrency?: number
 }
 
-export const SHARDED_DEFAULTS = Object.freeze({ concurrency: 4 })
+export const SHARDED_DEFAULTS = Object.freeze({ locate: 'rendezvous', concurrency: 4 })
 
 const resolve = defineOptions(
   'mysql',
@@ -29,7 +46,7 @@ const resolve = defineOptions(
       }
       return given
     },
-    locate: optional(func<(key: ShardKey) => string>()),
+    locate: either(oneOf('rendezvous', 'jump'), func<(key: ShardKey) => string>()),
     concurrency: integer({ min: 1 }),
   },
   SHARDED_DEFAULTS,
@@ -64,14 +81,14 @@ export interface ReshardingPlan {
 export class ShardedMysql implements AsyncDisposable {
   readonly names: readonly string[]
   readonly #pools = new Map<string, MysqlPool>()
-  readonly #locate: (key: ShardKey) => string
+  readonly #locate: Locate
   readonly #concurrency: number
 
   /** @throws TypeError | RangeError `ERR_MYSQL_OPTION` */
   constructor(options: ShardedMysqlOptions) {
     const { shards, locate, concurrency } = resolve(options)
     this.names = Object.freeze(Object.keys(shards))
-    this.#locate = locate ?? ((key) => rendezvous(key, this.names))
+    this.#locate = locate
     this.#concurrency = concurrency
     for (const name of this.names) {
       const own = shards[name]!
@@ -81,7 +98,7 @@ export class ShardedMysql implements AsyncDisposable {
 
   /** The name of the key's shard. */
   shardOf(key: ShardKey): string {
-    return this.#locate(key)
+    return shardOf(key, this.names, this.#locate)
   }
 
   /** The pool of the key's shard. @throws RangeError `ERR_MYSQL_SHARD` */
@@ -150,17 +167,17 @@ export class ShardedMysql implements AsyncDisposable {
     return groups
   }
 
-  /** Which of these keys would live elsewhere if the shards were those. Changes nothing. */
-  plan(
-    keys: Iterable<ShardKey>,
-    names: readonly string[],
-    locate = (key: ShardKey) => rendezvous(key, names),
-  ): ReshardingPlan {
+  /**
+   * Which of these keys would live elsewhere if the shards were those. Changes nothing.
+   *
+   * @param locate how they would be found then. Default: as now; a look-up of your own knows the new shards or gives the old.
+   */
+  plan(keys: Iterable<ShardKey>, names: readonly string[], locate: Locate = this.#locate): ReshardingPlan {
     const moves: Move[] = []
     let staying = 0
     for (const key of keys) {
       const from = this.shardOf(key)
-      const to = locate(key)
+      const to = shardOf(key, names, locate)
       if (from === to) staying++
       else moves.push({ key, from, to })
     }
@@ -179,6 +196,11 @@ export class ShardedMysql implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+function shardOf(key: ShardKey, names: readonly string[], locate: Locate): string {
+  if (typeof locate === 'function') return locate(key)
+  return locate === 'jump' ? jump(key, names) : rendezvous(key, names)
 }
 
 function describe(moves: readonly Move[], staying: number): string {
