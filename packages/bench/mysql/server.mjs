@@ -19,7 +19,32 @@ export async function database() {
   return { host: '127.0.0.1', port: Number(process.env.BENCH_MYSQL_PORT), user: 'root', database: 'test' }
 }
 
-async function startMariadb() {
+/** The same with a replica that follows by GTID; servers of their own, since a binary log costs something. */
+export async function pair() {
+  if (process.env.BENCH_MYSQL_PAIR === undefined) {
+    const logging = (id) => [
+      `--server-id=${id}`,
+      '--log-bin=binlog',
+      '--log-slave-updates',
+      '--gtid-strict-mode=1',
+      '--session-track-system-variables=autocommit,last_gtid',
+    ]
+    const primary = await startMariadb(logging(1))
+    const replica = await startMariadb([...logging(2), '--read-only=1'], (connection) =>
+      follow(connection, primary),
+    )
+    process.env.BENCH_MYSQL_PAIR = `${primary},${replica}`
+  }
+  const [primary, replica] = process.env.BENCH_MYSQL_PAIR.split(',').map((port) => ({
+    host: '127.0.0.1',
+    port: Number(port),
+    user: 'root',
+    database: 'test',
+  }))
+  return { primary, replica }
+}
+
+async function startMariadb(args = [], begin = fill) {
   const folder = mkdtempSync(join(tmpdir(), 'bench-mariadb-'))
   const { username } = userInfo()
   const common = ['--no-defaults', `--datadir=${folder}`, `--tmpdir=${folder}`, `--user=${username}`]
@@ -38,6 +63,7 @@ async function startMariadb() {
       `--socket=${join(folder, 'socket')}`,
       '--skip-name-resolve',
       '--innodb-flush-log-at-trx-commit=2',
+      ...args,
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )
@@ -49,13 +75,14 @@ async function startMariadb() {
   server.stderr.resume()
   server.unref()
   server.stderr.unref?.()
-  await fill(port)
+  const { createConnection } = await import('mysql2/promise')
+  const connection = await createConnection({ host: '127.0.0.1', port, user: 'root' })
+  await begin(connection)
+  await connection.end()
   return port
 }
 
-async function fill(port) {
-  const { createConnection } = await import('mysql2/promise')
-  const connection = await createConnection({ host: '127.0.0.1', port, user: 'root' })
+async function fill(connection) {
   await connection.query('CREATE DATABASE IF NOT EXISTS test')
   await connection.query('USE test')
   await connection.query(
@@ -64,7 +91,20 @@ async function fill(port) {
   await connection.query(
     `INSERT INTO item SELECT seq, CONCAT('item ', seq), seq / 100, seq MOD 97 FROM seq_1_to_${ROWS}`,
   )
-  await connection.end()
+}
+
+/** Has everything of the primary when it is done. */
+async function follow(connection, primary) {
+  await connection.query(
+    `CHANGE MASTER TO master_host='127.0.0.1', master_port=${primary}, master_user='root', master_use_gtid=slave_pos`,
+  )
+  await connection.query('START SLAVE')
+  const { createConnection } = await import('mysql2/promise')
+  const source = await createConnection({ host: '127.0.0.1', port: primary, user: 'root' })
+  const [[{ position }]] = await source.query('SELECT @@gtid_binlog_pos AS position')
+  await source.end()
+  const [[{ state }]] = await connection.query(`SELECT MASTER_GTID_WAIT('${position}', 30) AS state`)
+  if (state !== 0) throw new Error(`the replica did not reach ${position}`)
 }
 
 async function freePort() {
