@@ -11,6 +11,7 @@ import {
   responseSignal,
   string,
 } from '@spillway/kit'
+import type { Header } from './late-headers.js'
 import type { MysqlPool } from './pool.js'
 import type { MysqlSession } from './session.js'
 import { SignedToken } from './signed-token.js'
@@ -85,7 +86,7 @@ type Carry = Exclude<ReturnType<typeof resolve>['carry'], false>
 export interface Attached {
   readonly session: MysqlSession
   /** What to add, when the headers are about to be sent. */
-  headers(): readonly (readonly [name: string, value: string])[]
+  readonly headers: () => readonly Header[]
 }
 
 /** What the three adapters share: a session per request. */
@@ -126,9 +127,9 @@ export class Attachment {
     return typeof sealed === 'string' ? this.#signed?.open(sealed) : undefined
   }
 
-  #headers(session: MysqlSession, before: string): [string, string][] {
+  #headers(session: MysqlSession, before: string): Header[] {
     const { serverTiming, carry } = this.#options
-    const headers: [string, string][] = []
+    const headers: Header[] = []
     if (serverTiming) {
       const { queries, milliseconds } = session.usage
       headers.push(['Server-Timing', `db;desc="${queries} statements";dur=${milliseconds.toFixed(1)}`])

@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
-import { type Attached, Attachment, type AttachOptions } from './attach.js'
+import { Attachment, type AttachOptions } from './attach.js'
+import { addLate } from './late-headers.js'
 import type { MysqlPool } from './pool.js'
 import type { TransactionOptions } from './queryable.js'
 import type { MysqlSession } from './session.js'
@@ -31,9 +31,9 @@ declare global {
 export function mysqlPool(pool: MysqlPool, options?: AttachOptions): RequestHandler {
   const attachment = new Attachment(pool, options)
   return (req, res, next) => {
-    const attached = attachment.attach(req, res)
-    req.mysql = attached.session
-    if (attachment.addsHeaders) addHeaders(res, attached)
+    const { session, headers } = attachment.attach(req, res)
+    req.mysql = session
+    if (attachment.addsHeaders) addLate(res, headers)
     next()
   }
 }
@@ -54,14 +54,4 @@ export function transactional<Req extends Request = Request>(
       })
       .catch(next)
   }
-}
-
-/** Before the headers go, whoever sends them. */
-function addHeaders(res: ServerResponse, attached: Attached): void {
-  const { writeHead } = res
-  res.writeHead = function (this: ServerResponse, ...args: unknown[]) {
-    res.writeHead = writeHead
-    for (const [name, value] of attached.headers()) res.appendHeader(name, value)
-    return Reflect.apply(writeHead, this, args) as ServerResponse
-  } as typeof res.writeHead
 }

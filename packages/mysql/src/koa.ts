@@ -1,5 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import { Attachment, type AttachOptions } from './attach.js'
+import { addLate } from './late-headers.js'
 import type { MysqlPool } from './pool.js'
 import type { TransactionOptions } from './queryable.js'
 import type { MysqlSession } from './session.js'
@@ -27,12 +28,12 @@ declare module 'koa' {
  */
 export function mysqlPool(pool: MysqlPool, options?: AttachOptions): Middleware {
   const attachment = new Attachment(pool, options)
-  return async (ctx, next) => {
-    const attached = attachment.attach(ctx.req, ctx.res)
-    ctx.state.mysql = attached.session
-    await next()
-    if (!attachment.addsHeaders || ctx.headerSent) return
-    for (const [name, value] of attached.headers()) ctx.append(name, value)
+  return (ctx, next) => {
+    const { session, headers } = attachment.attach(ctx.req, ctx.res)
+    ctx.state.mysql = session
+    // Not after `next`: an error would skip it, and Koa removes all headers from the answer to one.
+    if (attachment.addsHeaders) addLate(ctx.res, headers)
+    return next()
   }
 }
 

@@ -1,16 +1,20 @@
 import type { Server } from 'node:http'
 import { attachSuite, FRAMEWORKS, type Native, serving } from '@spillway/kit/testing'
 import { eventually, type MariadbServer, startMariadb } from '@spillway/testkit'
-import type { Express, Request } from 'express'
+import type { Express, Request, RequestHandler } from 'express'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type Koa from 'koa'
 import type { Context } from 'koa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { AttachOptions } from '../src/attach.js'
-import { closeWith, mysqlPool as expressMysqlPool } from '../src/express.js'
-import { mysqlPool as fastifyMysqlPool } from '../src/fastify.js'
-import { MysqlPool, type MysqlPoolOptions, type MysqlSession } from '../src/index.js'
-import { mysqlPool as koaMysqlPool } from '../src/koa.js'
+import {
+  closeWith,
+  mysqlPool as expressMysqlPool,
+  transactional as expressTransactional,
+} from '../src/express.js'
+import { mysqlPool as fastifyMysqlPool, transactional as fastifyTransactional } from '../src/fastify.js'
+import { MysqlPool, type MysqlPoolOptions, type MysqlSession, type Transaction } from '../src/index.js'
+import { mysqlPool as koaMysqlPool, transactional as koaTransactional } from '../src/koa.js'
 import { SignedToken } from '../src/signed-token.js'
 
 let server: MariadbServer
@@ -79,6 +83,83 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
     await serving(framework, { routes, mounts: subject }, async (app) => {
       const { headers } = await app.ask('/')
       expect(headers['server-timing']).toMatch(/^db;desc="2 statements";dur=\d+\.\d$/)
+    })
+    await subject.close()
+  })
+
+  it('the deadline of a request holds for all its statements together', async () => {
+    const subject = mounted({ deadline: 1_000 })
+    const ended: string[] = []
+    const routes = {
+      'GET /': async (native: Native) => {
+        const session = sessionOf(native)
+        for (const sql of ['SELECT SLEEP(0.02)', 'SELECT SLEEP(60)', 'SELECT 1']) {
+          await session
+            .query(sql, [], { timeout: '50s' })
+            .then(() => ended.push('ok'))
+            .catch((error: { code: string }) => ended.push(error.code))
+        }
+        return {}
+      },
+      'GET /late': (native: Native) =>
+        sessionOf(native)
+          .query('SELECT SLEEP(60)')
+          .then(() => ({})),
+    }
+    await serving(framework, { routes, mounts: subject, ownErrorHandler: true }, async (app) => {
+      await app.ask('/')
+      // The third has no time left, and does not get any of its own.
+      expect(ended).toEqual(['ok', 'ERR_MYSQL_TIMEOUT', expect.stringMatching(/TIMEOUT$/)])
+      expect((await app.ask('/late')).status).toBe(504)
+      expect(app.errors).toMatchObject([{ code: 'ERR_MYSQL_TIMEOUT', phase: 'run', outcome: 'none' }])
+      await eventually(() => subject.pool.stats().active === 0)
+    })
+    await subject.close()
+  })
+
+  it('a transactional route commits before it answers, rolls back what throws, and runs again', async () => {
+    await server.query('TRUNCATE t')
+    const subject = mounted()
+    const seen: number[] = []
+    const mistake = Object.assign(new Error('mistake'), { status: 418 })
+    const work = async (tx: Transaction, path: string) => {
+      seen.push(tx.threadId)
+      await tx.execute('INSERT INTO t VALUES (?)', [path === '/good' ? 1 : 2])
+      if (path === '/bad') throw mistake
+      // The first run loses its connection, so that there is a second.
+      if (seen.length === 1) await server.query(`KILL ${tx.threadId}`)
+      await tx.execute('INSERT INTO t VALUES (3)')
+      return { made: path }
+    }
+    const mounts = {
+      express: (app: Express, http: Server) => {
+        subject.express(app, http)
+        const handler: RequestHandler = expressTransactional((tx, req) => work(tx, req.path))
+        app.get('/good', handler).get('/bad', handler)
+      },
+      fastify: (app: FastifyInstance) => {
+        app.register(async (scope) => {
+          await scope.register(fastifyMysqlPool, { pool: subject.pool })
+          for (const path of ['/good', '/bad'])
+            scope.get(
+              path,
+              fastifyTransactional((tx, request) => work(tx, request.url)),
+            )
+        })
+      },
+      koa: (app: Koa, http: Server) => {
+        subject.koa(app, http)
+        app.use(koaTransactional((tx, ctx) => work(tx, ctx.path)))
+      },
+    }
+    await serving(framework, { routes: {}, mounts, ownErrorHandler: true }, async (app) => {
+      const good = await app.ask('/good')
+      expect([good.status, JSON.parse(good.text)]).toEqual([200, { made: '/good' }])
+      expect(seen).toHaveLength(2)
+      expect((await app.ask('/bad')).status).toBe(418)
+      expect(app.errors).toEqual([mistake])
+      const [rows] = await server.query('SELECT id FROM t ORDER BY id')
+      expect(rows).toEqual([{ id: 1 }, { id: 3 }])
     })
     await subject.close()
   })
