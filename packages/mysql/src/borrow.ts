@@ -26,6 +26,7 @@ class Borrow extends Waiter {
   }
 
   grant(link: Link): void {
+    this.#node.deadlines.remove(this)
     this.#settle()
     link.stack = this.#stack
     this.#resolve(link)
@@ -64,6 +65,6 @@ export function borrow(node: MysqlNode, options: BorrowOptions): Promise<Link> {
   return new Promise((resolve, reject) => {
     const waiter = new Borrow(node, options, resolve, reject)
     waiter.deadlineAt = deadlineAt
-    node.submit(waiter)
+    node.submit(waiter, node.now())
   })
 }

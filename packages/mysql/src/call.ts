@@ -72,7 +72,7 @@ export class Call extends Waiter {
     const now = this.node.now()
     this.askedAt = now
     this.deadlineAt = now + this.init.timeout
-    this.node.submit(this)
+    this.node.submit(this, now)
   }
 
   /** Runs on a connection that is held, after what runs there. */
@@ -106,8 +106,10 @@ export class Call extends Waiter {
       // It waits behind another statement on a held connection.
       link.pending.splice(link.pending.indexOf(this), 1)
       this.#fail(new MysqlTimeoutError(this.init.timeout, 'queue', 'none', this.init.statement.sql))
-    } else if (this.#stopping === undefined) this.#stop('timeout')
-    else this.#cut()
+    } else if (this.#stopping !== undefined) this.#cut()
+    // It was set for the wait, and got its connection before: now it runs for its own time.
+    else if (this.node.now() < this.deadlineAt) this.node.deadlines.add(this, this.deadlineAt)
+    else this.#stop('timeout')
   }
 
   #run(link: Link, now: number): void {
@@ -116,8 +118,7 @@ export class Call extends Waiter {
     this.startedAt = now
     link.call = this
     link.sql = init.statement.sql
-    node.deadlines.remove(this)
-    node.deadlines.add(this, this.deadlineAt)
+    if (this.slot === -1) node.deadlines.add(this, this.deadlineAt)
     if (init.statement.dirties) link.dirty = true
     try {
       if (this.#prepared) link.execute(init.sql, init.values, node.statementBudget, this.#reply)
@@ -209,7 +210,7 @@ export class Call extends Waiter {
     // After the failed connection is out of its pool.
     queueMicrotask(() => {
       this.#replied = false
-      if (!this.#settled) other.submit(this)
+      if (!this.#settled) other.submit(this, other.now())
     })
     return true
   }

@@ -1,7 +1,7 @@
 import { durationMs, misuse } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
 import { Call, type CallOwner } from './call.js'
-import { misplaced, released } from './errors.js'
+import { MysqlTimeoutError, misplaced, released } from './errors.js'
 import type { Link } from './link.js'
 import type { MysqlNode } from './node.js'
 import type { Queryable, QueryOptions } from './queryable.js'
@@ -38,6 +38,8 @@ export function run<T extends QueryResult>(
   if (signal?.aborted) return Promise.reject(signal.reason)
   const { sql, scan } = statement
   const own = options?.timeout === undefined ? timeout : timeoutOf(options.timeout)
+  const left = deadlineAt === undefined ? own : Math.min(own, deadlineAt - node.now())
+  if (left <= 0) return Promise.reject(new MysqlTimeoutError(0, 'queue', 'none', sql))
   const usePrepared = prepared && node.options.prepared
   let ready: { sql: string; values: Parameters<typeof prepare>[2] } = { sql, values: given }
   if (usePrepared) ready = prepare(sql, scan, given)
@@ -52,7 +54,7 @@ export function run<T extends QueryResult>(
         values: ready.values as Call['init']['values'],
         prepared: usePrepared,
         given,
-        timeout: deadlineAt === undefined ? own : Math.max(0, Math.min(own, deadlineAt - node.now())),
+        timeout: left,
         signal,
         held: link !== undefined,
       },

@@ -61,6 +61,7 @@ export class Core {
       },
       warning: (node: MysqlNode, message: string) => notify(events, 'warning', { node: node.name, message }),
       readOnly: (node: MysqlNode) => void this.topology.readOnly(node),
+      lost: (node: MysqlNode) => this.topology.lost(node),
       reachable: (node: MysqlNode, yes: boolean) => this.topology.reachable(node, yes),
     }
     this.nodes = [primary, ...replicas].map((server) => new MysqlNode(server, options, this.deadlines, hooks))

@@ -4,53 +4,62 @@ import type { Clock } from '@spillway/kit'
 export abstract class Deadline {
   /** Absolute, in the clock's milliseconds; `Infinity` for never. */
   expiresAt = Number.POSITIVE_INFINITY
-  /** @internal */ earlier: Deadline | undefined
-  /** @internal */ later: Deadline | undefined
+  /** @internal */ earlier: Deadline | undefined = undefined
+  /** @internal */ later: Deadline | undefined = undefined
   /** @internal */ slot = -1
+  /** @internal */ short = false
 
   /** Called once, at or shortly after `expiresAt`, when it was not removed before. */
   abstract expire(): void
 }
 
-const SLOTS = 512
+/** One for each millisecond of a round. */
+const SLOTS = 1_024
+/** Milliseconds between two looks, which is how late a deadline may fire. */
+const TICK = 10
+/** Closer ones would be too late by that, and are looked for each millisecond. */
+const SHORT = 10 * TICK
 
 /**
- * All deadlines of a pool on one timer: a hashed timing wheel (Varghese and Lauck, 1987, scheme 6). Adding and removing
- * are O(1); a deadline fires at most one tick late. The timer runs only while there are deadlines, and does not keep
- * the process alive: the sockets that are waited for do.
+ * All deadlines of a pool on one wheel: a hashed timing wheel (Varghese and Lauck, 1987, scheme 6). Adding and removing
+ * are O(1). A deadline fires at most 10 ms late; one that is closer than 100 ms when it is added, 1 ms (and a turn of the
+ * event loop). The timers run only while there are deadlines, and do not keep the process alive: the sockets that are
+ * waited for do.
  */
 export class Deadlines {
   readonly #clock: Clock
-  readonly #tick: number
-  readonly #slots: (Deadline | undefined)[] = new Array<Deadline | undefined>(SLOTS).fill(undefined)
+  readonly #slots = new Array<Deadline | undefined>(SLOTS).fill(undefined)
   #size = 0
+  #shorts = 0
+  /** The last millisecond that was looked at. */
   #turn = 0
   #timer: NodeJS.Timeout | undefined
+  #quickTimer: NodeJS.Timeout | undefined
 
-  /** @param tick milliseconds of one slot */
-  constructor(clock: Clock, tick = 10) {
+  constructor(clock: Clock) {
     this.#clock = clock
-    this.#tick = tick
   }
 
   get size(): number {
     return this.#size
   }
 
+  /** Sets it, or sets it anew. */
   add(deadline: Deadline, expiresAt: number): void {
+    if (deadline.slot !== -1) this.remove(deadline)
     deadline.expiresAt = expiresAt
     if (expiresAt === Number.POSITIVE_INFINITY) return
     if (this.#timer === undefined) {
-      this.#turn = Math.floor(this.#clock.now() / this.#tick)
-      this.#timer = setInterval(() => this.run(), this.#tick)
-      this.#timer.unref()
+      this.#turn = Math.floor(this.#clock.now())
+      this.#timer = setInterval(() => this.run(), TICK).unref()
     }
     // Never the slot of a turn that is over: it would wait for a whole round.
-    const turn = Math.max(this.#turn + 1, Math.ceil(expiresAt / this.#tick))
+    const turn = Math.max(this.#turn + 1, Math.ceil(expiresAt))
+    // The last look may be a tick ago.
+    if (turn - this.#turn <= SHORT + TICK) this.#quicken(deadline)
     const slot = turn % SLOTS
     const head = this.#slots[slot]
     deadline.slot = slot
-    deadline.earlier = undefined
     deadline.later = head
     if (head !== undefined) head.earlier = deadline
     this.#slots[slot] = deadline
@@ -67,16 +76,21 @@ export class Deadlines {
     deadline.earlier = undefined
     deadline.later = undefined
     this.#size--
+    if (deadline.short) {
+      deadline.short = false
+      this.#shorts--
+    }
   }
 
-  /** Fires what is due. The timer calls it; a test with a clock of its own may. */
+  /** Fires what is due. The timers call it; a test with a clock of its own may. */
   run(): void {
+    if (this.#shorts === 0) this.#slow()
     if (this.#size === 0) {
       this.stop()
       return
     }
     const now = this.#clock.now()
-    const turn = Math.floor(now / this.#tick)
+    const turn = Math.floor(now)
     // After a long pause each slot is visited once, not once per turn missed.
     const from = Math.max(this.#turn + 1, turn - SLOTS + 1)
     this.#turn = turn
@@ -95,7 +109,19 @@ export class Deadlines {
   }
 
   stop(): void {
+    this.#slow()
     clearInterval(this.#timer)
     this.#timer = undefined
+  }
+
+  #quicken(deadline: Deadline): void {
+    deadline.short = true
+    this.#shorts++
+    this.#quickTimer ??= setInterval(() => this.run(), 1).unref()
+  }
+
+  #slow(): void {
+    clearInterval(this.#quickTimer)
+    this.#quickTimer = undefined
   }
 }

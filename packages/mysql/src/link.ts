@@ -1,18 +1,23 @@
+import { tracingChannel } from 'node:diagnostics_channel'
 import { connect, type Socket } from 'node:net'
-import type { Readable } from 'node:stream'
 import {
   type Connection,
   createConnection,
   type FieldPacket,
+  type PrepareStatementInfo,
   type QueryError,
   type QueryResult,
+  type RowDataPacket,
 } from 'mysql2'
 import type { Call } from './call.js'
 import type { Deadlines } from './deadlines.js'
 import { isConnectionFailure } from './errno.js'
 import type { PoolOptions, Server } from './options.js'
+import { RowFeed } from './row-feed.js'
 import { type Flavour, flavourOf, newsOf, type SessionNews, sessionStatements } from './session-state.js'
 import { after } from './timer.js'
+
+const tracing = tracingChannel('mysql2:execute')
 
 export type Reply = (error: QueryError | null, result: QueryResult, fields: FieldPacket[]) => void
 
@@ -32,9 +37,9 @@ export class Link {
   readonly #settings: LinkSettings
   readonly #socket: Socket
   readonly #connection: Connection
-  /** Texts prepared on this connection, in the order of their preparation. */
-  readonly #prepared = new Set<string>()
-  #stream: Readable | undefined
+  /** By their text, in the order of their preparation. */
+  readonly #prepared = new Map<string, PrepareStatementInfo>()
+  #feed: RowFeed<RowDataPacket> | undefined
   flavour: Flavour = 'mysql'
   threadId = 0
   broken = false
@@ -64,7 +69,10 @@ export class Link {
     this.#socket.setKeepAlive(true, 10_000)
     this.#connection = createConnection({
       ...driverOptions(options),
-      ...(server.socketPath === undefined ? { host: server.host, port: server.port } : {}),
+      // A socket path also tells mysql2 that a password may be sent over it as it is (caching_sha2_password).
+      ...(server.socketPath === undefined
+        ? { host: server.host, port: server.port }
+        : { socketPath: server.socketPath }),
       ...(server.user === undefined ? {} : { user: server.user }),
       ...(server.password === undefined ? {} : { password: server.password }),
       ...(server.database === undefined ? {} : { database: server.database }),
@@ -166,12 +174,28 @@ export class Link {
 
   /** In prepared form; the least recently prepared one makes room when there are more than `budget`. */
   execute(sql: string, values: readonly unknown[] | undefined, budget: number, reply: Reply): void {
-    const known = this.#prepared
-    if (!known.has(sql)) {
-      if (known.size >= budget) this.#unprepareOldest()
-      known.add(sql)
+    const known = this.#prepared.get(sql)
+    if (known !== undefined) {
+      this.#executeKnown(known, sql, values, reply)
+      return
     }
-    this.#connection.execute(sql, (values ?? []) as never[], reply)
+    while (this.#prepared.size >= budget) this.#unprepareOldest()
+    this.#connection.prepare(sql, (error, statement) => {
+      if (error !== null) return reply(error, [], [])
+      this.#prepared.set(sql, statement)
+      this.#executeKnown(statement, sql, values, reply)
+    })
+  }
+
+  #executeKnown(
+    statement: PrepareStatementInfo,
+    sql: string,
+    values: readonly unknown[] = [],
+    reply: Reply,
+  ): void {
+    // The connection's own `execute` looks the statement up again at each call, and tells those who trace.
+    if (tracing.hasSubscribers) this.#connection.execute(sql, values as never[], reply)
+    else statement.execute(values, reply)
   }
 
   /** The server has no room for more of them: half of ours are closed. */
@@ -179,40 +203,52 @@ export class Link {
     for (let left = this.#prepared.size / 2; left > 0; left--) this.#unprepareOldest()
   }
 
-  /** The text could not be prepared. */
+  /** The text could not be prepared, or not be executed as it was. */
   forget(sql: string): void {
     this.#prepared.delete(sql)
+    this.#connection.unprepare(sql)
   }
 
   #unprepareOldest(): void {
-    for (const oldest of this.#prepared) {
-      this.#prepared.delete(oldest)
-      this.#connection.unprepare(oldest)
+    for (const oldest of this.#prepared.keys()) {
+      this.forget(oldest)
       return
     }
   }
 
-  /** Rows one by one, at the reader's pace. */
-  stream(sql: string, highWaterMark: number): Readable {
-    const command = this.#connection.query(sql)
-    // The error of a statement whose stream is no longer read would otherwise end the connection.
-    command.on('error', () => {})
-    const rows = command.stream({ highWaterMark, objectMode: true })
+  /** Rows at the reader's pace. */
+  stream(sql: string, readAhead: number): RowFeed<RowDataPacket> {
+    const feed = new RowFeed<RowDataPacket>(this, readAhead)
     // mysql2 tells the connection that it is lost, and not its streams.
-    this.#stream = rows
-    rows.once('close', () => {
-      this.#stream = undefined
-    })
-    return rows
+    this.#feed = feed
+    this.#connection
+      .query(sql)
+      .on('result', (row: RowDataPacket) => feed.push(row))
+      .on('error', (error: unknown) => feed.fail(error))
+      .on('end', () => {
+        this.#feed = undefined
+        feed.end()
+      })
+    return feed
   }
 
-  /** Reads nothing more until {@link resume}. */
+  /** A statement with rows in a stream runs on it. */
+  get streams(): boolean {
+    return this.#feed !== undefined
+  }
+
+  /** Reads nothing more from the socket until {@link resume}. mysql2's own `pause` would copy what it has read. */
   pause(): void {
-    this.#connection.pause()
+    this.#wire.pause()
   }
 
   resume(): void {
-    this.#connection.resume()
+    this.#wire.resume()
+  }
+
+  /** The socket, or what encrypts it. */
+  get #wire(): Socket {
+    return (this.#connection as object as { readonly stream: Socket }).stream
   }
 
   ping(): Promise<void> {
@@ -262,7 +298,7 @@ export class Link {
     if (this.broken) return
     this.broken = true
     this.#socket.destroy()
-    this.#stream?.destroy(closed())
+    this.#feed?.fail(closed())
     this.#settings.lost(this, error)
   }
 }

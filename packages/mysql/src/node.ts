@@ -13,6 +13,7 @@ import type { Link, LinkSettings } from './link.js'
 import type { NodeHooks } from './node-hooks.js'
 import { NodeMeter, type NodeStats } from './node-stats.js'
 import type { PoolOptions, Server } from './options.js'
+import { Queue } from './queue.js'
 import { Shelf } from './shelf.js'
 import { SideLink } from './side-link.js'
 import type { TextFormat } from './values.js'
@@ -27,7 +28,7 @@ export class MysqlNode {
   format: TextFormat
   readonly #hooks: NodeHooks
   readonly #settings: LinkSettings
-  readonly #queue = new Set<Waiter>()
+  readonly #queue = new Queue()
   readonly #shelf: Shelf
   readonly #dialler: Dialler
   readonly #control: SideLink
@@ -107,8 +108,7 @@ export class MysqlNode {
   }
 
   /** Grants the waiter a connection, now or when one is free, or refuses it. */
-  submit(waiter: Waiter): void {
-    const now = this.now()
+  submit(waiter: Waiter, now: number): void {
     waiter.askedAt ||= now
     const link = this.#draining || this.#queue.size > 0 ? undefined : this.#shelf.take(now)
     if (link !== undefined) {
@@ -128,7 +128,7 @@ export class MysqlNode {
 
   /** Somebody has waited too long. */
   expired(waiter: Waiter): void {
-    this.#queue.delete(waiter)
+    this.#queue.remove(waiter)
     const now = this.now()
     const waited = now - waiter.askedAt
     this.#meter.waited(waited, this.waiting, false)
@@ -145,7 +145,7 @@ export class MysqlNode {
 
   /** Somebody waits no longer. */
   forget(waiter: Waiter): void {
-    this.#queue.delete(waiter)
+    this.#queue.remove(waiter)
     this.deadlines.remove(waiter)
     this.#settleDrain()
   }
@@ -189,7 +189,7 @@ export class MysqlNode {
   /** Refuses who still waits, stops what still runs, closes everything. */
   async close(): Promise<{ readonly killed: number; readonly destroyed: number }> {
     this.#draining = true
-    for (const waiter of [...this.#queue]) {
+    for (const waiter of this.#queue.list()) {
       this.forget(waiter)
       waiter.refuse(new MysqlClosedError())
     }
@@ -216,7 +216,7 @@ export class MysqlNode {
   }
 
   #lend(link: Link, waiter: Waiter, now: number): void {
-    this.deadlines.remove(waiter)
+    this.#queue.remove(waiter)
     link.heldSince = now
     link.leakReported = false
     this.#meter.waited(now - waiter.askedAt, this.waiting, true)
@@ -240,11 +240,10 @@ export class MysqlNode {
 
   /** Hands out what is on the shelf, and opens what is missing. */
   #serve(now: number): void {
-    for (const waiter of this.#queue) {
+    for (let { first } = this.#queue; first !== undefined; first = this.#queue.first) {
       const link = this.#shelf.take(now)
       if (link === undefined) break
-      this.#queue.delete(waiter)
-      this.#lend(link, waiter, now)
+      this.#lend(link, first, now)
     }
     const spare = this.#draining ? 0 : this.options.minIdle - this.#shelf.size
     const needed = Math.max(this.#queue.size - this.#shelf.checking, spare)
@@ -280,7 +279,7 @@ export class MysqlNode {
       this.#isReachable = false
       this.#hooks.reachable(this, false)
       const refusal = classify(error).kind === 'access' ? error : this.#unavailable(now)
-      for (const waiter of [...this.#queue]) {
+      for (const waiter of this.#queue.list()) {
         this.forget(waiter)
         waiter.refuse(refusal)
       }
@@ -311,18 +310,18 @@ export class MysqlNode {
       this.#settleDrain()
       return
     }
-    for (const waiter of this.#queue) {
-      this.#queue.delete(waiter)
-      this.#lend(link, waiter, now)
-      return
+    const { first } = this.#queue
+    if (first !== undefined) this.#lend(link, first, now)
+    else {
+      this.#shelf.put(link, now)
+      this.#settleDrain()
     }
-    this.#shelf.put(link, now)
-    this.#settleDrain()
   }
 
   #lost(link: Link): void {
     this.#meter.count.lost++
     this.#shelf.remove(link)
+    if (this.#shelf.size === 0) this.#hooks.lost(this)
     this.#serve(this.now())
     this.#settleDrain()
   }

@@ -1,3 +1,4 @@
+import { misuse } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
 import { borrow } from './borrow.js'
 import type { Call, CallOwner } from './call.js'
@@ -7,8 +8,8 @@ import { Loader, type LoaderKey, type LoaderOptions } from './loader.js'
 import type { MysqlNode } from './node.js'
 import { Position } from './position.js'
 import type { Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
+import { RowStream } from './row-stream.js'
 import type { Statement } from './statement.js'
-import { rowsOf } from './stream.js'
 import { stackAbove, type Transaction, transact } from './transaction.js'
 
 export interface SessionOptions {
@@ -124,22 +125,25 @@ export class MysqlSession implements Queryable, CallOwner {
    * The rows one by one, as an async iterable with back-pressure. `timeout` bounds the wait for a connection and for
    * each row. Leaving the loop early stops the statement.
    */
-  async *stream<Row extends object = RowDataPacket>(
+  stream<Row extends object = RowDataPacket>(
     sql: string,
     values?: readonly unknown[],
     { timeout, signal, on, readAhead = 64 }: StreamOptions = {},
   ): AsyncGenerator<Row, void> {
-    const statement = this.#core.statements.of(sql)
-    checkOutside(statement)
-    const node = await this.#nodeFor(statement, on)
-    yield* rowsOf(node, {
-      statement,
-      values,
-      timeout: timeout === undefined ? this.#context.timeout : timeoutOf(timeout),
-      signal: bothOf(signal, this.#context.signal),
-      readAhead,
-      stack: undefined,
-    }) as AsyncGenerator<Row, void>
+    return new RowStream<Row>(async () => {
+      const core = this.#core
+      core.inside()
+      const statement = core.statements.of(sql)
+      checkOutside(statement)
+      const question = {
+        statement,
+        values,
+        timeout: timeout === undefined ? this.#context.timeout : timeoutOf(timeout),
+        signal: bothOf(signal, this.#context.signal),
+        readAhead: readAheadOf(readAhead),
+      }
+      return [await this.#nodeFor(statement, on), question]
+    })
   }
 
   /** Looks rows up by a unique key, all lookups of one turn in one query. */
@@ -204,4 +208,10 @@ export class MysqlSession implements Queryable, CallOwner {
     if (!topology.hasReplicas || !statement.isRead || on === 'primary') return topology.writer
     return topology.reader(sessionReads ? this.#position : Position.START)
   }
+}
+
+/** @throws RangeError `ERR_MYSQL_OPTION` */
+function readAheadOf(rows: number): number {
+  if (Number.isInteger(rows) && rows > 0) return rows
+  throw misuse(RangeError, 'ERR_MYSQL_OPTION', `readAhead of a stream must be an integer > 0, not ${rows}`)
 }

@@ -158,7 +158,7 @@ export class Shelf {
         if (now >= link.expiresAt || (spare && (quiet > idleTimeout || quiet > this.waitTimeout * 0.8))) {
           this.#idle.splice(this.#idle.indexOf(link), 1)
           this.#end(link)
-        } else if (quiet > this.waitTimeout / 2) {
+        } else if (quiet > this.waitTimeout / 3) {
           this.#idle.splice(this.#idle.indexOf(link), 1)
           this.#check(link)
         }

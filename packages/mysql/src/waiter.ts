@@ -1,11 +1,17 @@
 import { Deadline } from './deadlines.js'
 import type { Link } from './link.js'
 
-/** Somebody who needs a connection of a node. Its deadline, while it waits, is when it gives up. */
+/**
+ * Somebody who needs a connection of a node. Its deadline, while it waits, is when it gives up; it stays set when a
+ * connection is granted, and is then the waiter's own.
+ */
 export abstract class Waiter extends Deadline {
   askedAt = 0
   /** When it must be over; `Infinity` for never. */
   deadlineAt = Number.POSITIVE_INFINITY
+  /** @internal */ queued = false
+  /** @internal */ ahead: Waiter | undefined = undefined
+  /** @internal */ behind: Waiter | undefined = undefined
 
   abstract grant(link: Link, now: number): void
   abstract refuse(error: unknown): void

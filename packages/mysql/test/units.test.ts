@@ -1,17 +1,20 @@
 import { FakeClock } from '@spillway/kit/testing'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Backoff } from '../src/backoff.js'
 import { Deadline, Deadlines } from '../src/deadlines.js'
 import { classify, isConnectionFailure } from '../src/errno.js'
 import { Histogram } from '../src/histogram.js'
-import { MysqlPool, rendezvous, ShardedMysql } from '../src/index.js'
+import { jump, MysqlPool, rendezvous, ShardedMysql } from '../src/index.js'
 import { resolveOptions } from '../src/options.js'
 import { hintOf } from '../src/plan.js'
 import { Position } from '../src/position.js'
+import { Queue } from '../src/queue.js'
+import { RowFeed } from '../src/row-feed.js'
 import { scan } from '../src/scanner.js'
 import { Statements } from '../src/statement.js'
 import { format, prepare } from '../src/values.js'
+import { Waiter } from '../src/waiter.js'
 
 class Probe extends Deadline {
   fired = 0
@@ -27,7 +30,7 @@ describe('Deadlines', () => {
         fc.array(fc.tuple(fc.integer({ min: 0, max: 20_000 }), fc.boolean()), { maxLength: 60 }),
         (plan) => {
           const clock = new FakeClock()
-          const deadlines = new Deadlines(clock, 10)
+          const deadlines = new Deadlines(clock)
           const probes = plan.map(([at, removed]) => ({ probe: new Probe(), at: clock.now() + at, removed }))
           for (const { probe, at } of probes) deadlines.add(probe, at)
           for (const { probe, removed } of probes) if (removed) deadlines.remove(probe)
@@ -46,6 +49,135 @@ describe('Deadlines', () => {
       ),
       { numRuns: 30 },
     )
+  })
+})
+
+describe('Deadlines on their own timers', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it.each([
+    [1, 2],
+    [5, 6],
+    [99, 100],
+    [500, 511],
+    [30_000, 30_011],
+  ])('one of %i ms fires within %i ms', (timeout, latest) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const clock = new FakeClock(1_000_000.25)
+    const deadlines = new Deadlines(clock)
+    // Another one has the timers run already, out of step.
+    deadlines.add(new Probe(), clock.now() + 60_000)
+    const pass = (milliseconds: number) => {
+      clock.advance(milliseconds)
+      vi.advanceTimersByTime(milliseconds)
+    }
+    for (let i = 0; i < 7; i++) pass(1)
+    const probe = new Probe()
+    deadlines.add(probe, clock.now() + timeout)
+    let after = 0
+    for (; probe.fired === 0 && after < timeout + 100; after++) pass(1)
+    expect(after).toBeGreaterThanOrEqual(timeout)
+    expect(after).toBeLessThanOrEqual(latest)
+    // The quick timer ends with the last short deadline.
+    pass(20)
+    expect(vi.getTimerCount()).toBe(1)
+    deadlines.stop()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+class Nobody extends Waiter {
+  grant(): void {}
+  refuse(): void {}
+  expire(): void {}
+}
+
+it('Queue keeps the order of a list, whoever leaves it', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(fc.constant('add'), fc.constant('shift'), fc.nat({ max: 20 }))),
+      (steps) => {
+        const queue = new Queue()
+        const model: Nobody[] = []
+        for (const step of steps) {
+          if (step === 'add') {
+            const waiter = new Nobody()
+            queue.add(waiter)
+            model.push(waiter)
+          } else {
+            const at = step === 'shift' ? 0 : Number(step)
+            const gone = model.splice(at, 1)[0] ?? new Nobody()
+            queue.remove(gone)
+            queue.remove(gone)
+          }
+          expect(queue.list().map((one) => model.indexOf(one as Nobody))).toEqual(model.map((_, i) => i))
+          expect(queue.first).toBe(model[0])
+          expect(queue.size).toBe(model.length)
+        }
+      },
+    ),
+  )
+})
+
+describe('RowFeed', () => {
+  it('gives the rows in order, and holds the source back while it has enough', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 20 }),
+        fc.array(fc.oneof(fc.constant(-1), fc.integer({ min: 1, max: 40 }))),
+        (readAhead, steps) => {
+          let paused = false
+          const feed = new RowFeed<number>(
+            {
+              pause: () => (paused = true),
+              resume: () => (paused = false),
+            },
+            readAhead,
+          )
+          let sent = 0
+          let got = 0
+          for (const burst of steps) {
+            if (burst === -1) {
+              const row = feed.take()
+              expect(row).toBe(sent > got ? got : undefined)
+              if (row !== undefined) got++
+              // It goes on long before the store is empty.
+              if (feed.size <= readAhead / 2) expect(paused).toBe(false)
+            } else if (!paused) {
+              // A burst is what one read of the socket brings; it is not cut.
+              for (let i = 0; i < burst; i++) feed.push(sent++)
+              expect(paused).toBe(feed.size >= readAhead)
+            }
+            expect(feed.size).toBe(sent - got)
+          }
+          feed.end()
+          expect(paused).toBe(false)
+          while (got < sent) expect(feed.take()).toBe(got++)
+          expect(feed.take()).toBeUndefined()
+        },
+      ),
+    )
+  })
+
+  it('a failure is heard at once, whatever is in store, and is the first one', async () => {
+    const feed = new RowFeed<number>({ pause() {}, resume() {} }, 5)
+    feed.push(1)
+    feed.fail(new Error('first'))
+    feed.fail(new Error('second'))
+    expect(() => feed.take()).toThrow('first')
+    await feed.change()
+    const waiting = new RowFeed<number>({ pause() {}, resume() {} }, 5)
+    const changed = waiting.change()
+    waiting.push(7)
+    await changed
+    expect(waiting.take()).toBe(7)
+    const ended = waiting.change()
+    waiting.end()
+    await ended
+    waiting.push(8)
+    expect(waiting.take()).toBeUndefined()
   })
 })
 
@@ -200,6 +332,20 @@ describe('Position', () => {
     )
   })
 
+  it('takes a set with a gap for no more than what is before the gap', () => {
+    const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562'
+    const other = 'a0b1c2d3-71ca-11e1-9e33-c80aa9429562'
+    const had = Position.had(`${uuid}:1-5:11-18,\n${other}:3-9`)!
+    const token = (text: string) => Position.parse(text)!
+    expect(had.covers(token(`${uuid}:5`))).toBe(true)
+    expect(had.covers(token(`${uuid}:12`))).toBe(false)
+    expect(had.covers(token(`${other}:4`))).toBe(false)
+    expect(Position.had(`${uuid}:1-18`)!.covers(token(`${uuid}:12`))).toBe(true)
+    expect(Position.had(`${uuid}:1`)!.covers(token(`${uuid}:1`))).toBe(true)
+    // A token of MySQL 8.3's tags is not understood, and leads to the primary.
+    expect(Position.parse(`${uuid}:tag:7`)).toBeUndefined()
+  })
+
   it('reads the sets of MySQL, and nothing that could be SQL', () => {
     const uuid = '3E11FA47-71CA-11E1-9E33-C80AA9429562'
     const position = Position.parse(`${uuid}:1-5:11-18`)!
@@ -316,6 +462,94 @@ describe('rendezvous', () => {
     expect(String(plan)).toMatch(/^\d+ of 8000 keys move \(\d+\.\d %\)\n {2}a -> d: \d+\n/)
     expect(() => before.shard('z')).toThrow(expect.objectContaining({ code: 'ERR_MYSQL_SHARD' }))
     return before.close()
+  })
+})
+
+describe.each([
+  ['rendezvous', rendezvous],
+  ['jump', jump],
+] as const)('%s', (locate, find) => {
+  const anyKey = fc.oneof(fc.string(), fc.integer(), fc.maxSafeInteger(), fc.bigInt())
+  const someNames = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 2, maxLength: 12 })
+
+  it('a new last shard takes keys and moves none between the old ones; taking it away gives them back', () => {
+    fc.assert(
+      fc.property(someNames, fc.array(anyKey, { minLength: 1, maxLength: 50 }), (names, keys) => {
+        const old = names.slice(0, -1)
+        for (const key of keys) {
+          const before = find(key, old)
+          const after = find(key, names)
+          expect(old).toContain(before)
+          expect([before, names.at(-1)]).toContain(after)
+          expect(find(key, old)).toBe(before)
+        }
+      }),
+    )
+  })
+
+  it('the new shard takes its fair share, and so does every old one of what stays', () => {
+    const keys = Array.from({ length: 20_000 }, (_, i) => `user:${i}`)
+    const five = ['a', 'b', 'c', 'd', 'e']
+    const shards = new ShardedMysql({
+      locate,
+      shards: Object.fromEntries(five.slice(0, 4).map((name) => [name, `mysql://${name}`])),
+    })
+    const plan = shards.plan(keys, five)
+    // A fifth, within six standard deviations of a fair die.
+    expect(Math.abs(plan.moves.length - 4_000)).toBeLessThan(6 * Math.sqrt(20_000 * 0.2 * 0.8))
+    const left = new Map(five.map((name) => [name, 0]))
+    for (const key of keys) left.set(find(key, five), left.get(find(key, five))! + 1)
+    for (const count of left.values())
+      expect(Math.abs(count - 4_000)).toBeLessThan(6 * Math.sqrt(20_000 * 0.2 * 0.8))
+    return shards.close()
+  })
+})
+
+describe('rendezvous', () => {
+  it('any shard may go: only its own keys move', () => {
+    const names = ['a', 'b', 'c', 'd']
+    for (const gone of names) {
+      const rest = names.filter((name) => name !== gone)
+      for (let key = 0; key < 500; key++) {
+        const before = rendezvous(key, names)
+        if (before !== gone) expect(rendezvous(key, rest)).toBe(before)
+      }
+    }
+  })
+})
+
+describe('jump', () => {
+  const numbered = (count: number) => Array.from({ length: count }, (_, i) => String(i))
+
+  it('gives what the published algorithm gives', () => {
+    // From the tests of ClickHouse and of several libraries; the key of a string is FNV-1a.
+    for (const [key, count, expected] of [
+      [1, 1, 0],
+      [42, 57, 43],
+      [256, 1024, 520],
+      [3735883980, 1, 0],
+      [3735883980, 666, 361],
+      [16045690984833335023n, 255, 237],
+      [0, 60, 0],
+      [1, 60, 55],
+      [2, 60, 46],
+    ] as const)
+      expect(jump(key, numbered(count)), `${key} of ${count}`).toBe(String(expected))
+    // FNV-1a of 'foobar', from its authors' test suite.
+    expect(jump('foobar', numbered(1_000))).toBe(jump(0x85944171f73967e8n, numbered(1_000)))
+  })
+
+  it('is what a ShardedMysql uses when it is told to, and other words are refused', async () => {
+    const shards = { a: 'mysql://a', b: 'mysql://b', c: 'mysql://c' }
+    const jumping = new ShardedMysql({ shards, locate: 'jump' })
+    for (const key of ['x', 'y', 7, 8n]) expect(jumping.shardOf(key)).toBe(jump(key, ['a', 'b', 'c']))
+    const own = new ShardedMysql({ shards, locate: (key) => (Number(key) < 100 ? 'a' : 'b') })
+    expect([own.shardOf(5), own.shardOf(500)]).toEqual(['a', 'b'])
+    expect(own.plan([5, 500], ['a', 'c'], () => 'c').moves).toHaveLength(2)
+    expect(() => new ShardedMysql({ shards, locate: 'leap' as 'jump' })).toThrow(
+      /"locate" must be 'rendezvous'/,
+    )
+    await Promise.all([jumping.close(), own.close()])
   })
 })
 

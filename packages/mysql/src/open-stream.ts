@@ -1,0 +1,138 @@
+import type { RowDataPacket } from 'mysql2'
+import { borrow } from './borrow.js'
+import { killChannel } from './channels.js'
+import { isConnectionFailure, presentable } from './errno.js'
+import { MysqlConnectionLostError, MysqlTimeoutError } from './errors.js'
+import type { Link } from './link.js'
+import type { MysqlNode } from './node.js'
+import type { RowFeed } from './row-feed.js'
+import type { Statement } from './statement.js'
+import { after } from './timer.js'
+import { checkText, format } from './values.js'
+
+export interface RowQuestion {
+  readonly statement: Statement
+  readonly values: readonly unknown[] | undefined
+  /** Milliseconds until the connection is there, and until the next row when the loop waits for one. */
+  readonly timeout: number
+  readonly signal: AbortSignal | undefined
+  readonly readAhead: number
+}
+
+/** A statement whose rows are on their way over a connection of its own. */
+export class OpenStream {
+  readonly #feed: RowFeed<RowDataPacket>
+  readonly #node: MysqlNode
+  readonly #link: Link
+  readonly #question: RowQuestion
+  #closed: Promise<void> | undefined
+
+  private constructor(node: MysqlNode, link: Link, question: RowQuestion) {
+    const { statement, values, signal, readAhead } = question
+    this.#node = node
+    this.#link = link
+    this.#question = question
+    link.sql = statement.sql
+    if (statement.dirties) link.dirty = true
+    this.#feed = link.stream(format(statement.sql, statement.scan, values, node.format), readAhead)
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** Waits for a connection and sends the statement. */
+  static async of(node: MysqlNode, question: RowQuestion): Promise<OpenStream> {
+    const { statement, values, timeout, signal } = question
+    checkText(statement.scan, values)
+    const link = await borrow(node, { deadlineAt: node.now() + timeout, signal })
+    try {
+      return new OpenStream(node, link, question)
+    } catch (error) {
+      node.release(link)
+      throw error
+    }
+  }
+
+  /** Whether {@link OpenStream.take} has a row. */
+  get ready(): boolean {
+    return this.#feed.size > 0
+  }
+
+  take(): RowDataPacket | undefined {
+    return this.#feed.take()
+  }
+
+  /** The next row; `undefined` when there are no more, and the connection is given back. */
+  async next(): Promise<RowDataPacket | undefined> {
+    try {
+      const row = this.#feed.take() ?? (await this.#awaited())
+      if (row === undefined) await this.close()
+      return row
+    } catch (error) {
+      const { statement, signal } = this.#question
+      await this.close(error instanceof MysqlTimeoutError ? 'timeout' : signal?.aborted ? 'abort' : 'stream')
+      throw isConnectionFailure(error)
+        ? lost(this.#node, statement.sql, error)
+        : presentable(error, statement.sql)
+    }
+  }
+
+  async #awaited(): Promise<RowDataPacket | undefined> {
+    const { timeout, statement } = this.#question
+    const limit = after(this.#node.deadlines, this.#node.now() + timeout, () =>
+      this.#feed.fail(new MysqlTimeoutError(timeout, 'stream', 'none', statement.sql)),
+    )
+    try {
+      await this.#feed.change()
+    } finally {
+      this.#node.deadlines.remove(limit)
+    }
+    return this.#feed.take()
+  }
+
+  /** Stops the statement if it still runs, and gives the connection back. A second call gets the same promise. */
+  close(reason: 'timeout' | 'abort' | 'stream' = 'stream'): Promise<void> {
+    this.#closed ??= this.#close(reason)
+    return this.#closed
+  }
+
+  async #close(reason: 'timeout' | 'abort' | 'stream'): Promise<void> {
+    this.#question.signal?.removeEventListener('abort', this.#onAbort)
+    this.#feed.end()
+    if (this.#link.streams) await quieten(this.#node, this.#link, reason)
+    this.#node.release(this.#link)
+  }
+
+  readonly #onAbort = () => this.#feed.fail(this.#question.signal?.reason)
+}
+
+/** Stops the statement, and waits for the end of what the server still sends, but not for long. */
+async function quieten(node: MysqlNode, link: Link, reason: 'timeout' | 'abort' | 'stream'): Promise<void> {
+  if (link.broken) return
+  const { deadlines, options } = node
+  let how: 'stopped' | 'cut' = 'stopped'
+  const cut = () => {
+    how = 'cut'
+    link.destroy()
+  }
+  const limit = after(deadlines, node.now() + Math.max(1, options.killGrace), cut)
+  // What the server still sends must not hold up its answer to the kill.
+  link.pause()
+  try {
+    const killed = node.kill(link)
+    if (killed === undefined) cut()
+    else {
+      await killed
+      link.resume()
+      // Answered only after everything before it: what is left of the rows is dropped until then.
+      await link.command('DO 0')
+    }
+  } catch (error) {
+    if (isConnectionFailure(error) || link.broken) cut()
+  } finally {
+    deadlines.remove(limit)
+    killChannel.publish(() => ({ pool: node.pool, node: node.name, reason, how }))
+  }
+}
+
+function lost(node: MysqlNode, sql: string, cause: unknown): MysqlConnectionLostError {
+  return new MysqlConnectionLostError(node.name, { cause, sql, inTransaction: false, outcome: 'none' })
+}

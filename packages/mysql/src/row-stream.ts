@@ -1,0 +1,82 @@
+import type { MysqlNode } from './node.js'
+import { OpenStream, type RowQuestion } from './open-stream.js'
+
+type Next<Row> = Promise<IteratorResult<Row, void>>
+
+/**
+ * The rows of a statement, one by one, as an async generator gives them; written out, because a generator's own steps would
+ * cost as much as the driver's work on a row. The server's sending is held back to the pace of the loop; leaving the
+ * loop early stops the statement on the server.
+ */
+export class RowStream<Row extends object> implements AsyncGenerator<Row, void, unknown> {
+  readonly #ask: () => Promise<readonly [MysqlNode, RowQuestion]>
+  #open: OpenStream | undefined
+  #over = false
+  /** What has been asked for and takes longer than a step; further calls come after it. */
+  #pending: Promise<unknown> | undefined
+
+  /** @param ask is called with the first step, and may fail then */
+  constructor(ask: () => Promise<readonly [MysqlNode, RowQuestion]>) {
+    this.#ask = ask
+  }
+
+  next(): Next<Row> {
+    if (this.#pending === undefined && this.#open?.ready) {
+      return Promise.resolve({ done: false, value: this.#open.take() as object as Row })
+    }
+    return this.#inTurn(() => this.#step())
+  }
+
+  /** Leaves early: resolves when the statement is stopped and its connection is free. */
+  return(): Next<Row> {
+    return this.#inTurn(async () => {
+      await this.#leave()
+      return { done: true, value: undefined }
+    })
+  }
+
+  throw(error: unknown): Next<Row> {
+    return this.#inTurn(async () => {
+      await this.#leave()
+      throw error
+    })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+
+  #inTurn(work: () => Next<Row>): Next<Row> {
+    const turn = this.#pending === undefined ? work() : this.#pending.then(work)
+    const settled: Promise<unknown> = turn
+      .catch(() => {})
+      .then(() => {
+        if (this.#pending === settled) this.#pending = undefined
+      })
+    this.#pending = settled
+    return turn
+  }
+
+  async #step(): Next<Row> {
+    if (this.#over) return { done: true, value: undefined }
+    try {
+      this.#open ??= await OpenStream.of(...(await this.#ask()))
+      const row = await this.#open.next()
+      if (row !== undefined) return { done: false, value: row as object as Row }
+    } catch (error) {
+      this.#over = true
+      throw error
+    }
+    this.#over = true
+    return { done: true, value: undefined }
+  }
+
+  async #leave(): Promise<void> {
+    this.#over = true
+    await this.#open?.close()
+  }
+}
