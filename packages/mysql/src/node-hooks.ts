@@ -7,6 +7,8 @@ export interface NodeHooks {
   warning(node: MysqlNode, message: string): void
   /** It refused a write because it is read-only. */
   readOnly(node: MysqlNode): void
+  /** Its last connection broke: it may have been started again. */
+  lost(node: MysqlNode): void
   /** It could not be reached, or was reached again. */
   reachable(node: MysqlNode, yes: boolean): void
 }

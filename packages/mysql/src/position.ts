@@ -11,14 +11,27 @@ export class Position {
 
   static readonly START = new Position(new Map())
 
-  /** Reads what a server says, or a token. `undefined` when it is neither's form. */
+  /** Reads what a server says of a write, or a token. `undefined` when it is neither's form. */
   static parse(text: string): Position | undefined {
+    return Position.#read(text, highest)
+  }
+
+  /**
+   * Reads what a server says it has. A set of MySQL's with a gap counts up to the gap: a replica that applies in several
+   * threads may lack what is before a number it has.
+   */
+  static had(text: string): Position | undefined {
+    return Position.#read(text, unbroken)
+  }
+
+  static #read(text: string, numberOf: NumberOf): Position | undefined {
     const numbers = new Map<string, Mark>()
     for (const part of text.split(',')) {
       const trimmed = part.trim()
       if (trimmed === '') continue
-      const mark = mariadb(trimmed) ?? mysql(trimmed)
+      const mark = mariadb(trimmed) ?? mysql(trimmed, numberOf)
       if (mark === undefined) return undefined
+      if (mark.number === 0n) continue
       const known = numbers.get(mark.source)
       if (known === undefined || known.number < mark.number) numbers.set(mark.source, mark)
     }
@@ -81,11 +94,25 @@ function mariadb(text: string): Mark | undefined {
   return match === null ? undefined : { source: match[1]!, number: BigInt(match[3]!), text, uuid: false }
 }
 
-function mysql(text: string): Mark | undefined {
+/** Which number stands for the intervals of one source. */
+type NumberOf = (intervals: readonly (readonly [from: bigint, to: bigint])[]) => bigint
+
+const highest: NumberOf = (intervals) =>
+  intervals
+    .map(([, to]) => to)
+    .sort((a, b) => (a < b ? -1 : 1))
+    .at(-1) ?? 0n
+const unbroken: NumberOf = ([first]) => (first !== undefined && first[0] === 1n ? first[1] : 0n)
+
+function mysql(text: string, numberOf: NumberOf): Mark | undefined {
   const match = /^([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})((?::\d{1,19}(?:-\d{1,19})?)+)$/i.exec(text)
   if (match === null) return undefined
   const source = match[1]!.toLowerCase()
-  const numbers = match[2]!.slice(1).split(/[:-]/).map(BigInt)
-  const number = numbers.sort((a, b) => (a < b ? -1 : 1)).at(-1)!
+  const intervals = match[2]!
+    .slice(1)
+    .split(':')
+    .map((interval) => interval.split('-').map(BigInt))
+    .map(([from = 0n, to = from]) => [from, to] as const)
+  const number = numberOf(intervals)
   return { source, number, text: `${source}:${number}`, uuid: true }
 }

@@ -1,8 +1,23 @@
+import type { Link } from './link.js'
 import type { MysqlNode } from './node.js'
 import { Position } from './position.js'
 import { SideLink } from './side-link.js'
 
 export type Role = 'unknown' | 'writable' | 'read-only'
+
+/** Where the primary was at a time. */
+export interface Sample {
+  readonly at: number
+  readonly position: Position
+}
+
+// The second is what tells a reader of Aurora from its writer.
+const ROLE = 'SELECT @@read_only AS admins, @@innodb_read_only AS engine'
+
+/** Some versions answer with a word. */
+function isOn(value: unknown): boolean {
+  return !/^(0|OFF|false)$/i.test(String(value))
+}
 
 interface Report {
   readonly readOnly: boolean
@@ -20,12 +35,19 @@ export class Watched {
   down = false
   /** It has at least this. */
   position = Position.START
-  /** Milliseconds behind the primary; `undefined` when that is not known. */
+  /**
+   * Milliseconds behind the primary; `undefined` when the primary's position is not known, `Infinity` when the server has
+   * none of those it is known to have had: it was just set up, or has not caught up since we know it.
+   */
   lag: number | undefined
-  /** How often it answered in a row. */
-  answers = 0
+  /** It has answered, and its lag was worked out since. Before that nothing is known of it, and it serves no read. */
+  measured = false
   #asked = Position.START
   #waiting: Promise<void> | undefined
+  /** The connection it was asked on: behind another one may be another server, without what this one had. */
+  #askedOn: Link | undefined
+  /** When the primary was where this server is, as far as is known. */
+  #currentAt: number | undefined
 
   constructor(readonly node: MysqlNode) {
     this.#side = new SideLink(node.sideSettings)
@@ -35,17 +57,26 @@ export class Watched {
   async probe(timeout: number): Promise<void> {
     try {
       const { readOnly, position } = await this.#report(timeout)
+      if (this.#side.link !== this.#askedOn) this.#forget()
+      this.#askedOn = this.#side.link
       this.down = false
-      this.answers++
       this.role = readOnly ? 'read-only' : 'writable'
       if (position !== undefined) this.position = this.position.merge(position)
     } catch {
       this.down = true
-      this.answers = 0
-      // It may come back as another server, without what it had.
-      this.position = Position.START
-      this.lag = undefined
+      this.#forget()
     }
+  }
+
+  /** Finds out how far it is behind, from where the primary was at which time. */
+  measure(samples: readonly Sample[], now: number): void {
+    const latest = samples.at(-1)
+    const reached = samples.findLast(({ position }) => this.position.covers(position))
+    this.#currentAt = reached?.at ?? this.#currentAt
+    if (latest === undefined) this.lag = undefined
+    else if (reached === latest) this.lag = 0
+    else this.lag = this.#currentAt === undefined ? Number.POSITIVE_INFINITY : now - this.#currentAt
+    this.measured = true
   }
 
   async #report(timeout: number): Promise<Report> {
@@ -56,9 +87,9 @@ export class Watched {
     }
     const position = this.#side.link?.flavour === 'mariadb' ? '@@gtid_current_pos' : '@@global.gtid_executed'
     try {
-      const rows = await this.#side.ask(`SELECT @@read_only AS readOnly, ${position} AS position`, timeout)
-      const [row] = rows as [{ readOnly: unknown; position: unknown }]
-      return { readOnly: Number(row.readOnly) !== 0, position: Position.parse(String(row.position)) }
+      const rows = await this.#side.ask(`${ROLE}, ${position} AS position`, timeout)
+      const [row] = rows as [{ admins: unknown; engine: unknown; position: unknown }]
+      return { readOnly: isOn(row.admins) || isOn(row.engine), position: Position.had(String(row.position)) }
     } catch (error) {
       // It answers, and knows no positions.
       if (this.#side.link !== undefined) return { readOnly: this.role === 'read-only', position: undefined }
@@ -93,8 +124,15 @@ export class Watched {
       else this.#asked = Position.START
     } catch {
       this.down = true
-      this.position = Position.START
+      this.#forget()
     }
+  }
+
+  #forget(): void {
+    this.position = Position.START
+    this.lag = undefined
+    this.measured = false
+    this.#currentAt = undefined
   }
 
   close(): void {

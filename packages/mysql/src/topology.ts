@@ -2,17 +2,12 @@ import { failoverChannel } from './channels.js'
 import type { MysqlNode } from './node.js'
 import type { PoolOptions } from './options.js'
 import type { Position } from './position.js'
-import { type Role, Watched } from './replica.js'
+import { type Role, type Sample, Watched } from './replica.js'
 
 export interface FailoverEvent {
   readonly node: string
   readonly from: string
   readonly to: string
-}
-
-interface Sample {
-  readonly at: number
-  readonly position: Position
 }
 
 /** How many positions of the primary are remembered, to tell a replica's lag from where it is. */
@@ -110,6 +105,14 @@ export class Topology {
     await this.probe()
   }
 
+  /** All connections to it are gone. What it had may be gone too, so it is asked before it serves a read again. */
+  lost(node: MysqlNode): void {
+    const one = this.#all.find((watched) => watched.node === node)
+    if (one === undefined || this.#reads === undefined || this.#closed) return
+    one.measured = false
+    void this.probe()
+  }
+
   /** A connection to it failed, or works again. */
   reachable(node: MysqlNode, yes: boolean): void {
     const one = this.#all.find((watched) => watched.node === node)
@@ -157,16 +160,7 @@ export class Topology {
       this.#samples.push({ at: now, position: writer.position })
       if (this.#samples.length > SAMPLES) this.#samples.shift()
     }
-    const latest = this.#samples.at(-1)
-    for (const one of this.#all) {
-      if (one === writer || one.down) continue
-      if (latest === undefined || one.position.empty) one.lag = undefined
-      else if (one.position.covers(latest.position)) one.lag = 0
-      else {
-        const missed = this.#samples.find(({ position }) => !one.position.covers(position))
-        one.lag = now - (missed?.at ?? now)
-      }
-    }
+    for (const one of this.#all) if (one !== writer && !one.down) one.measure(this.#samples, now)
   }
 
   /** It became writable under our eyes: somebody promoted it. */
@@ -203,7 +197,7 @@ export class Topology {
   }
 
   #serves(one: Watched): boolean {
-    return one !== this.#writer && this.#stateOf(one) === 'up' && one.node.reachable
+    return one !== this.#writer && one.measured && this.#stateOf(one) === 'up' && one.node.reachable
   }
 
   #stateOf(one: Watched): 'up' | 'lagging' | 'down' {

@@ -53,6 +53,13 @@ describe('the primary is killed', () => {
     const outcomes = new Map<string, 'committed' | 'none' | 'unknown'>()
     const strange: unknown[] = []
     for (let round = 0; round < rounds; round++) {
+      // After the restart the pool pauses for a moment, in which the workers would fail before they have begun.
+      await eventually(() =>
+        pool.query('SELECT 1').then(
+          () => true,
+          () => false,
+        ),
+      )
       let working = true
       let started = 0
       const workers = Array.from({ length: 6 }, async (_, worker) => {
@@ -148,6 +155,45 @@ describe('connections end', () => {
     await pool.execute('INSERT INTO idle VALUES (1)')
     expect(await pool.one('SELECT COUNT(*) AS n FROM idle')).toEqual({ n: 1 })
     await whole(pool)
+  })
+
+  it('by wait_timeout: idle ones are replaced, those to be kept are kept, a transaction ends with a typed error', async () => {
+    await server.query('SET GLOBAL wait_timeout = 2')
+    try {
+      // Knows nothing of the limit, so that the server is first.
+      const careless = poolOf({ session: false, connectionLimit: 1, idleTimeout: false })
+      const careful = poolOf({ connectionLimit: 1, minIdle: 1, idleTimeout: false, timeout: '5s' })
+      const idOf = async (pool: MysqlPool) => (await pool.one('SELECT CONNECTION_ID() AS id'))?.id
+      const kept = await idOf(careful)
+      const first = await idOf(careless)
+      const idle = (pool: MysqlPool) =>
+        pool.transaction(
+          async (tx) => {
+            await tx.query('SELECT 1')
+            // Longer than the server waits for it.
+            await eventually(() => careless.stats().nodes[0]!.lost >= 1)
+            await eventually(() => pool.stats().nodes[0]!.lost >= 1)
+            await tx.query('SELECT 2')
+          },
+          { retries: 0 },
+        )
+      await expect(idle(poolOf({ connectionLimit: 1 }))).rejects.toMatchObject({
+        code: 'ERR_MYSQL_CONNECTION_LOST',
+        inTransaction: true,
+        outcome: 'none',
+      })
+      expect(await idOf(careless)).not.toBe(first)
+      expect(await idOf(careful)).toBe(kept)
+      expect(careful.stats().nodes[0]).toMatchObject({ lost: 0 })
+      // The connection for KILL was closed by the server as well.
+      const late = await careful
+        .query('SELECT SLEEP(30)', [], { timeout: 200 })
+        .catch((error: unknown) => error)
+      expect(late).toMatchObject({ code: 'ERR_MYSQL_TIMEOUT', phase: 'run', outcome: 'none' })
+      expect(await idOf(careful)).toBe(kept)
+    } finally {
+      await server.query('SET GLOBAL wait_timeout = 28800')
+    }
   })
 
   it('max_connections is reached: nobody fails, the pool goes on with fewer', async () => {
