@@ -4,13 +4,13 @@ import {
   type Duration,
   defineOptions,
   duration,
-  either,
   func,
   having,
-  list,
   oneOf,
   optional,
   orFalse,
+  type Place,
+  refuse,
 } from '@spillway/kit'
 import { ownedBuffers } from './binary.js'
 import type { TaskDefinition } from './definition.js'
@@ -57,14 +57,15 @@ const resolve = defineOptions('offload', 'call', {
   maxWait: optional(orFalse(duration({ min: 1 }))),
   deadline: optional(orFalse(duration())),
   priority: optional(oneOf(...LEVELS)),
-  transfer: optional(
-    either(
-      oneOf('auto'),
-      list((value) => value as Transferable),
-    ),
-  ),
+  transfer: optional(transferable),
   onProgress: optional(func<(progress: unknown) => void>()),
 })
+
+/** Checked with each call, so without an error that is made and caught on the way. */
+function transferable(value: unknown, place: Place): readonly Transferable[] | 'auto' {
+  if (value !== 'auto' && !Array.isArray(value)) refuse(TypeError, place, "'auto' or an array", value)
+  return value
+}
 
 /** The call when no options are given. */
 export function defaultCall(task: TaskDefinition): Call {

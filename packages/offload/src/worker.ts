@@ -53,10 +53,10 @@ async function run(request: Request): Promise<void> {
     await undefined
     // The caller may have given up while the request was on its way.
     context.check()
-    const task = functions.get(request.task) ?? (await load(request))
-    const value = await (restore === undefined || carried === undefined
-      ? task(request.input, context)
-      : restore(carried, () => task(request.input, context)))
+    let task = functions.get(request.task)
+    if (task === undefined) task = await load(request)
+    const start = task.bind(undefined, request.input, context)
+    const value = await (restore === undefined || carried === undefined ? start() : restore(carried, start))
     if (memory > 0) checkMemory()
     link.post('result', { ticket, result: compact(value) }, context.moved)
   } catch (thrown) {
