@@ -52,19 +52,26 @@ class Borrow extends Waiter {
 }
 
 export interface BorrowOptions {
-  readonly deadlineAt: number
+  /** Milliseconds that it may take, or `Infinity`. */
+  readonly timeout: number
   readonly signal?: AbortSignal | undefined
   /** Where it was asked for, for whoever wonders later who holds it. */
   readonly stack?: (() => string | undefined) | undefined
 }
 
-/** A connection of the node, to be given back with `node.release(link)`. */
-export function borrow(node: MysqlNode, options: BorrowOptions): Promise<Link> {
-  const { signal, deadlineAt } = options
+/** A connection of the node, at once if one is free, to be given back with `node.release(link)`. */
+export function borrow(node: MysqlNode, options: BorrowOptions): Link | Promise<Link> {
+  const { signal, timeout, stack } = options
   if (signal?.aborted) return Promise.reject(signal.reason)
+  const now = node.now()
+  const free = node.take(now)
+  if (free !== undefined) {
+    free.stack = stack
+    return free
+  }
   return new Promise((resolve, reject) => {
     const waiter = new Borrow(node, options, resolve, reject)
-    waiter.deadlineAt = deadlineAt
-    node.submit(waiter, node.now())
+    waiter.deadlineAt = now + timeout
+    node.submit(waiter, now)
   })
 }

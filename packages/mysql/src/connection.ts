@@ -26,20 +26,38 @@ export interface CallPlace {
   readonly link?: Link
 }
 
+/**
+ * Milliseconds that a call has: its own time, or what is left of its request's.
+ *
+ * @throws MysqlTimeoutError when nothing is left
+ */
+export function leftOf(
+  { timeout, deadlineAt }: CallContext,
+  node: MysqlNode,
+  own: QueryOptions['timeout'] = undefined,
+  sql?: string,
+): number {
+  const all = own === undefined ? timeout : timeoutOf(own)
+  if (deadlineAt === undefined) return all
+  const left = Math.min(all, deadlineAt - node.now())
+  if (left <= 0) throw new MysqlTimeoutError(0, 'queue', 'none', sql)
+  return left
+}
+
+/** @throws TypeError | RangeError | MysqlTimeoutError, or the reason of a signal, when it cannot begin */
 export function run<T extends QueryResult>(
-  { statements, owner, timeout, signal: outer, deadlineAt }: CallContext,
+  context: CallContext,
   { node, link }: CallPlace,
   statement: Statement,
   prepared: boolean,
   given: readonly unknown[] | undefined,
   options: QueryOptions | undefined,
 ): Promise<[T, FieldPacket[]]> {
-  const signal = bothOf(options?.signal, outer)
+  const { statements, owner } = context
+  const signal = bothOf(options?.signal, context.signal)
   if (signal?.aborted) return Promise.reject(signal.reason)
   const { sql, scan } = statement
-  const own = options?.timeout === undefined ? timeout : timeoutOf(options.timeout)
-  const left = deadlineAt === undefined ? own : Math.min(own, deadlineAt - node.now())
-  if (left <= 0) return Promise.reject(new MysqlTimeoutError(0, 'queue', 'none', sql))
+  const timeout = leftOf(context, node, options?.timeout, sql)
   const usePrepared = prepared && node.options.prepared
   let ready: { sql: string; values: Parameters<typeof prepare>[2] } = { sql, values: given }
   if (usePrepared) ready = prepare(sql, scan, given)
@@ -54,7 +72,7 @@ export function run<T extends QueryResult>(
         values: ready.values as Call['init']['values'],
         prepared: usePrepared,
         given,
-        timeout: left,
+        timeout,
         signal,
         held: link !== undefined,
       },

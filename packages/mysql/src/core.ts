@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { notify } from '@spillway/kit'
 import type { RowDataPacket } from 'mysql2'
 import type { Call } from './call.js'
+import { Callers } from './callers.js'
 import { queryChannel, slowChannel } from './channels.js'
 import { run } from './connection.js'
 import { Deadlines } from './deadlines.js'
@@ -31,6 +32,7 @@ export class Core {
   readonly options: PoolOptions
   readonly identity: PoolIdentity
   readonly statements = new Statements()
+  readonly callers = new Callers()
   readonly insight: Insight
   readonly nodes: readonly MysqlNode[]
   readonly topology: Topology

@@ -1,6 +1,7 @@
 import { Backoff } from './backoff.js'
 import type { Deadline } from './deadlines.js'
 import { classify } from './errno.js'
+import { MysqlUnavailableError } from './errors.js'
 import { factsOf, type ServerFacts, UNKNOWN } from './facts.js'
 import { Link, type LinkSettings } from './link.js'
 import { after } from './timer.js'
@@ -38,9 +39,9 @@ export class Dialler {
     return this.#abort.signal.aborted
   }
 
-  /** Why the last attempt failed; `undefined` after a success. */
-  get cause(): unknown {
-    return this.#backoff.cause
+  /** The error of those who come in the pause after a failure. */
+  unavailable(now: number): MysqlUnavailableError {
+    return new MysqlUnavailableError(this.#settings.server.name, this.#backoff.cause, this.#pause(now))
   }
 
   /** The server is well, and has no room for more of us. */
@@ -54,7 +55,7 @@ export class Dialler {
   }
 
   /** Milliseconds until an attempt is made again. */
-  pause(now: number): number {
+  #pause(now: number): number {
     return this.#backoff.remaining(now)
   }
 
@@ -65,7 +66,7 @@ export class Dialler {
 
   /** Calls `retry` at the end of the pause. */
   later(now: number): void {
-    this.#redial ??= after(this.#settings.deadlines, now + this.pause(now), () => {
+    this.#redial ??= after(this.#settings.deadlines, now + this.#pause(now), () => {
       this.#redial = undefined
       if (!this.closed) this.#hooks.retry()
     })

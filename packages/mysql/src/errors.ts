@@ -6,7 +6,7 @@ export interface Holder {
   readonly heldMs: number
   /** The last statement on it, without values. */
   readonly sql: string | undefined
-  /** Where it was taken; only for `acquire`, `withConnection` and `transaction`. */
+  /** Where it was taken; only for `withConnection` and `transaction`, and for a sample of them beyond 1,000 a second. */
   readonly stack: string | undefined
   readonly inTransaction: boolean
 }

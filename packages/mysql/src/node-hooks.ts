@@ -12,3 +12,13 @@ export interface NodeHooks {
   /** It could not be reached, or was reached again. */
   reachable(node: MysqlNode, yes: boolean): void
 }
+
+/** Tells each message once. */
+export function once(tell: (message: string) => void): (message: string) => void {
+  const told = new Set<string>()
+  return (message) => {
+    if (told.has(message)) return
+    told.add(message)
+    tell(message)
+  }
+}

@@ -3,14 +3,9 @@ import { Admission } from './admission.js'
 import type { Deadlines } from './deadlines.js'
 import { Dialler } from './dialler.js'
 import { classify } from './errno.js'
-import {
-  MysqlAcquireTimeoutError,
-  MysqlClosedError,
-  MysqlTimeoutError,
-  MysqlUnavailableError,
-} from './errors.js'
+import { MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from './errors.js'
 import type { Link, LinkSettings } from './link.js'
-import type { NodeHooks } from './node-hooks.js'
+import { type NodeHooks, once } from './node-hooks.js'
 import { NodeMeter, type NodeStats } from './node-stats.js'
 import type { PoolOptions, Server } from './options.js'
 import { Queue } from './queue.js'
@@ -51,13 +46,7 @@ export class MysqlNode {
     this.#hooks = hooks
     this.format = { timezone: options.timezone, noBackslashEscapes: false }
     this.#admission = new Admission(server.name, options)
-    const warned = new Set<string>()
-    const degraded = (message: string) => {
-      if (warned.has(message)) return
-      warned.add(message)
-      hooks.warning(this, message)
-    }
-    const side = { server, options, deadlines, degraded }
+    const side = { server, options, deadlines, degraded: once((message) => hooks.warning(this, message)) }
     this.#settings = { ...side, lost: (link) => this.#lost(link) }
     this.#shelf = new Shelf(this.#settings, {
       waiting: () => this.#queue.size > 0,
@@ -107,12 +96,19 @@ export class MysqlNode {
     return this.options.clock.now()
   }
 
+  /** A free connection, if there is one and nobody waits for it. */
+  take(now: number): Link | undefined {
+    const link = this.#draining || this.#queue.size > 0 ? undefined : this.#shelf.take(now)
+    if (link !== undefined) this.#lent(link, 0, now)
+    return link
+  }
+
   /** Grants the waiter a connection, now or when one is free, or refuses it. */
   submit(waiter: Waiter, now: number): void {
     waiter.askedAt ||= now
-    const link = this.#draining || this.#queue.size > 0 ? undefined : this.#shelf.take(now)
+    const link = this.take(now)
     if (link !== undefined) {
-      this.#lend(link, waiter, now)
+      waiter.grant(link, now)
       return
     }
     const refusal = this.#refusal(waiter, now)
@@ -217,25 +213,26 @@ export class MysqlNode {
 
   #lend(link: Link, waiter: Waiter, now: number): void {
     this.#queue.remove(waiter)
+    this.#lent(link, now - waiter.askedAt, now)
+    waiter.grant(link, now)
+  }
+
+  #lent(link: Link, waitedMs: number, now: number): void {
     link.heldSince = now
     link.leakReported = false
-    this.#meter.waited(now - waiter.askedAt, this.waiting, true)
-    waiter.grant(link, now)
+    this.#meter.waited(waitedMs, this.waiting, true)
   }
 
   #refusal(waiter: Waiter, now: number): RejectedError | undefined {
     if (this.#draining) return new MysqlClosedError()
     const { effective, connecting } = this.#dialler
     const open = this.#shelf.size + connecting
-    if (open === 0 && this.#dialler.pausing(now) && !this.#dialler.crowded) return this.#unavailable(now)
+    if (open === 0 && this.#dialler.pausing(now) && !this.#dialler.crowded)
+      return this.#dialler.unavailable(now)
     if (open < effective) return undefined
     const patience = Math.min(this.options.acquireTimeout, waiter.deadlineAt - now)
     // Those for whom a connection is being opened do not queue.
     return this.#admission.refusal(this.waiting - connecting, effective, patience)
-  }
-
-  #unavailable(now: number): MysqlUnavailableError {
-    return new MysqlUnavailableError(this.name, this.#dialler.cause, this.#dialler.pause(now))
   }
 
   /** Hands out what is on the shelf, and opens what is missing. */
@@ -278,7 +275,7 @@ export class MysqlNode {
     } else if (size === 0) {
       this.#isReachable = false
       this.#hooks.reachable(this, false)
-      const refusal = classify(error).kind === 'access' ? error : this.#unavailable(now)
+      const refusal = classify(error).kind === 'access' ? error : this.#dialler.unavailable(now)
       for (const waiter of this.#queue.list()) {
         this.forget(waiter)
         waiter.refuse(refusal)

@@ -42,7 +42,7 @@ export class OpenStream {
   static async of(node: MysqlNode, question: RowQuestion): Promise<OpenStream> {
     const { statement, values, timeout, signal } = question
     checkText(statement.scan, values)
-    const link = await borrow(node, { deadlineAt: node.now() + timeout, signal })
+    const link = await borrow(node, { timeout, signal })
     try {
       return new OpenStream(node, link, question)
     } catch (error) {

@@ -2,7 +2,15 @@ import { misuse } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
 import { borrow } from './borrow.js'
 import type { Call, CallOwner } from './call.js'
-import { bothOf, type CallContext, checkOutside, MysqlConnection, run, timeoutOf } from './connection.js'
+import {
+  bothOf,
+  type CallContext,
+  checkOutside,
+  leftOf,
+  MysqlConnection,
+  run,
+  timeoutOf,
+} from './connection.js'
 import type { Core } from './core.js'
 import { Loader, type LoaderKey, type LoaderOptions } from './loader.js'
 import type { MysqlNode } from './node.js'
@@ -10,7 +18,7 @@ import { Position } from './position.js'
 import type { Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
 import { RowStream } from './row-stream.js'
 import type { Statement } from './statement.js'
-import { stackAbove, type Transaction, transact } from './transaction.js'
+import { type Transaction, transact } from './transaction.js'
 
 export interface SessionOptions {
   /** What {@link MysqlSession.token} of an earlier session was: reads see what that one wrote. Default: none. */
@@ -91,6 +99,7 @@ export class MysqlSession implements Queryable, CallOwner {
     const host = {
       ...this.#context,
       pool: core.identity,
+      callers: core.callers,
       writer: () => core.topology.writer,
       retried: (attempt: number) => core.retried(attempt),
     }
@@ -106,13 +115,10 @@ export class MysqlSession implements Queryable, CallOwner {
     core.inside()
     const both = bothOf(signal, this.#context.signal)
     const node = on === 'replica' ? await core.topology.reader(this.#position) : core.topology.writer
-    const limit = timeout === undefined ? this.#context.timeout : timeoutOf(timeout)
-    const link = await borrow(node, {
-      deadlineAt: node.now() + limit,
-      signal: both,
-      stack: stackAbove(this.withConnection),
-    })
-    const connection = new MysqlConnection({ ...this.#context, signal: both }, { node, link })
+    const context = both === this.#context.signal ? this.#context : { ...this.#context, signal: both }
+    const stack = core.callers.above(this.withConnection, node.now())
+    const link = await borrow(node, { timeout: leftOf(context, node, timeout), signal: both, stack })
+    const connection = new MysqlConnection(context, { node, link })
     try {
       return await work(connection)
     } finally {
@@ -135,14 +141,15 @@ export class MysqlSession implements Queryable, CallOwner {
       core.inside()
       const statement = core.statements.of(sql)
       checkOutside(statement)
+      const node = await this.#nodeFor(statement, on)
       const question = {
         statement,
         values,
-        timeout: timeout === undefined ? this.#context.timeout : timeoutOf(timeout),
+        timeout: leftOf(this.#context, node, timeout, sql),
         signal: bothOf(signal, this.#context.signal),
         readAhead: readAheadOf(readAhead),
       }
-      return [await this.#nodeFor(statement, on), question]
+      return [node, question]
     })
   }
 

@@ -2,8 +2,17 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { sleep } from '@spillway/kit'
 import type { FieldPacket, QueryResult } from 'mysql2'
 import { borrow } from './borrow.js'
+import type { Callers } from './callers.js'
 import { retryChannel } from './channels.js'
-import { bothOf, type CallContext, type CallPlace, MysqlConnection, run, timeoutOf } from './connection.js'
+import {
+  bothOf,
+  type CallContext,
+  type CallPlace,
+  leftOf,
+  MysqlConnection,
+  run,
+  timeoutOf,
+} from './connection.js'
 import { classify, isConnectionFailure } from './errno.js'
 import {
   MysqlCommitUnknownError,
@@ -135,6 +144,7 @@ async function command(context: CallContext, place: Required<CallPlace>, sql: st
 
 export interface TransactionHost extends CallContext {
   readonly pool: object
+  readonly callers: Callers
   /** Where writes go now. */
   writer(): MysqlNode
   retried(attempt: number): void
@@ -154,10 +164,10 @@ export async function transact<T>(
   const timeout = options.timeout === undefined ? host.timeout : timeoutOf(options.timeout)
   const outer: CallContext = { statements: host.statements, owner: host.owner, timeout }
   const inner: CallContext = { ...outer, signal, deadlineAt: host.deadlineAt }
-  const stack = stackAbove(transact)
+  const stack = host.callers.above(transact, host.writer().now())
   for (let attempt = 0; ; attempt++) {
     const node = host.writer()
-    const link = await borrow(node, { deadlineAt: node.now() + timeout, signal, stack })
+    const link = await borrow(node, { timeout: leftOf(inner, node), signal, stack })
     const place = { node, link }
     let stage: Stage = 'begin'
     const tx = new Transaction(inner, place)
@@ -250,15 +260,4 @@ function lost(node: MysqlNode): MysqlConnectionLostError {
 /** Milliseconds before the next attempt: any up to a bound that doubles ("full jitter", Brooker, AWS, 2015). */
 function pause(attempt: number): number {
   return Math.random() * Math.min(1_000, 10 * 2 ** attempt)
-}
-
-/** Where a function was called from. Cheap: nobody formats it until it is looked at. */
-// biome-ignore lint/suspicious/noExplicitAny: any function can be the one that was called
-export function stackAbove(called: (...args: any[]) => unknown): () => string | undefined {
-  const holder: { stack?: string } = {}
-  const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 6
-  Error.captureStackTrace(holder, called)
-  Error.stackTraceLimit = limit
-  return () => holder.stack
 }

@@ -2,6 +2,7 @@ import { FakeClock } from '@spillway/kit/testing'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Backoff } from '../src/backoff.js'
+import { Callers } from '../src/callers.js'
 import { Deadline, Deadlines } from '../src/deadlines.js'
 import { classify, isConnectionFailure } from '../src/errno.js'
 import { Histogram } from '../src/histogram.js'
@@ -85,6 +86,21 @@ describe('Deadlines on their own timers', () => {
     expect(vi.getTimerCount()).toBe(1)
     deadlines.stop()
     expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('Callers', () => {
+  it('take all stacks of an app that asks seldom, and a bounded number of one that asks all the time', () => {
+    const callers = new Callers()
+    const asking = (now: number) => callers.above(asking, now)
+    let taken = 0
+    for (let i = 0; i < 10_000; i++) if (asking(0) !== undefined) taken++
+    expect(taken).toBe(100)
+    for (let now = 2; now < 2_000; now += 2) expect(asking(now)?.()).toContain('units.test')
+    taken = 0
+    for (let i = 0; i < 50_000; i++) if (asking(10_000 + i / 50) !== undefined) taken++
+    expect(taken).toBeLessThanOrEqual(1_100)
+    expect(taken).toBeGreaterThan(1_000)
   })
 })
 
