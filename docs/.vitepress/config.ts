@@ -43,6 +43,7 @@ export default defineConfig({
           { text: 'No package knows another', link: '/decisions/composition' },
           { text: 'The engine of offload', link: '/decisions/offload-engine' },
           { text: 'Connections move, processes go', link: '/decisions/cluster' },
+          { text: 'What the memory monitor believes', link: '/decisions/memory' },
         ],
       },
     ],

@@ -19,7 +19,7 @@ function watched(app, requests) {
           fixture,
           app,
           String(requests),
-          '{"leak":{"profile":false,"warmup":"20s","maxPause":"10s","collectionBudget":0.05}}',
+          '{"leak":{"profile":false}}',
         ])
         const { leaks, heapMb, forcedCollections } = JSON.parse(stdout)
         return {

@@ -15,6 +15,8 @@ const NATIVE_EVERY = 10_000
 const NATIVE_FACTOR = 4
 /** A forced collection is worth it when the heap seems to have grown by this share of a leak. */
 const STEP = 1 / 8
+/** Time for collections that was not used is saved up, for so many milliseconds. */
+const SAVED = 120_000
 /** After collections that found nothing, wait longer and longer. */
 const LONGEST_BACKOFF = 600_000
 /** Milliseconds per byte, until the first collection has been timed. */
@@ -37,8 +39,10 @@ export class LeakDetector {
   #nativeAt: number
   #forcedAt = Number.NEGATIVE_INFINITY
   #pausePerByte = GUESSED_PAUSE
-  #lastPause = 0
   #backoff = 0
+  /** Milliseconds that collections may take by now; what one took too long is owed. */
+  #credit = 0
+  #creditAt: number
   /** Forced collections so far. */
   forced = 0
 
@@ -47,6 +51,7 @@ export class LeakDetector {
     this.#sampler = sampler
     this.#beginAt = now + policy.warmup
     this.#nativeAt = this.#beginAt
+    this.#creditAt = now
     const native = { ...policy, minGrowth: policy.minGrowth * NATIVE_FACTOR }
     this.#watches = {
       heap: new LeakWatch(policy),
@@ -62,6 +67,7 @@ export class LeakDetector {
   /** `quiet`: the process can afford a collection. Returns the findings that are new or have become verdicts. */
   update(sample: Sample, requests: number, quiet: boolean): LeakChange[] {
     const started = sample.at >= this.#beginAt
+    this.#save(sample.at)
     if (started && quiet && this.#worthForcing(sample)) this.#force(sample)
     const floors = this.#sampler.takeFloors()
     if (!started) return []
@@ -92,13 +98,20 @@ export class LeakDetector {
     this.#recent.push({ heap: sample.heapUsed, external: sample.external })
     if (this.#recent.length > LOW_WATER) this.#recent.shift()
     if (!this.#affordable(sample) || sample.at - this.#forcedAt < this.#backoff) return false
-    if (sample.at - this.#forcedAt < this.#lastPause / this.#policy.collectionBudget) return false
+    if (this.#credit <= 0) return false
     const { floor } = this.#sampler.collections
     if (floor === undefined) return true
     const step = this.#policy.minGrowth * STEP
     const grown = (name: 'heap' | 'external') =>
       Math.min(...this.#recent.map((reading) => reading[name])) - floor[name] >= step
     return this.#recent.length === LOW_WATER && (grown('heap') || grown('external'))
+  }
+
+  #save(now: number): void {
+    const { collectionBudget } = this.#policy
+    const saved = this.#credit + (now - this.#creditAt) * collectionBudget
+    this.#credit = Math.min(saved, SAVED * collectionBudget)
+    this.#creditAt = now
   }
 
   #affordable(sample: Sample): boolean {
@@ -116,7 +129,7 @@ export class LeakDetector {
     const pause = this.#sampler.collect()
     const after = this.#sampler.collections.floor
     this.#pausePerByte = pause / Math.max(1, sample.heapUsed)
-    this.#lastPause = pause
+    this.#credit -= pause
     this.#forcedAt = sample.at
     this.#recent = []
     this.forced++

@@ -24,7 +24,7 @@ export interface LeakOptions {
    * many minutes apart. Default: true.
    */
   readonly forceCollections?: boolean
-  /** Share of the time that those collections may take, 0 to 0.1. Default: 0.005. */
+  /** Share of the time that those collections may take, 0 to 0.1; what is not used is saved up for two minutes. Default: 0.005. */
   readonly collectionBudget?: number
   /** A collection that is expected to stop the process longer than this is left out. Default: 100 ms. */
   readonly maxPause?: Duration

@@ -11,7 +11,7 @@ import { type MemoryMonitorOptions, type ResolvedOptions, resolveOptions } from 
 import { Replacement } from './replacement.js'
 import { type MemoryReport, makeReport } from './report.js'
 import { type Sample, Sampler } from './sampler.js'
-import { type Priority, Shedding } from './shedding.js'
+import { type Priority, patienceFor, Shedding } from './shedding.js'
 import { isAboutMemory, type Reason, Signals } from './signals.js'
 import { Snapshots } from './snapshot.js'
 
@@ -99,7 +99,9 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#startedAt = now
     this.#sampler = new Sampler(resolved.system, resolved.limit)
     this.#signals = new Signals(resolved.marks, resolved)
-    this.#shedding = new Shedding(resolved.leaveAfter, resolved.random)
+    const patience = patienceFor(resolved.marks.delay)
+    const turns = resolved.system.watchTurns(patience)
+    this.#shedding = new Shedding(turns, patience, resolved.leaveAfter, resolved.random)
     this.#replacement = new Replacement(resolved, now)
     this.#snapshots = new Snapshots(resolved.snapshot, resolved.system, resolved.clock)
     if (resolved.leak !== false) {
@@ -203,7 +205,8 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     const reasons = this.#signals.update(sample, this.#askHealth(), starting)
     const level = reasons.reduce<Level>((highest, reason) => higher(highest, reason.level), 'ok')
     const late = reasons.some(({ signal }) => signal === 'delay') && this.#signals.wanted('delay') !== 'ok'
-    this.#shedding.update(level, reasons, late, sample.at)
+    // Long turns are normal while the process starts.
+    this.#shedding.update(level, reasons, { late, longest: starting ? 0 : sample.loop.max }, sample.at)
     this.reasons = reasons
     const from = this.level
     this.level = level
@@ -249,7 +252,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#desk?.close()
     if (this.#options.countHttp) diagnosticsChannel.unsubscribe(HTTP_REQUESTS, this.#countHttp)
     this.#sampler.stop()
-    this.#shedding.update('ok', [], false, this.#options.clock.now())
+    this.#shedding.stop()
     this.level = 'ok'
     this.overloaded = false
     this.reasons = []

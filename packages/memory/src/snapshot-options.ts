@@ -31,8 +31,9 @@ export interface SnapshotOptions {
   /** Write one when a leak is suspected and one when it is confirmed, and name the holder. Default: false. */
   readonly onLeak?: boolean
   /**
-   * Last resort: let V8 itself write so many snapshots, into the working directory, when the heap is nearly full. It
-   * may run out of memory before it is done. Cannot be switched off again in this process. Default: false.
+   * Last resort: let V8 itself write so many snapshots when the heap is nearly full, into the directory that Node is
+   * started with as `--diagnostic-dir` (give it `directory`), else the working directory. It may run out of memory before
+   * it is done. Cannot be switched off again in this process. Default: false.
    */
   readonly nearHeapLimit?: number | false
 }

@@ -1,9 +1,9 @@
 import { chmod, lstat, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import v8 from 'node:v8'
 import { type Clock, channel } from '@spillway/kit'
 import type { HeapProfile } from './allocation-profile.js'
 import { SnapshotRefusedError } from './errors.js'
+import { captureNearHeapLimit } from './last-resort.js'
 import type { Sample } from './sampler.js'
 import type { SnapshotPolicy } from './snapshot-options.js'
 import type { System } from './system.js'
@@ -35,7 +35,7 @@ export class Snapshots {
     this.#system = system
     this.#clock = clock
     if (policy !== false && policy.nearHeapLimit !== false) {
-      v8.setHeapSnapshotNearHeapLimit(policy.nearHeapLimit)
+      captureNearHeapLimit(policy.nearHeapLimit, policy.directory)
     }
   }
 

@@ -4,6 +4,7 @@ import v8 from 'node:v8'
 import vm from 'node:vm'
 import { Collections, type CollectionWatch } from './collections.js'
 import { Loop, type LoopWatch } from './loop.js'
+import { Turns, type TurnWatch } from './turns.js'
 
 /** Where the numbers about the machine and the process come from. Injectable, so that tests bring their own. */
 export interface System {
@@ -19,6 +20,8 @@ export interface System {
   /** Bytes free for this user on the file system of a directory. */
   freeDisk(directory: string): number
   watchLoop(): LoopWatch
+  /** `limit`: milliseconds from which a turn of the event loop is late. */
+  watchTurns(limit: number): TurnWatch
   watchCollections(): CollectionWatch
   /** Runs a full garbage collection; returns the pause in milliseconds. */
   collectGarbage(): number
@@ -30,6 +33,7 @@ export interface System {
 
 let gc: (() => void) | undefined
 
+/** This process and this machine. Spread it to replace a part: `{ ...realSystem, totalMemory: () => 2 ** 30 }`. */
 export const realSystem: System = {
   memoryUsage: () => process.memoryUsage(),
   heapLimit: () => v8.getHeapStatistics().heap_size_limit,
@@ -48,6 +52,7 @@ export const realSystem: System = {
     return bavail * bsize
   },
   watchLoop: () => new Loop(),
+  watchTurns: (limit) => new Turns(limit),
   watchCollections: () => new Collections(),
   collectGarbage: () => {
     gc ??= findGc()

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { type App, spawnApp } from '@spillway/testkit'
+import { spawnApp } from '@spillway/testkit'
 import { describe, expect, it } from 'vitest'
 import type { Leak } from '../src/index.js'
 import { scratch } from './scratch.js'
@@ -13,23 +13,23 @@ interface Verdict {
   readonly text: string
 }
 
+function isVerdict(message: unknown): message is Verdict {
+  return typeof message === 'object' && message !== null && 'leak' in message
+}
+
 /** Asks for a route of the app until it has called the leak. */
 async function leakOf(route: string, directory: string): Promise<Verdict> {
-  await using app = spawnApp(fixture, { args: [directory] })
-  const { port } = await line<{ port: number }>(app, /"port"/)
+  await using app = spawnApp(fixture, { args: [directory], ipc: true })
+  const [, origin] = await app.waitForLine(/Listening on (.+)/, { timeout: PATIENCE })
   let called = false
-  const verdict = line<Verdict>(app, /"leak"/).finally(() => {
+  const verdict = app.waitForMessage(isVerdict, { timeout: PATIENCE }).finally(() => {
     called = true
   })
   const visits = Array.from({ length: 4 }, async () => {
-    while (!called) await (await fetch(`http://127.0.0.1:${port}${route}`)).text()
+    while (!called) await (await fetch(`${origin}${route}`)).text()
   })
   const [found] = await Promise.all([verdict, ...visits])
   return found
-}
-
-async function line<T>(app: App, pattern: RegExp): Promise<T> {
-  return JSON.parse((await app.waitForLine(pattern, { timeout: PATIENCE })).input) as T
 }
 
 describe('the three leaks of the tutorial, over HTTP', () => {

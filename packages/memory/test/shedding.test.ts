@@ -158,6 +158,44 @@ describe('the event loop', () => {
     expect(monitor.verdict().error).toBeUndefined()
   })
 
+  it('M15: in a crowd, those are refused that a turn of the loop has not come to in time', () => {
+    const { system, monitor, pass } = stand({ marks: { delay: { elevated: [100, 200] } } }, machine())
+    system.loop = late(80) // a long turn, but no level
+    pass(250)
+    expect([monitor.level, monitor.calm, system.followed]).toEqual(['ok', false, true])
+    const refused = (backlog: number) => {
+      system.backlog = backlog
+      return ([0, 1, 2] as const).filter((priority) => monitor.verdict(priority).error !== undefined)
+    }
+    expect(refused(0)).toEqual([])
+    expect(refused(24)).toEqual([])
+    expect(refused(25)).toEqual([0])
+    expect(refused(49)).toEqual([0])
+    expect(refused(50)).toEqual([0, 1]) // half of what the loop must come down to
+    const { error } = monitor.verdict()
+    expect(error instanceof OverloadedError && error.reasons).toEqual([
+      { signal: 'delay', level: 'elevated', value: 50, limit: 50, unit: 'ms', source: 'event loop turn' },
+    ])
+    system.loop = late(0)
+    pass(5_000)
+    expect([monitor.calm, system.followed]).toEqual([true, false])
+    expect(refused(1_000)).toEqual([])
+  })
+
+  it('no crowd is looked for when the delay is no signal, while the process starts, and after the end', async () => {
+    for (const options of [{ marks: { delay: false } }, { startupGrace: '15s' }] as const) {
+      const { system, monitor, pass } = stand(options, machine())
+      system.loop = late(400)
+      pass(250)
+      expect([monitor.calm, system.followed]).toEqual([true, false])
+    }
+    const { system, monitor, pass } = stand({}, machine())
+    system.loop = late(400)
+    pass(250)
+    await monitor.close()
+    expect([monitor.calm, system.followed]).toEqual([true, false])
+  })
+
   it('signals of time do not count while the process starts, signals of memory do', () => {
     const { system, monitor, pass } = stand({ startupGrace: '15s' }, machine())
     system.loop = late(5_000)

@@ -4,6 +4,7 @@ import type { CollectionKind, CollectionStats, CollectionWatch, Floor } from '..
 import { MemoryMonitor, type MemoryMonitorOptions } from '../src/index.js'
 import type { LoopSample, LoopWatch } from '../src/loop.js'
 import type { System } from '../src/system.js'
+import type { TurnWatch } from '../src/turns.js'
 
 export const MB = 1024 ** 2
 export const GB = 1024 ** 3
@@ -36,6 +37,18 @@ export class FakeSystem implements System {
   constrainedMemory = (): number | undefined => this.constrained
   freeDisk = (): number => this.disk
   watchLoop = (): LoopWatch => ({ read: () => this.loop, stop: () => this.stopped++ })
+  /** Milliseconds that the queue of the event loop is long. */
+  backlog = 0
+  followed = false
+  watchTurns = (): TurnWatch => ({
+    follow: () => {
+      this.followed = true
+    },
+    rest: () => {
+      this.followed = false
+    },
+    backlog: () => this.backlog,
+  })
   watchCollections = (): CollectionWatch => {
     const system = this
     const byKind = Object.fromEntries(
