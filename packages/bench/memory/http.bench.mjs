@@ -32,8 +32,8 @@ const http = {
   title: 'node:http with and without the monitor',
   note,
   baseline: PLAIN,
-  rounds: 5,
-  roundMs: 1_500,
+  rounds: 15,
+  roundMs: 800,
   contenders: {
     [PLAIN]: () => served(createServer((_request, response) => response.end('hello'))),
     async [OURS]() {
@@ -58,8 +58,8 @@ const onExpress = {
   title: 'Express with and without the monitor',
   note,
   baseline: PLAIN,
-  rounds: 5,
-  roundMs: 1_500,
+  rounds: 15,
+  roundMs: 800,
   contenders: {
     [PLAIN]: () => express(),
     async [OURS]() {
@@ -91,8 +91,8 @@ const onFastify = {
   title: 'Fastify with and without the monitor',
   note,
   baseline: PLAIN,
-  rounds: 5,
-  roundMs: 1_500,
+  rounds: 15,
+  roundMs: 800,
   contenders: {
     [PLAIN]: () => fastify(),
     async [OURS]() {

@@ -15,7 +15,13 @@ const [before, after] = ['before', 'after'].map((name) => join(folder, `${name}.
 async function prepare() {
   if (existsSync(after)) return
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  await run(process.execPath, ['--expose-gc', '--max-old-space-size=8000', script('snapshot-heap.mjs'), before, after])
+  await run(process.execPath, [
+    '--expose-gc',
+    '--max-old-space-size=8000',
+    script('snapshot-heap.mjs'),
+    before,
+    after,
+  ])
 }
 
 function comparing(tool) {
