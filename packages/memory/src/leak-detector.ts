@@ -17,6 +17,8 @@ const NATIVE_FACTOR = 4
 const STEP = 1 / 8
 /** Time for collections that was not used is saved up, for so many milliseconds. */
 const SAVED = 120_000
+/** With time saved up, collections follow so many times as closely as without: evenly spread, they tell more of a wave. */
+const RUSH = 2
 /** After collections that found nothing, wait longer and longer. */
 const LONGEST_BACKOFF = 600_000
 /** Milliseconds per byte, until the first collection has been timed. */
@@ -43,6 +45,8 @@ export class LeakDetector {
   /** Milliseconds that collections may take by now; what one took too long is owed. */
   #credit = 0
   #creditAt: number
+  /** Milliseconds between the last collection and the next, at least. */
+  #rest = 0
   /** Forced collections so far. */
   forced = 0
 
@@ -98,7 +102,7 @@ export class LeakDetector {
     this.#recent.push({ heap: sample.heapUsed, external: sample.external })
     if (this.#recent.length > LOW_WATER) this.#recent.shift()
     if (!this.#affordable(sample) || sample.at - this.#forcedAt < this.#backoff) return false
-    if (this.#credit <= 0) return false
+    if (this.#credit <= 0 || sample.at - this.#forcedAt < this.#rest) return false
     const { floor } = this.#sampler.collections
     if (floor === undefined) return true
     const step = this.#policy.minGrowth * STEP
@@ -130,6 +134,7 @@ export class LeakDetector {
     const after = this.#sampler.collections.floor
     this.#pausePerByte = pause / Math.max(1, sample.heapUsed)
     this.#credit -= pause
+    this.#rest = pause / (this.#policy.collectionBudget * RUSH)
     this.#forcedAt = sample.at
     this.#recent = []
     this.forced++

@@ -22,7 +22,11 @@ it('spillway:memory:level tells of each change, with its reasons', () => {
   system.usage.rss = MB
   pass(4_000)
   expect(heard.messages).toEqual([
-    { level: 'critical', from: 'ok', reasons: [expect.objectContaining({ signal: 'memory', value: 8 * GB })] },
+    {
+      level: 'critical',
+      from: 'ok',
+      reasons: [expect.objectContaining({ signal: 'memory', value: 8 * GB })],
+    },
     { level: 'ok', from: 'critical', reasons: [] },
   ])
 })

@@ -7,7 +7,7 @@ import { diffSnapshots } from '../src/index.js'
 import { scratch } from './scratch.js'
 
 const fixture = fileURLToPath(new URL('./fixtures/near-heap-limit.mjs', import.meta.url))
-const HEAP = '--max-old-space-size=48'
+const HEAP = '--max-old-space-size=24'
 const WRITTEN = /^Heap\..*\.heapsnapshot$/
 
 it('M28: a heap that is nearly full leaves a whole snapshot, private, where the snapshots are', {

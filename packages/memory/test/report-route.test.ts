@@ -74,7 +74,9 @@ describe.each(FRAMEWORKS)('the report on %s', (framework) => {
     })
   })
 
-  it('comes as JSON, text or HTML; POST takes a snapshot, or says why not', { timeout: 120_000 }, async () => {
+  it('comes as JSON, text or HTML; POST takes a snapshot, or says why not', {
+    timeout: 120_000,
+  }, async () => {
     await using directory = await scratch()
     const system = new FakeSystem()
     system.ram = 64 * GB

@@ -54,7 +54,9 @@ describe('large data in flat memory', () => {
     expect(highest).toBeLessThan(128 * MB) // garbage included; readFile would hold 256
   })
 
-  it('rows: half a million of them, one at a time, as fast as the client reads', { timeout: 120_000 }, async () => {
+  it('rows: half a million of them, one at a time, as fast as the client reads', {
+    timeout: 120_000,
+  }, async () => {
     const total = 500_000
     let made = 0
     let taken = 0

@@ -16,10 +16,10 @@ import {
   OverloadedError,
   type Priority,
   type Reason,
-  RejectedError,
+  type RejectedError,
   realSystem,
   type Sample,
-  SnapshotRefusedError,
+  type SnapshotRefusedError,
   shedLoad,
 } from '../src/index.js'
 import * as koa from '../src/koa.js'
