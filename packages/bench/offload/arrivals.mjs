@@ -48,7 +48,8 @@ async function stream({ url, perSecond, patience }, start, ms) {
     const due = start + i * every
     const early = due - performance.now()
     if (early > 0) await new Promise((resolve) => setTimeout(resolve, early))
-    pending.push(request(url, due, patience))
+    // Timers have whole milliseconds, and may be a fraction early.
+    pending.push(request(url, Math.min(due, performance.now()), patience))
   }
   const ends = await Promise.all(pending)
   const count = (how) => ends.filter((end) => end.how === how).length

@@ -6,10 +6,10 @@ export const echo = (value) => value
 export const length = (bytes) => bytes.byteLength
 
 /** About 20 ms of one core. */
-export const heavy = () => pbkdf2Sync('password', 'salt', 20_000, 32, 'sha512').length
+export const heavy = () => pbkdf2Sync('password', 'salt', 40_000, 32, 'sha512').length
 
 /** About 100 ms of one core. */
-export const report = () => pbkdf2Sync('password', 'salt', 100_000, 32, 'sha512').length
+export const report = () => pbkdf2Sync('password', 'salt', 200_000, 32, 'sha512').length
 
 export const spin = (microseconds) => {
   const end = performance.now() + microseconds / 1_000
