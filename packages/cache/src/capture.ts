@@ -17,6 +17,8 @@ export interface Recorder {
     readonly keep: boolean
     /** The client has the response already: it is sent a 304 without the body. */
     readonly notModified: boolean
+    /** The `Cache-Status` to send, if any. */
+    readonly status: string | undefined
   }
   /** All of the body was written; `undefined`: more than was wanted. */
   end(body: Buffer | undefined): void
@@ -79,11 +81,21 @@ export function capture(res: ServerResponse, maxBytes: number, recorder: Recorde
     headSeen = true
     const given = headersGiven(args)
     const head = { status: args[0], headers: { ...headersAsText(res.getHeaders()), ...given } }
-    const { keep: wanted, notModified } = recorder.head(head)
+    const { keep: wanted, notModified, status } = recorder.head(head)
     if (!wanted) chunks = undefined
-    if (!notModified) return Reflect.apply(writeHead, res, args)
+    if (!notModified) {
+      if (status === undefined) return Reflect.apply(writeHead, res, args)
+      // What `writeHead` is given counts more than what was set before.
+      if ('cache-status' in given) {
+        const reason = typeof args[1] === 'string' ? [args[1]] : []
+        return Reflect.apply(writeHead, res, [args[0], ...reason, { ...given, 'cache-status': status }])
+      }
+      res.setHeader('cache-status', status)
+      return Reflect.apply(writeHead, res, args)
+    }
     for (const name of res.getHeaderNames()) res.removeHeader(name)
     for (const [name, value] of Object.entries(headersOf304(head.headers))) res.setHeader(name, value)
+    if (status !== undefined) res.setHeader('cache-status', status)
     res.statusCode = 304
     return Reflect.apply(writeHead, res, [304])
   }) as typeof writeHead

@@ -9,13 +9,13 @@ export function clientHasIt(request: IncomingHttpHeaders, { status, headers }: H
   if (status !== 200) return false
   const asked = line(request, 'if-none-match')
   if (asked !== undefined) {
-    const own = line(headers, 'etag')
     if (asked.trim() === '*') return true
-    if (own === undefined) return false
-    return [...asked.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, opaque]) => opaque === own.replace(/^W\//, ''))
+    const own = line(headers, 'etag')?.replace(/^W\//, '')
+    return own !== undefined && [...asked.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, opaque]) => opaque === own)
   }
-  const since = Date.parse(line(request, 'if-modified-since') ?? '')
-  return Date.parse(line(headers, 'last-modified') ?? '') <= since
+  const since = line(request, 'if-modified-since')
+  const modified = line(headers, 'last-modified')
+  return since !== undefined && modified !== undefined && Date.parse(modified) <= Date.parse(since)
 }
 
 /** What a 304 says of the response that the client has (RFC 9110 section 15.4.5): not its content. */

@@ -18,10 +18,11 @@ export type ExpressCacheResponseOptions = CacheResponseOptions<[req: Request, re
 export function cacheResponse(cache: Cache, options?: ExpressCacheResponseOptions): RequestHandler {
   const responses = new ResponseCache<[Request, Response]>(cache, options)
   return (req, res, next) => {
-    responses
-      .answer({ req, res, url: req.originalUrl, before: res.getHeaders() }, [req, res])
-      .then((answer) => (answer === undefined ? next() : send(answer, req, res)))
-      .catch(next)
+    const give = (answer: Answer | undefined) => (answer === undefined ? next() : send(answer, req, res))
+    const exchange = { req, res, url: req.originalUrl, before: () => res.getHeaders() }
+    const answer = responses.answer(exchange, [req, res])
+    if (answer instanceof Promise) answer.then(give).catch(next)
+    else give(answer)
   }
 }
 

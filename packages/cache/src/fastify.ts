@@ -37,19 +37,33 @@ export function cacheResponse(cache: Cache, options?: FastifyCacheResponseOption
     return responses
   }
   return plugin('@spillway/cache', async (app: FastifyInstance) => {
-    app.addHook('preHandler', async (request, reply) => {
+    app.addHook('preHandler', (request, reply, done) => {
       const config = request.routeOptions.config.cacheResponse
-      if (config === false) return
+      if (config === false) return done()
+      const give = (answer: Answer | undefined) => {
+        if (answer === undefined) done()
+        else send(answer, reply)
+      }
       const exchange = {
         req: request.raw,
         res: reply.raw,
         url: request.originalUrl,
-        before: reply.getHeaders(),
+        before: () => reply.getHeaders(),
       }
-      const answer = await responsesOf(config).answer(exchange, [request, reply])
-      return answer === undefined ? undefined : send(answer, reply)
+      try {
+        const answer = responsesOf(config).answer(exchange, [request, reply])
+        if (answer instanceof Promise) answer.then(give).catch(done)
+        else give(answer)
+      } catch (error) {
+        done(asError(error))
+      }
     })
   })
+}
+
+/** A callback of the user's may throw anything. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown })
 }
 
 function send({ status, headers, body }: Answer, reply: FastifyReply): FastifyReply {

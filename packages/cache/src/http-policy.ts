@@ -93,7 +93,17 @@ export interface Wishes {
   readonly maxStale: number
 }
 
+export const NO_WISHES: Wishes = {
+  noStore: false,
+  reload: false,
+  onlyIfCached: false,
+  maxAge: Number.POSITIVE_INFINITY,
+  minFresh: 0,
+  maxStale: 0,
+}
+
 export function wishesOf({ headers }: IncomingMessage): Wishes {
+  if (headers['cache-control'] === undefined && headers.pragma === undefined) return NO_WISHES
   const control = directives(headers['cache-control'])
   const pragma = headers['cache-control'] === undefined && members(headers.pragma).includes('no-cache')
   const maxAge = seconds(control, 'max-age') ?? Number.POSITIVE_INFINITY

@@ -18,7 +18,9 @@ export function cacheResponse(cache: Cache, options?: KoaCacheResponseOptions): 
   const responses = new ResponseCache<[Context]>(cache, options)
   return async (ctx, next) => {
     const { req, res, originalUrl } = ctx
-    const answer = await responses.answer({ req, res, url: originalUrl, before: res.getHeaders() }, [ctx])
+    const exchange = { req, res, url: originalUrl, before: () => res.getHeaders() }
+    const found = responses.answer(exchange, [ctx])
+    const answer = found instanceof Promise ? await found : found
     if (answer === undefined) return next()
     ctx.status = answer.status
     // Before the headers, so that Koa's own guess at the type and length does not replace them.

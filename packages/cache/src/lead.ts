@@ -7,7 +7,6 @@ import type { LoadContext } from './context.js'
 import { type Head, headersAsText, line, members } from './http-message.js'
 import type { ResolvedHttpOptions } from './http-options.js'
 import { type Refusal, type Storing, storing } from './http-policy.js'
-import type { CacheKey, KeyPart } from './key.js'
 import { withoutConditions } from './rerun.js'
 import { packRecord, type StoredResponse, type Variants, validatorOf } from './stored-response.js'
 import { type Visit, variantOf } from './visit.js'
@@ -17,12 +16,13 @@ export class Unfinished extends Error {}
 
 /** Where a response is looked for: under the key of its resource, or as one of its variants. */
 export interface Level {
-  readonly key: CacheKey
+  readonly key: string
   readonly variants?: Variants | undefined
 }
 
-export function variantKey(resource: readonly KeyPart[], { id }: Variants, variant: string): CacheKey {
-  return [...resource, id, variant]
+/** No part of it names the resource: the id is the record's own. */
+export function variantKey({ id }: Variants, variant: string): string {
+  return `variant:${id}:${variant}`
 }
 
 /** What the one request whose handler runs needs to know. */
@@ -36,6 +36,8 @@ export interface Task {
   readonly stale: Answer | undefined
   /** Names of headers that this resource was seen to vary by. */
   readonly names: readonly string[]
+  /** Counts a variant of a new record. */
+  readonly counts: (id: string, variant: string) => void
   /** The loader's end: a packed record, or `undefined`: nothing is stored. */
   readonly done: (value: Buffer | undefined) => void
   readonly fail: (error: unknown) => void
@@ -61,6 +63,7 @@ export class Lead implements Recorder {
   readonly #task: Task
   /** As the client asked; the handler is not shown the conditions, since it is to answer in full. */
   readonly #asked: Visit['req']['headers']
+  readonly #before: Head['headers']
   #head: Head | undefined
   #storing: Storing | undefined
   #over = false
@@ -69,6 +72,7 @@ export class Lead implements Recorder {
     this.#task = task
     const { req, res } = task.visit
     this.#asked = req.headers
+    this.#before = headersAsText(task.visit.before())
     req.headers = withoutConditions(req.headers)
     capture(res, task.options.maxBodyBytes, this)
   }
@@ -98,14 +102,13 @@ export class Lead implements Recorder {
       stored: refusal === undefined,
       detail: refusal,
     })
-    if (status !== undefined) visit.res.setHeader('cache-status', status)
     if (typeof verdict === 'string' || refusal !== undefined) {
       this.#refuse(refusal!, head.status)
-      return { keep: false, notModified }
+      return { keep: false, notModified, status }
     }
     this.#head = head
     this.#storing = verdict
-    return { keep: true, notModified }
+    return { keep: true, notModified, status }
   }
 
   end(body: Buffer | undefined): void {
@@ -155,26 +158,41 @@ export class Lead implements Recorder {
     }
     const variants: Variants = { kind: 'variants', id: randomUUID(), names }
     // Nobody can find the response before the record stands, which is fenced.
-    const key = variantKey(visit.key, variants, variantOf(this.#asked, names))
-    await cache.set(key, response, { ...lifetime, tags: visit.tags })
+    const variant = variantOf(this.#asked, names)
+    this.#task.counts(variants.id, variant)
+    const options = { ...lifetime, tags: visit.tags(), share: 'reference' } as const
+    await cache.set(variantKey(variants, variant), response, options)
     context.setTtl(Math.max(RECORD_TTL, lifetime.ttl + swr + staleIfError))
     context.setStale({ swr: false, staleIfError: false })
     return packRecord(variants)
   }
 
-  #record({ status, headers }: Head, { ttl, age, shared }: Storing, body: Buffer): StoredResponse {
+  #record(
+    { status, headers }: Head,
+    { ttl, age, staleIfError, shared }: Storing,
+    body: Buffer,
+  ): StoredResponse {
     const now = Date.now()
     const own = new Set(members(line(headers, 'connection')))
-    const before = headersAsText(this.#task.visit.before)
     const kept: Record<string, string | string[]> = {}
     for (const name in headers) {
       const value = headers[name]!
-      if (NOT_STORED.has(name) || own.has(name) || String(before[name]) === String(value)) continue
+      if (NOT_STORED.has(name) || own.has(name) || String(this.#before[name]) === String(value)) continue
       kept[name] = value
     }
     kept.date ??= new Date(now).toUTCString()
     if (status === 200) kept.etag ??= validatorOf(body)
-    return { kind: 'response', status, headers: kept, body, born: now - age, freshUntil: now + ttl, shared }
+    const freshUntil = now + ttl
+    return {
+      kind: 'response',
+      status,
+      headers: kept,
+      body,
+      born: now - age,
+      freshUntil,
+      staleUntil: freshUntil + staleIfError,
+      shared,
+    }
   }
 }
 

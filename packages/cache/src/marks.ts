@@ -34,11 +34,10 @@ export class Marks {
     return until !== undefined && Date.now() < until
   }
 
-  /** False for one variant too many. */
-  admitsVariant(visit: Visit, variant: string): boolean {
-    const key = String(visit.key)
-    let known = this.#variants.get(key)
-    if (known === undefined) this.#variants.set(key, (known = new Set()))
+  /** False for one variant too many. @param id of the record that leads to the variants: a new one begins anew */
+  admitsVariant(id: string, variant: string): boolean {
+    let known = this.#variants.get(id)
+    if (known === undefined) this.#variants.set(id, (known = new Set()))
     if (known.has(variant)) return true
     if (known.size >= this.#maxVariants) return false
     known.add(variant)

@@ -40,11 +40,12 @@ export class ResponseCache<Args extends unknown[]> {
   }
 
   /**
-   * The answer to send; `undefined`: let the handler run. Its response is then watched where it is sent.
+   * The answer to send, at once when this process has it; `undefined`: let the handler run. Its response is then
+   * watched where it is sent.
    *
    * @throws what the user's own callbacks throw
    */
-  async answer(exchange: Exchange, args: Args): Promise<Answer | undefined> {
+  answer(exchange: Exchange, args: Args): MaybePromise<Answer | undefined> {
     const { req } = exchange
     const task = this.#reruns.get(req)
     if (task !== undefined) {
@@ -59,10 +60,23 @@ export class ResponseCache<Args extends unknown[]> {
     if (method !== 'GET' && method !== 'HEAD') return this.#pass(exchange, { fwd: 'method' })
     if (isUnusual(req)) return this.#pass(exchange, { fwd: 'bypass' })
     if (key !== undefined && partition === undefined) return this.#pass(exchange, { fwd: 'bypass' })
-    const visit = visitOf(exchange, partition, tags?.(...args) ?? [], this.#options.clientDirectives)
+    const tagsOf = tags === undefined ? NO_TAGS : () => tags(...args)
+    const visit = visitOf(exchange, partition, tagsOf, this.#options.clientDirectives)
     if (visit.wishes.noStore) return this.#pass(exchange, { fwd: 'request' })
+    const held = this.#held(visit)
+    if (held !== undefined) return this.#replay(visit, held, visit.begun)
     if (method === 'HEAD' || visit.wishes.onlyIfCached) return this.#onlyStored(visit)
     return this.#get(visit)
+  }
+
+  /** What this process holds for the request, fresh and in every way good enough. */
+  #held(visit: Visit): StoredResponse | undefined {
+    let record = unpackRecord(this.#cache.peek(visit.key))
+    if (record?.kind === 'variants') {
+      record = unpackRecord(this.#cache.peek(variantKey(record, variantOf(visit.req.headers, record.names))))
+    }
+    if (record?.kind !== 'response') return undefined
+    return this.#mayHave(visit, record) && this.#newEnough(visit, record, visit.begun) ? record : undefined
   }
 
   async #get(visit: Visit): Promise<Answer | undefined> {
@@ -74,7 +88,10 @@ export class ResponseCache<Args extends unknown[]> {
       if (found === 'refused') break
       if (found === 'lost') continue
       if (!this.#mayHave(visit, found)) break
-      if (reload || this.#newEnough(visit, found)) return this.#replay(visit, found)
+      const now = Date.now()
+      if (reload || this.#newEnough(visit, found, now)) {
+        return this.#replay(visit, found, now, found.born >= visit.begun)
+      }
       reload = true
     }
     return this.#pass(visit, { fwd: visit.wishes.reload ? 'request' : 'uri-miss' })
@@ -85,9 +102,9 @@ export class ResponseCache<Args extends unknown[]> {
     const first = await this.#lookUp(visit, { key: visit.key }, reload)
     if (typeof first === 'string' || first.kind === 'response') return first
     const variant = variantOf(visit.req.headers, first.names)
-    this.#names.set(String(visit.key), first.names)
-    if (!this.#marks.admitsVariant(visit, variant)) return 'refused'
-    const key = variantKey(visit.key, first, variant)
+    this.#names.set(visit.key, first.names)
+    if (!this.#marks.admitsVariant(first.id, variant)) return 'refused'
+    const key = variantKey(first, variant)
     const second = await this.#lookUp(visit, { key, variants: first }, reload)
     return typeof second === 'string' || second.kind === 'response' ? second : 'refused'
   }
@@ -113,7 +130,8 @@ export class ResponseCache<Args extends unknown[]> {
           ttl: 1,
           swr: server === undefined ? false : FOR_EVER,
           staleIfError: FOR_EVER,
-          tags: visit.tags,
+          tags: visit.tags(),
+          share: 'reference',
           loadTimeout: this.#options.wait,
           refresh: reload,
         })
@@ -132,19 +150,24 @@ export class ResponseCache<Args extends unknown[]> {
     fail: (error: unknown) => void,
   ): Task {
     const old = unpackRecord(context.stale)
-    const stale = old?.kind === 'response' && this.#mayHave(visit, old) ? this.#replay(visit, old) : undefined
     return {
       cache: this.#cache,
       options: this.#options,
       visit,
       level,
       context,
-      stale,
-      names: [...this.#options.vary, ...(this.#names.get(String(visit.key)) ?? [])],
+      stale: old?.kind === 'response' ? this.#insteadOfError(visit, old) : undefined,
+      names: [...this.#options.vary, ...(this.#names.get(visit.key) ?? [])],
+      counts: (id, variant) => void this.#marks.admitsVariant(id, variant),
       done,
       fail,
       refused: (reason, status) => this.#refused(visit, context, reason, status, done, fail),
     }
+  }
+
+  #insteadOfError(visit: Visit, old: StoredResponse): Answer | undefined {
+    const now = Date.now()
+    return now < old.staleUntil && this.#mayHave(visit, old) ? this.#replay(visit, old, now) : undefined
   }
 
   #refused(
@@ -178,17 +201,18 @@ export class ResponseCache<Args extends unknown[]> {
 
   async #onlyStored(visit: Visit): Promise<Answer | undefined> {
     const found = await this.#stored(visit).catch(() => undefined)
-    if (found !== undefined && this.#mayHave(visit, found) && this.#newEnough(visit, found)) {
-      return this.#replay(visit, found)
+    const now = Date.now()
+    if (found !== undefined && this.#mayHave(visit, found) && this.#newEnough(visit, found, now)) {
+      return this.#replay(visit, found, now)
     }
     if (!visit.wishes.onlyIfCached) return this.#pass(visit, { fwd: 'uri-miss' })
-    return { status: 504, headers: {}, body: Buffer.alloc(0) }
+    return { status: 504, headers: {}, body: NOTHING }
   }
 
   async #stored(visit: Visit): Promise<StoredResponse | undefined> {
     const record = unpackRecord(await this.#cache.get(visit.key))
     if (record?.kind !== 'variants') return record
-    const key = variantKey(visit.key, record, variantOf(visit.req.headers, record.names))
+    const key = variantKey(record, variantOf(visit.req.headers, record.names))
     const second = unpackRecord(await this.#cache.get(key))
     return second?.kind === 'response' ? second : undefined
   }
@@ -198,27 +222,25 @@ export class ResponseCache<Args extends unknown[]> {
     return !credentials || partitioned || shared
   }
 
-  #newEnough({ wishes, begun }: Visit, { born, freshUntil }: StoredResponse): boolean {
-    const now = Date.now()
-    if (born >= begun) return true
+  #newEnough({ wishes, begun }: Visit, { born, freshUntil }: StoredResponse, now: number): boolean {
+    if (born > begun) return true
     if (wishes.reload || now - born > wishes.maxAge) return false
     return wishes.minFresh === 0 || freshUntil - now >= wishes.minFresh
   }
 
-  #replay({ req, begun }: Visit, { status, headers, body, born, freshUntil }: StoredResponse): Answer {
-    const now = Date.now()
-    const told: CacheStatus =
-      born >= begun ? { fwd: 'uri-miss', collapsed: true } : { hit: true, ttl: freshUntil - now }
+  /** @param collapsed it was made for another while this one waited */
+  #replay({ req }: Visit, stored: StoredResponse, now: number, collapsed = false): Answer {
+    const { status, headers, body, born, freshUntil } = stored
+    const told: CacheStatus = collapsed
+      ? { fwd: 'uri-miss', collapsed: true }
+      : { hit: true, ttl: freshUntil - now }
     const all: Record<string, string | string[]> = {
       ...headers,
       age: String(Math.max(0, Math.floor((now - born) / 1000))),
     }
     const field = withCacheStatus(undefined, this.#options.statusName, told)
     if (field !== undefined) all['cache-status'] = field
-    if (clientHasIt(req.headers, { status, headers })) {
-      return { status: 304, headers: headersOf304(all), body: Buffer.alloc(0) }
-    }
-    if (status !== 204) all['content-length'] = String(body.length)
+    if (clientHasIt(req.headers, stored)) return { status: 304, headers: headersOf304(all), body: NOTHING }
     return { status, headers: all, body }
   }
 
@@ -239,6 +261,11 @@ export class ResponseCache<Args extends unknown[]> {
     })
   }
 }
+
+type MaybePromise<T> = T | Promise<T>
+
+const NO_TAGS = () => []
+const NOTHING = Buffer.alloc(0)
 
 /** Longer than any window that a response may set. */
 const FOR_EVER = 365 * 86_400_000

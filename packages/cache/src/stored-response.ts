@@ -9,6 +9,8 @@ export interface StoredResponse extends Head {
   readonly born: number
   /** Milliseconds since 1970. */
   readonly freshUntil: number
+  /** Until then it may be served instead of an error. */
+  readonly staleUntil: number
   /** Requests with credentials may have it, too. */
   readonly shared: boolean
 }
@@ -33,14 +35,30 @@ export function packRecord(record: Record): Buffer {
   return Buffer.concat([length, json, body])
 }
 
+/** What was read of bytes that live in the first tier: each hit gives out the same bytes. */
+const read = new WeakMap<Buffer, Record>()
+
 /** `undefined` for anything else that somebody may have stored under the key. */
 export function unpackRecord(value: unknown): Record | undefined {
-  if (!Buffer.isBuffer(value) || value.length < 4) return undefined
-  const end = 4 + value.readUInt32BE(0)
+  if (!Buffer.isBuffer(value)) return undefined
+  const known = read.get(value)
+  if (known !== undefined) return known
+  const record = parse(value)
+  if (record !== undefined) read.set(value, record)
+  return record
+}
+
+function parse(bytes: Buffer): Record | undefined {
+  if (bytes.length < 4) return undefined
+  const end = 4 + bytes.readUInt32BE(0)
   try {
-    const head = JSON.parse(value.toString('utf8', 4, end)) as Record
+    const head = JSON.parse(bytes.toString('utf8', 4, end)) as Record
     if (head.kind === 'variants') return head
-    return head.kind === 'response' ? { ...head, body: value.subarray(end) } : undefined
+    if (head.kind !== 'response') return undefined
+    const body = bytes.subarray(end)
+    // Known once and for all: a hit has only its age to add.
+    const length = head.status === 204 ? {} : { 'content-length': String(body.length) }
+    return { ...head, headers: { ...head.headers, ...length }, body }
   } catch {
     return undefined
   }

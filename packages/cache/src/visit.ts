@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type HeadersGiven, line } from './http-message.js'
-import { hasCredentials, type Wishes, wishesOf } from './http-policy.js'
-import type { KeyPart } from './key.js'
+import { hasCredentials, NO_WISHES, type Wishes, wishesOf } from './http-policy.js'
+import { encodeKey, type KeyPart } from './key.js'
 
 /** One request and its response, as an adapter hands them over. */
 export interface Exchange {
@@ -10,31 +10,33 @@ export interface Exchange {
   readonly res: ServerResponse
   /** The request target as the client sent it, not as a router rewrote it. */
   readonly url: string
-  /** The headers that were set before: they belong to this client, and are not stored. */
-  readonly before: HeadersGiven
+  /** The headers that are set already when the handler begins: they belong to this client, and are not stored. */
+  readonly before: () => HeadersGiven
 }
 
 /** What matters of a request that may be answered from the cache. */
 export interface Visit extends Exchange {
   /** The key of the resource; of all its variants. */
-  readonly key: readonly KeyPart[]
+  readonly key: string
   readonly partitioned: boolean
   readonly credentials: boolean
   readonly wishes: Wishes
-  readonly tags: readonly string[]
+  readonly tags: () => readonly string[]
   /** Milliseconds since 1970 when it came. */
   readonly begun: number
 }
 
 export function visitOf(
-  exchange: Exchange,
+  { req, res, url, before }: Exchange,
   partition: KeyPart | undefined,
-  tags: readonly string[],
+  tags: () => readonly string[],
   clientDirectives: boolean,
 ): Visit {
-  const { req, url } = exchange
   return {
-    ...exchange,
+    req,
+    res,
+    url,
+    before,
     key: resourceKey(req, url, partition),
     partitioned: partition !== undefined,
     credentials: hasCredentials(req),
@@ -44,14 +46,8 @@ export function visitOf(
   }
 }
 
-const NO_WISHES: Wishes = {
-  noStore: false,
-  reload: false,
-  onlyIfCached: false,
-  maxAge: Number.POSITIVE_INFINITY,
-  minFresh: 0,
-  maxStale: 0,
-}
+/** What an authority is made of; nothing in it could be taken for the beginning of a target. */
+const AUTHORITY = /^[\w.:[\]-]*$/
 
 /**
  * The key of a resource: authority and target, and who it is for. What proxies say of the original host and scheme
@@ -61,13 +57,15 @@ export function resourceKey(
   { headers }: IncomingMessage,
   url: string,
   partition: KeyPart | undefined,
-): KeyPart[] {
-  const authority = line(headers, ':authority') ?? headers.host ?? ''
-  const key: KeyPart[] = ['http', authority.toLowerCase(), url]
-  const forwarded = [line(headers, 'x-forwarded-host') ?? null, line(headers, 'x-forwarded-proto') ?? null]
-  if (partition !== undefined || forwarded.some((part) => part !== null)) key.push(...forwarded)
-  if (partition !== undefined) key.push(partition)
-  return key
+): string {
+  const authority = (line(headers, ':authority') ?? headers.host ?? '').toLowerCase()
+  const host = line(headers, 'x-forwarded-host') ?? null
+  const scheme = line(headers, 'x-forwarded-proto') ?? null
+  if (partition === undefined && host === null && scheme === null && AUTHORITY.test(authority)) {
+    return `http:${authority}|${url}`
+  }
+  const key = [authority, url, host, scheme]
+  return `http*${encodeKey(partition === undefined ? key : [...key, partition])}`
 }
 
 /**
@@ -92,10 +90,12 @@ export function variantOf(headers: IncomingMessage['headers'], names: readonly s
     const text = value.trim().replace(/\s*,\s*/g, ',')
     return name === 'accept-encoding' ? codings(text) : text
   })
-  return createHash('sha1')
-    .update(JSON.stringify([names, values]))
-    .digest('base64url')
+  const text = JSON.stringify([names, values])
+  return text.length <= READABLE ? text : createHash('sha256').update(text).digest('base64url')
 }
+
+/** Longer variants are named by a digest. */
+const READABLE = 200
 
 /** Clients word the same wish in many ways: the codings they take, in order, say all. */
 function codings(text: string): string {
