@@ -1,18 +1,13 @@
-import { randomUUID } from 'node:crypto'
 import { type CloseOptions, closeOnce } from '@spillway/kit'
-import { Bus } from './bus.js'
 import { channels } from './channels.js'
 import { encode } from './codec.js'
 import type { Loader } from './context.js'
-import { Counters } from './counters.js'
 import { CacheClosedError } from './errors.js'
-import { Failures } from './failures.js'
-import { Fence } from './fence.js'
-import { FirstTier } from './first-tier.js'
+import type { Fence } from './fence.js'
+import type { FirstTier } from './first-tier.js'
 import { Flights } from './flights.js'
 import { freshnessOf, timesOf } from './freshness.js'
-import { Guard } from './guard.js'
-import { type Held, handOut, hold } from './held.js'
+import { type Held, handOut, handOver, hold, promiseOf } from './held.js'
 import { Invalidation } from './invalidation.js'
 import { type CacheKey, encodeKey } from './key.js'
 import {
@@ -26,8 +21,8 @@ import {
   resolveTags,
   type WrapOptions,
 } from './options.js'
-import type { Parts } from './parts.js'
-import { type Draft, SecondTier } from './second-tier.js'
+import { assemble, type Parts } from './parts.js'
+import type { Draft } from './second-tier.js'
 import { shapeOf } from './shape.js'
 import { type CacheStats, statsOf } from './stats.js'
 
@@ -59,12 +54,12 @@ export class Cache implements AsyncDisposable {
     this.#options = resolveCacheOptions(options)
     this.name = this.#options.name
     this.#resolve = callResolver(this.#options)
-    this.#fence = new Fence()
-    this.#parts = this.#assemble()
+    this.#parts = assemble(this.#options, (debt, send) => this.#invalidation.replay(debt, send))
+    this.#fence = this.#parts.fence
     this.#first = this.#parts.first
     this.#flights = new Flights(this.#parts)
     this.#invalidation = new Invalidation(this.#parts, this.#flights)
-    this.#parts.second?.guard.tier.listen?.(this.#invalidation)
+    this.#parts.second?.listen(this.#invalidation)
   }
 
   /**
@@ -91,6 +86,18 @@ export class Cache implements AsyncDisposable {
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /**
+   * The fresh value of the key if this process holds it: at once, without a promise and without a look at the store.
+   * `undefined` says nothing about the store; `get` does.
+   */
+  peek<T = unknown>(key: CacheKey): T | undefined {
+    const held = this.#first.get(encodeKey(key))
+    if (held === undefined || held.clock !== this.#fence.clock || this.#now() >= held.hotUntil)
+      return undefined
+    this.#countHit()
+    return handOut(held) as T
   }
 
   /** The fresh value of the key, or `undefined`. */
@@ -129,7 +136,7 @@ export class Cache implements AsyncDisposable {
     const encoded = second && encode(value, plain)
     const times = timesOf(call.ttl, call, this.#now(), this.#options.jitter, 0)
     const meta = { ...times, bytes, tags: call.tags, id: '', clock: 0 }
-    const held = hold({ ...meta, value, plain, known: true }, this.#options.share)
+    const held = hold({ ...meta, value, plain, known: true }, call.share)
     if (encoded !== undefined && !second?.admits(encoded)) return this.#invalidation.keys([text])
     this.#invalidation.touch(text)
     const mark = this.#fence.mark(text)
@@ -188,44 +195,8 @@ export class Cache implements AsyncDisposable {
     this.#first.clear()
     await this.#flights.close(options, new CacheClosedError())
     this.#first.clear()
-    this.#parts.second?.guard.close()
-    await this.#parts.second?.guard.tier.close()
+    await this.#parts.second?.close()
   })
-
-  #assemble(): Parts {
-    const options = this.#options
-    const bus = new Bus(randomUUID())
-    const tier = options.store?.open(options.name)
-    const guard =
-      tier &&
-      new Guard({
-        cache: options.name,
-        tier,
-        timeout: options.storeTimeout,
-        maxPending: options.maxPending,
-        maxQueuedInvalidations: options.maxQueuedInvalidations,
-        replay: (debt, send) => this.#invalidation.replay(debt, send),
-      })
-    const hasBus = tier?.listen !== undefined
-    const ownTtl = tier === undefined || hasBus ? Number.POSITIVE_INFINITY : TTL_WITHOUT_BUS
-    const { l1 } = options
-    const first = l1 && {
-      maxBytes: l1.maxBytes,
-      maxEntryBytes: l1.maxEntryBytes,
-      ttl: l1.ttl === undefined ? ownTtl : l1.ttl === false ? Number.POSITIVE_INFINITY : l1.ttl,
-      early: options.earlyRefresh !== false,
-      informed: () => !hasBus || bus.healthy,
-    }
-    return {
-      options,
-      bus,
-      fence: this.#fence,
-      first: new FirstTier(first),
-      second: guard && new SecondTier(guard, options),
-      failures: new Failures(this.#fence),
-      counters: new Counters(),
-    }
-  }
 
   #find(key: string, loader: Loader<unknown>, options: CallOptions | undefined): Promise<unknown> {
     this.#admit()
@@ -264,7 +235,7 @@ export class Cache implements AsyncDisposable {
   #trusted(key: string, now: number): Held | undefined {
     const held = this.#valid(key)
     if (held === undefined) return undefined
-    const guard = this.#parts.second?.guard
+    const guard = this.#parts.second?.guardOf(key)
     if (guard !== undefined && !guard.usable) this.#first.trust(held, this.#fence.clock, now)
     else if (guard !== undefined && (now >= held.verifyAt || this.#fence.doubts(held.clock))) return undefined
     else held.clock = this.#fence.clock
@@ -274,24 +245,22 @@ export class Cache implements AsyncDisposable {
   async #lookUp(open: readonly Open[], values: unknown[]): Promise<void> {
     const { second, counters } = this.#parts
     let found = 0
-    try {
-      if (second?.guard.opening !== undefined) await second.guard.opening
-      const marks = open.map(({ key }) => this.#fence.mark(key))
-      const looks = second === undefined ? [] : await second.lookMany(open.map(({ key }) => key))
-      for (const [i, { frame }] of looks.entries()) {
-        const { at, key } = open[i]!
-        if (frame === undefined || this.#now() >= frame.freshUntil) continue
-        const known = this.#valid(key)
-        const held = known?.id === frame.id ? known : second!.unpack(frame, marks[i]!.clock)
-        if (held === undefined) continue
-        if (this.#fence.holds(key, marks[i]!, held.tags)) {
-          this.#first.keep(key, held, this.#fence.clock, this.#now())
-        }
-        values[at] = handOut(held)
-        found++
+    const marks = open.map(({ key }) => this.#fence.mark(key))
+    const looks = await second?.lookMany(open.map(({ key }) => key))
+    for (const [i, { at, key }] of open.entries()) {
+      const frame = looks?.get(key)?.frame
+      if (frame === undefined || this.#now() >= frame.freshUntil) continue
+      const known = this.#valid(key)
+      const held =
+        known?.id === frame.id
+          ? known
+          : second!.unpack(frame, marks[i]!.clock, this.#resolve(undefined).share)
+      if (held === undefined) continue
+      if (this.#fence.holds(key, marks[i]!, held.tags)) {
+        this.#first.keep(key, held, this.#fence.clock, this.#now())
       }
-    } catch (error) {
-      this.#storeFailed(error)
+      values[at] = handOver(held)
+      found++
     }
     counters.l2Hits += found
     counters.misses += open.length - found
@@ -301,7 +270,7 @@ export class Cache implements AsyncDisposable {
 
   /** The id of the entry; `''` when it was not written: then whatever stands there must go, as soon as possible. */
   async #write(key: string, draft: Draft, message: string): Promise<string> {
-    const { guard } = this.#parts.second!
+    const guard = this.#parts.second!.guardOf(key)
     try {
       if (guard.opening !== undefined) await guard.opening
       return await this.#parts.second!.write(key, draft, message)
@@ -314,16 +283,20 @@ export class Cache implements AsyncDisposable {
   }
 
   #hit(held: Held): Promise<unknown> {
+    this.#countHit()
+    return promiseOf(held)
+  }
+
+  #countHit(): void {
     this.#parts.counters.l1Hits++
     if (channels.hit.active) channels.hit.publish(() => ({ cache: this.name, tier: 'l1', stale: false }))
-    return held.promise ?? Promise.resolve(handOut(held))
   }
 
   #hitStale(held: Held, reason: 'revalidate' | 'error'): Promise<unknown> {
     this.#parts.counters.stale++
     channels.hit.publish(() => ({ cache: this.name, tier: 'l1', stale: true }))
     channels.stale.publish(() => ({ cache: this.name, reason }))
-    return held.promise ?? Promise.resolve(handOut(held))
+    return promiseOf(held)
   }
 
   #storeFailed(error: unknown): void {
@@ -338,9 +311,6 @@ export class Cache implements AsyncDisposable {
     if (this.#closed) throw new CacheClosedError()
   }
 }
-
-/** Milliseconds that an entry is used without a look at a store that has no bus. */
-const TTL_WITHOUT_BUS = 5_000
 
 interface Open {
   readonly at: number

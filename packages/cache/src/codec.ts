@@ -11,8 +11,9 @@ export interface Encoded {
   readonly payload: Buffer
 }
 
-const REDUCERS = { Buffer: (value: unknown) => Buffer.isBuffer(value) && value.toString('base64') }
-const REVIVERS = { Buffer: (text: unknown) => Buffer.from(String(text), 'base64') }
+// In a list, since an empty text would say "not one of mine".
+const REDUCERS = { Buffer: (value: unknown) => Buffer.isBuffer(value) && [value.toString('base64')] }
+const REVIVERS = { Buffer: (texts: unknown) => Buffer.from(String(texts), 'base64') }
 
 /**
  * Three ways, chosen by the value: bytes as they are, JSON when JSON keeps everything, otherwise devalue (Date, Map,

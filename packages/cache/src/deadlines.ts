@@ -1,40 +1,45 @@
+/** Something under way; a link of the chain of all that are, the oldest first. */
 interface Pending {
   readonly at: number
   readonly expire: () => void
-  done: boolean
+  before: Pending | undefined
+  after: Pending | undefined
+  over: boolean
 }
 
-/** Many deadlines of one length on a single timer: a queue in order of time, since each is later than the last. */
+/**
+ * Many deadlines of one length on a single timer. Each is later than the one before it, so a chain in order of their
+ * beginning is in order of time. What has settled leaves the chain at once: a queue that let it wait for its turn would
+ * keep everything answered in the last `milliseconds` from the garbage collector.
+ */
 export class Deadlines {
   readonly #milliseconds: number
-  #queue: Pending[] = []
-  #head = 0
+  #first: Pending | undefined
+  #last: Pending | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(milliseconds: number) {
     this.#milliseconds = milliseconds
   }
 
-  /** Settles like the promise, or rejects with `late()` when that takes too long. A late rejection is swallowed. */
-  within<T>(promise: Promise<T>, late: () => Error): Promise<T> {
+  /**
+   * Settles like the promise, or rejects with `late()` when that takes too long. A late rejection is swallowed.
+   *
+   * @param ended called just before it settles, in whatever way
+   */
+  within<T>(promise: Promise<T>, late: () => Error, ended: (failed: boolean) => void = () => {}): Promise<T> {
     return new Promise((resolve, reject) => {
-      const pending: Pending = {
-        at: performance.now() + this.#milliseconds,
-        expire: () => reject(late()),
-        done: false,
+      const fail = (error: unknown) => {
+        if (!this.#leave(pending)) return
+        ended(true)
+        reject(error)
       }
-      promise.then(
-        (value) => {
-          pending.done = true
-          resolve(value)
-        },
-        (error) => {
-          pending.done = true
-          reject(error)
-        },
-      )
-      this.#queue.push(pending)
-      this.#arm()
+      const pending = this.#enter(() => fail(late()))
+      promise.then((value) => {
+        if (!this.#leave(pending)) return
+        ended(false)
+        resolve(value)
+      }, fail)
     })
   }
 
@@ -42,33 +47,41 @@ export class Deadlines {
     clearTimeout(this.#timer)
   }
 
-  #arm(): void {
-    if (this.#timer !== undefined) return
-    this.#skipDone()
-    const next = this.#queue[this.#head]
-    if (next === undefined) return
-    // Ref'ed: somebody awaits the answer, and a hung server must not let the process end in silence.
-    this.#timer = setTimeout(() => this.#fire(), Math.max(1, next.at - performance.now()))
+  #enter(expire: () => void): Pending {
+    const pending: Pending = {
+      at: performance.now() + this.#milliseconds,
+      expire,
+      before: this.#last,
+      after: undefined,
+      over: false,
+    }
+    if (this.#last === undefined) this.#first = pending
+    else this.#last.after = pending
+    this.#last = pending
+    this.#timer ??= this.#wake(pending)
+    return pending
+  }
+
+  /** False when it has left already. */
+  #leave(pending: Pending): boolean {
+    if (pending.over) return false
+    pending.over = true
+    const { before, after } = pending
+    if (before === undefined) this.#first = after
+    else before.after = after
+    if (after === undefined) this.#last = before
+    else after.before = before
+    return true
+  }
+
+  /** Ref'ed: somebody awaits the answer, and a hung server must not let the process end in silence. */
+  #wake({ at }: Pending): NodeJS.Timeout {
+    return setTimeout(() => this.#fire(), Math.max(1, at - performance.now()))
   }
 
   #fire(): void {
-    this.#timer = undefined
     const now = performance.now()
-    for (let next = this.#queue[this.#head]; next !== undefined; next = this.#queue[this.#head]) {
-      if (!next.done) {
-        if (next.at > now) break
-        next.expire()
-      }
-      this.#head++
-    }
-    this.#arm()
-  }
-
-  #skipDone(): void {
-    while (this.#queue[this.#head]?.done) this.#head++
-    if (this.#head > 1024 || this.#head === this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head)
-      this.#head = 0
-    }
+    while (this.#first !== undefined && this.#first.at <= now) this.#first.expire()
+    this.#timer = this.#first && this.#wake(this.#first)
   }
 }

@@ -1,6 +1,6 @@
 import type { Loader } from './context.js'
 import type { Mark } from './fence.js'
-import { type Held, handOut } from './held.js'
+import { type Held, handOut, handOver } from './held.js'
 import type { ResolvedCall } from './options.js'
 
 /** Somebody who waits for a flight. */
@@ -26,8 +26,6 @@ export class Flight {
   mark: Mark
   /** The flight whose loader asked for this one. */
   readonly parent: Flight | undefined
-  /** Flights that this one's loader waits for. */
-  readonly waitsFor = new Set<Flight>()
   /** What may be served when the load fails or takes long. */
   stale: Held | undefined
   /** The soft timeout has passed: nobody needs to wait who can have `stale`. */
@@ -42,6 +40,7 @@ export class Flight {
   over = false
   #waiters: Waiter[] = []
   #controller: AbortController | undefined
+  #waitsFor: Set<Flight> | undefined
 
   constructor(
     owner: object,
@@ -63,6 +62,12 @@ export class Flight {
   get controller(): AbortController {
     this.#controller ??= new AbortController()
     return this.#controller
+  }
+
+  /** Flights that this one's loader waits for. */
+  get waitsFor(): Set<Flight> {
+    this.#waitsFor ??= new Set()
+    return this.#waitsFor
   }
 
   get waiting(): number {
@@ -93,9 +98,19 @@ export class Flight {
     })
   }
 
-  /** Answers everybody; who came after the clock stood at `upTo` asks anew, since the value may be too old for them. */
-  settle(held: Held, upTo = Number.POSITIVE_INFINITY): void {
-    for (const { resolve, clock, again } of this.#take()) resolve(clock <= upTo ? handOut(held) : again())
+  /**
+   * Answers everybody; who came after the clock stood at `upTo` asks anew, since the value may be too old for them.
+   *
+   * @param last nobody will be given this entry after them
+   */
+  settle(held: Held, upTo = Number.POSITIVE_INFINITY, last = false): void {
+    const waiters = this.#take()
+    for (let i = 0; i < waiters.length; i++) {
+      const { resolve, clock, again } = waiters[i]!
+      if (clock > upTo) resolve(again())
+      // All copies are made before anybody sees the value itself.
+      else resolve(last && i === waiters.length - 1 ? handOver(held) : handOut(held))
+    }
   }
 
   /** Answers everybody with a value that is not kept. */
@@ -108,7 +123,7 @@ export class Flight {
     const first = this.#waiters.shift()
     if (first === undefined) return
     release(first)
-    first.resolve(handOut(held))
+    first.resolve(handOver(held))
   }
 
   /** Sends those who still wait to ask anew. */

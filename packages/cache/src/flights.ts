@@ -118,7 +118,7 @@ export class Flights {
 
   #fly(flight: Flight): void {
     this.#flying.add(flight)
-    void this.#pilot.fly(flight).finally(() => {
+    this.#pilot.fly(flight, () => {
       flight.over = true
       this.#unlist(flight)
       // Those who came while the last answers were given.

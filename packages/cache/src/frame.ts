@@ -1,35 +1,37 @@
 import { randomFillSync } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { Stamps } from './epochs.js'
 import type { Times } from './freshness.js'
 
 /**
  * An entry as it stands in a store:
  *
  * ```
- * 0  magic C5   1  version 1   2  codec   3  flags (1: payload compressed)
+ * 0  magic C5   1  version 2   2  codec   3  flags (1: payload compressed)
  * 4  id, 8 random bytes: tells two writes of one key apart
- * 12 created   20 fresh until   28 swr until   36 stale until   (milliseconds since 1970, float64)
- * 44 milliseconds the load took (uint32)   48 length of the stamps (uint32)
- * 52 stamps, JSON: [tag, epoch, tag, epoch, ...]; the first pair is the namespace's
+ * 12 created   20 fresh until   28 swr until   36 stale until   (the store's milliseconds since 1970, float64)
+ * 44 milliseconds the load took   48 length of the stamps   52 length of the payload (uint32)
+ * 56 stamps, JSON: [tag, epoch, tag, epoch, ...]; the first pair is the namespace's
  * .. payload
  * ```
  */
 export interface Frame extends Times {
   readonly id: string
   readonly codec: number
-  readonly stamps: readonly string[]
+  readonly stamps: Stamps
   readonly payload: Buffer
 }
 
 const MAGIC = 0xc5
-const VERSION = 1
-const HEAD = 52
+const VERSION = 2
+const HEAD = 56
 const COMPRESSED = 1
 /** Where the id stands in the bytes; the stores compare it without reading the rest. */
 export const ID_OFFSET = 4
 export const ID_LENGTH = 8
 
-export function writeFrame(frame: Omit<Frame, 'id'>, compressAbove: number | false): Buffer {
+/** @param ahead milliseconds that the clock of the store is ahead of the one that the times are by */
+export function writeFrame(frame: Omit<Frame, 'id'>, compressAbove: number | false, ahead = 0): Buffer {
   const squeeze = compressAbove !== false && frame.payload.length > compressAbove
   const packed = squeeze ? deflateRawSync(frame.payload, { level: 1 }) : frame.payload
   const compressed = packed.length < frame.payload.length
@@ -41,12 +43,13 @@ export function writeFrame(frame: Omit<Frame, 'id'>, compressAbove: number | fal
   bytes[2] = frame.codec
   bytes[3] = compressed ? COMPRESSED : 0
   randomFillSync(bytes, ID_OFFSET, ID_LENGTH)
-  bytes.writeDoubleLE(frame.created, 12)
-  bytes.writeDoubleLE(frame.freshUntil, 20)
-  bytes.writeDoubleLE(frame.swrUntil, 28)
-  bytes.writeDoubleLE(frame.staleUntil, 36)
+  bytes.writeDoubleLE(frame.created + ahead, 12)
+  bytes.writeDoubleLE(frame.freshUntil + ahead, 20)
+  bytes.writeDoubleLE(frame.swrUntil + ahead, 28)
+  bytes.writeDoubleLE(frame.staleUntil + ahead, 36)
   bytes.writeUInt32LE(Math.min(Math.round(frame.loadMs), 0xffff_ffff), 44)
   bytes.writeUInt32LE(stamps.length, 48)
+  bytes.writeUInt32LE(payload.length, 52)
   stamps.copy(bytes, HEAD)
   payload.copy(bytes, HEAD + stamps.length)
   return bytes
@@ -54,29 +57,47 @@ export function writeFrame(frame: Omit<Frame, 'id'>, compressAbove: number | fal
 
 /**
  * @param maxBytes how large a compressed payload may become
+ * @param ahead as in {@link writeFrame}
  * @throws when the bytes are not an entry, or one of another version: the caller takes it for a miss
  */
-export function readFrame(bytes: Buffer, maxBytes: number): Frame {
+export function readFrame(bytes: Buffer, maxBytes: number, ahead = 0): Frame {
   if (bytes.length < HEAD || bytes[0] !== MAGIC) throw new Error('not an entry of this cache')
   if (bytes[1] !== VERSION) throw new Error(`an entry of version ${bytes[1]}`)
   const start = HEAD + bytes.readUInt32LE(48)
-  if (start > bytes.length) throw new Error('a truncated entry')
-  const stamps: unknown = JSON.parse(bytes.toString('utf8', HEAD, start))
-  if (!Array.isArray(stamps) || stamps.length % 2 !== 0 || stamps.some((text) => typeof text !== 'string'))
-    throw new Error('an entry with broken stamps')
+  if (start + bytes.readUInt32LE(52) !== bytes.length) throw new Error('a truncated entry')
+  const stamps = readStamps(bytes.toString('utf8', HEAD, start))
   const payload = bytes.subarray(start)
   return {
     id: idOf(bytes),
     codec: bytes[2]!,
-    created: bytes.readDoubleLE(12),
-    freshUntil: bytes.readDoubleLE(20),
-    swrUntil: bytes.readDoubleLE(28),
-    staleUntil: bytes.readDoubleLE(36),
+    created: bytes.readDoubleLE(12) - ahead,
+    freshUntil: bytes.readDoubleLE(20) - ahead,
+    swrUntil: bytes.readDoubleLE(28) - ahead,
+    staleUntil: bytes.readDoubleLE(36) - ahead,
     loadMs: bytes.readUInt32LE(44),
     stamps,
     payload:
       (bytes[3]! & COMPRESSED) === 0 ? payload : inflateRawSync(payload, { maxOutputLength: maxBytes }),
   }
+}
+
+let lastText = ''
+let lastStamps: Stamps = []
+
+/** Entries without tags all have the same stamps until the namespace is cleared: they are read once. */
+function readStamps(text: string): Stamps {
+  if (text === lastText) return lastStamps
+  const stamps: unknown = JSON.parse(text)
+  if (
+    !Array.isArray(stamps) ||
+    stamps.length % 2 !== 0 ||
+    stamps.some((stamp) => typeof stamp !== 'string')
+  ) {
+    throw new Error('an entry with broken stamps')
+  }
+  lastText = text
+  lastStamps = stamps
+  return stamps
 }
 
 export function idOf(bytes: Buffer): string {

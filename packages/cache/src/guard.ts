@@ -82,6 +82,7 @@ export class Guard {
   stats() {
     return {
       ready: this.tier.ready,
+      usable: this.usable,
       breakerOpen: this.#breaker.open,
       pending: this.#pending,
       timeouts: this.#timeouts,
@@ -99,7 +100,8 @@ export class Guard {
       if (!this.tier.ready || this.#owed > 0) this.probe()
       return Promise.reject(new StoreUnavailableError(this.#breaker.open ? 'breaker open' : 'not ready'))
     }
-    return this.#send(operation)
+    this.#pending++
+    return this.#deadlines.within(start(operation, this.tier), this.#late, this.#ended)
   }
 
   /** Makes sure that somebody keeps asking until the tier is back. */
@@ -114,22 +116,16 @@ export class Guard {
     this.#deadlines.close()
   }
 
-  async #send<T>(operation: (tier: Tier) => Promise<T>): Promise<T> {
-    this.#pending++
-    try {
-      const result = await this.#deadlines.within(operation(this.tier), () => {
-        this.#timeouts++
-        return new StoreUnavailableError(`no answer within ${this.#options.timeout} ms`)
-      })
-      this.#breaker.succeeded()
-      return result
-    } catch (error) {
-      if (this.#breaker.failed(performance.now())) this.#announce(true)
-      if (this.#breaker.open) this.probe()
-      throw error
-    } finally {
-      this.#pending--
-    }
+  readonly #late = () => {
+    this.#timeouts++
+    return new StoreUnavailableError(`no answer within ${this.#options.timeout} ms`)
+  }
+
+  readonly #ended = (failed: boolean) => {
+    this.#pending--
+    if (!failed) return this.#breaker.succeeded()
+    if (this.#breaker.failed(performance.now())) this.#announce(true)
+    if (this.#breaker.open) this.probe()
   }
 
   async #probeLoop(): Promise<void> {
@@ -179,5 +175,14 @@ export class Guard {
 
   #announce(open: boolean): void {
     channels.breaker.publish(() => ({ cache: this.#options.cache, open }))
+  }
+}
+
+/** A store of the user's may throw at once. */
+function start<T>(operation: (tier: Tier) => Promise<T>, tier: Tier): Promise<T> {
+  try {
+    return operation(tier)
+  } catch (error) {
+    return Promise.reject(error)
   }
 }

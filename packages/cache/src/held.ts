@@ -1,11 +1,15 @@
 import type { Times } from './freshness.js'
-import { deepClone, deepFreeze } from './sharing.js'
+import { deepClone, deepFreeze, freezeNew } from './sharing.js'
 
 /** An entry of the first tier. */
 export interface Held extends Times {
   readonly value: unknown
-  /** Handed out by hits, so that a hit allocates nothing. Left out when each caller needs an own copy. */
-  readonly promise: Promise<unknown> | undefined
+  /** Each caller needs a copy of its own. */
+  readonly copied: boolean
+  /** The last of its callers may have the value itself. */
+  readonly own: boolean
+  /** Handed out by hits, so that a hit allocates nothing; made by the first. */
+  promise: Promise<unknown> | undefined
   readonly bytes: number
   /** Until then, and while `clock` is current, a hit needs no second look. */
   hotUntil: number
@@ -18,10 +22,10 @@ export interface Held extends Times {
   clock: number
 }
 
-export type Share = 'freeze' | 'clone' | 'reference'
+/** `own`: nothing is kept here, so that whoever gets a value may have it to themselves. */
+export type Share = 'freeze' | 'clone' | 'reference' | 'own'
 
-export interface Material extends Omit<Held, 'value' | 'promise' | 'hotUntil' | 'verifyAt'> {
-  readonly value: unknown
+export interface Material extends Omit<Held, 'copied' | 'own' | 'promise' | 'hotUntil' | 'verifyAt'> {
   /** Freezing protects the value. */
   readonly plain: boolean
   /** Somebody outside holds the value, and could change it later. */
@@ -29,19 +33,47 @@ export interface Material extends Omit<Held, 'value' | 'promise' | 'hotUntil' | 
 }
 
 /** Makes an entry that no caller can harm. */
-export function hold({ value, plain, known, ...meta }: Material, share: Share): Held {
-  const copied = share === 'clone' || (share === 'freeze' && !plain)
-  const safe = share === 'freeze' && plain ? deepFreeze(value) : copied && known ? deepClone(value) : value
+export function hold(material: Material, share: Share): Held {
+  const { value, plain, known } = material
+  const freeze = known ? deepFreeze : freezeNew
+  const copied = share === 'clone' || share === 'own' || (share === 'freeze' && !plain)
   return {
-    ...meta,
-    value: safe,
-    promise: copied ? undefined : Promise.resolve(safe),
+    value:
+      share === 'freeze' && plain
+        ? freeze(value)
+        : copied && known && share !== 'own'
+          ? deepClone(value)
+          : value,
+    copied,
+    own: share === 'own',
+    promise: undefined,
+    bytes: material.bytes,
     hotUntil: 0,
     verifyAt: 0,
+    created: material.created,
+    freshUntil: material.freshUntil,
+    swrUntil: material.swrUntil,
+    staleUntil: material.staleUntil,
+    loadMs: material.loadMs,
+    tags: material.tags,
+    id: material.id,
+    clock: material.clock,
   }
 }
 
 /** The value for one caller. */
 export function handOut(held: Held): unknown {
-  return held.promise === undefined ? deepClone(held.value) : held.value
+  return held.copied ? deepClone(held.value) : held.value
+}
+
+/** The value for the last caller who will ever ask for it. */
+export function handOver(held: Held): unknown {
+  return held.own ? held.value : handOut(held)
+}
+
+/** The value for one caller, as a promise. */
+export function promiseOf(held: Held): Promise<unknown> {
+  if (held.copied) return Promise.resolve(deepClone(held.value))
+  held.promise ??= Promise.resolve(held.value)
+  return held.promise
 }

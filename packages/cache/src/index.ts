@@ -29,5 +29,6 @@ export type {
   Lease,
   Reading,
   ReadingMany,
+  Shards,
   Tier,
 } from './store.js'

@@ -1,9 +1,9 @@
 import { channels } from './channels.js'
+import { EVERYTHING, epochName } from './epochs.js'
 import type { Flights } from './flights.js'
-import type { Send } from './guard.js'
+import type { Guard, Send } from './guard.js'
 import type { Debt } from './journal.js'
 import type { Parts } from './parts.js'
-import { EVERYTHING, epochName } from './second-tier.js'
 import type { BusListener, Tier } from './store.js'
 
 /**
@@ -23,44 +23,60 @@ export class Invalidation implements BusListener {
   }
 
   async keys(keys: readonly string[]): Promise<void> {
+    const { second, bus } = this.#parts
     const touch = () => {
       for (const key of keys) this.touch(key)
     }
     touch()
-    const message = this.#parts.bus.write({ kind: 'keys', names: keys })
-    const queued = await this.#send(
-      (tier) => tier.remove(keys, message),
-      () => {
-        for (const key of keys) this.#parts.second?.guard.journal.key(key)
-      },
-    )
+    const parts = second === undefined ? [] : [...second.split(keys)]
+    const sent = parts.map(([guard, names]) => {
+      const message = bus.write({ kind: 'keys', names })
+      return this.#send(
+        guard,
+        (tier) => tier.remove(names, message),
+        () => {
+          for (const key of names) guard.journal.key(key)
+        },
+      )
+    })
+    const queued = await Promise.all(sent)
     touch()
     this.#announce('key', keys.length, queued)
   }
 
   async tags(tags: readonly string[]): Promise<void> {
+    const { second, bus, fence } = this.#parts
     const touch = () => {
-      for (const tag of tags) this.#parts.fence.touchTag(tag)
+      for (const tag of tags) fence.touchTag(tag)
     }
     touch()
-    const results = await Promise.all(
-      tags.map((tag) =>
+    const sent = tags.flatMap((tag) => {
+      const message = bus.write({ kind: 'tags', names: [tag] })
+      return (second?.guards ?? []).map((guard) =>
         this.#send(
-          (tier) => tier.bump(epochName(tag), this.#parts.bus.write({ kind: 'tags', names: [tag] })),
-          () => this.#parts.second?.guard.journal.tag(tag),
+          guard,
+          (tier) => tier.bump(epochName(tag), message),
+          () => guard.journal.tag(tag),
         ),
-      ),
-    )
+      )
+    })
+    const queued = await Promise.all(sent)
     touch()
-    this.#announce('tag', tags.length, results.includes(true))
+    this.#announce('tag', tags.length, queued)
   }
 
   async everything(): Promise<void> {
+    const { second, bus } = this.#parts
     this.touchEverything()
-    const queued = await this.#send(
-      (tier) => tier.bump(EVERYTHING, this.#parts.bus.write({ kind: 'all' })),
-      () => this.#parts.second?.guard.journal.all(),
+    const message = bus.write({ kind: 'all' })
+    const sent = (second?.guards ?? []).map((guard) =>
+      this.#send(
+        guard,
+        (tier) => tier.bump(EVERYTHING, message),
+        () => guard.journal.all(),
+      ),
     )
+    const queued = await Promise.all(sent)
     this.touchEverything()
     this.#announce('all', 1, queued)
   }
@@ -123,25 +139,24 @@ export class Invalidation implements BusListener {
     channels.gap.publish(() => ({ cache: this.#parts.options.name, healed: true }))
   }
 
-  /** True when it did not reach the store and was queued. */
-  async #send(work: (tier: Tier) => Promise<void>, queue: () => void): Promise<boolean> {
-    const { second, counters } = this.#parts
-    counters.invalidations++
-    if (second === undefined) return false
-    if (second.guard.opening !== undefined) await second.guard.opening
+  /** True when it did not reach the server and was queued. */
+  async #send(guard: Guard, work: (tier: Tier) => Promise<void>, queue: () => void): Promise<boolean> {
+    if (guard.opening !== undefined) await guard.opening
     try {
-      await second.guard.run(work)
+      await guard.run(work)
       return false
     } catch (error) {
       queue()
-      second.guard.probe()
+      guard.probe()
       channels.reject.publish(() => ({ cache: this.#parts.options.name, reason: 'store', error }))
       return true
     }
   }
 
-  #announce(what: 'key' | 'tag' | 'all', count: number, queued: boolean): void {
-    channels.invalidate.publish(() => ({ cache: this.#parts.options.name, what, count, queued }))
+  #announce(what: 'key' | 'tag' | 'all', count: number, queued: readonly boolean[]): void {
+    const { counters, options } = this.#parts
+    counters.invalidations += what === 'key' ? 1 : count
+    channels.invalidate.publish(() => ({ cache: options.name, what, count, queued: queued.includes(true) }))
   }
 }
 

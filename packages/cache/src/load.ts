@@ -32,7 +32,7 @@ export function runLoader(flight: Flight, cache: string): Promise<Loaded> {
   const context: LoadContext = {
     signal,
     // A copy: the entry itself must not reach somebody who may change it.
-    stale: flight.stale === undefined ? undefined : deepClone(flight.stale.value),
+    stale: flight.stale && (call.share === 'reference' ? flight.stale.value : deepClone(flight.stale.value)),
     background: flight.background,
     setTtl(given) {
       ttl = resolveTtl(given)

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { idOf } from './frame.js'
 import { MemcachedConnection, MemcachedError, type MetaReply } from './memcached-connection.js'
 import { Ring } from './ring.js'
+import { ServerClock } from './server-clock.js'
 import type { Acquired, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
 import { storeKey } from './store-key.js'
 
@@ -19,8 +20,9 @@ const resolve = defineOptions('cache', 'memcachedStore', { keyPrefix: keyPrefix(
 
 /**
  * A second tier in Memcached 1.6 or later, over its meta protocol. Keys are spread over several servers by consistent
- * hashing; the tier is used while all of them are there, since a server that comes back may hold what was deleted
- * meanwhile. It has no bus: other nodes' changes are seen after `l1.ttl` (5 s by default).
+ * hashing. Each server stands for itself: it holds the epochs of its entries, and when it is away its keys do without a
+ * second tier; they do not move to another, which would not hear what the first is told, nor the other way round. It has
+ * no bus: other nodes' changes are seen after `l1.ttl` (5 s by default).
  *
  * ```ts
  * const cache = new Cache({ store: memcachedStore(['10.0.0.1:11211', '10.0.0.2:11211']) })
@@ -36,7 +38,14 @@ export function memcachedStore(
     servers: typeof servers === 'string' ? [servers] : servers,
   })
   const { keyPrefix } = resolve(options)
-  return { kind: 'memcached', open: (namespace) => new MemcachedTier(addresses, `${keyPrefix}${namespace}`) }
+  const ring = new Ring(addresses)
+  return {
+    kind: 'memcached',
+    open: (namespace) => ({
+      tiers: addresses.map((address) => new MemcachedTier(address, `${keyPrefix}${namespace}`)),
+      of: (key) => ring.serverOf(key),
+    }),
+  }
 }
 
 /** Memcached takes 250 bytes; prefix, namespace and kind need the rest. */
@@ -44,9 +53,11 @@ const MAX_KEY = 150
 const MONTH = 30 * 86_400
 /** Seconds that an epoch lives. Its age is told by what is left of them. */
 const EPOCH_LIFE = MONTH
+/** Milliseconds. The server counts in whole seconds. */
+const CLOCK_PRECISION = 3_000
 const MARK = 0x1e
 const TOKEN_LENGTH = 22
-/** The mark, until when (milliseconds since 1970, float64), the token. */
+/** The mark, until when (the server's milliseconds since 1970, float64), the token. */
 const LEASE_LENGTH = 1 + 8 + TOKEN_LENGTH
 
 /** A lease of ours: the unique number of the item that stands for it, and the frame behind it. */
@@ -63,28 +74,25 @@ interface Holding {
  * any write or delete changes: so a lease is a fence here, too.
  */
 class MemcachedTier implements Tier {
-  readonly #connections: readonly MemcachedConnection[]
-  readonly #ring: Ring
+  readonly #connection: MemcachedConnection
   readonly #namespace: string
+  readonly #clock: ServerClock
   readonly #holdings = new LRUCache<string, Holding>({ max: 10_000 })
   #onReady = () => {}
 
-  constructor(servers: readonly string[], namespace: string) {
+  constructor(address: string, namespace: string) {
     this.#namespace = namespace
-    this.#ring = new Ring(servers)
-    this.#connections = servers.map((server) => {
-      const colon = server.lastIndexOf(':')
-      const host = server.slice(0, colon).replace(/^\[|\]$/g, '')
-      return new MemcachedConnection(
-        host,
-        Number(server.slice(colon + 1)),
-        () => this.ready && this.#onReady(),
-      )
+    const colon = address.lastIndexOf(':')
+    const host = address.slice(0, colon).replace(/^\[|\]$/g, '')
+    this.#connection = new MemcachedConnection(host, Number(address.slice(colon + 1)), () => {
+      this.#clock.measure()
+      this.#onReady()
     })
+    this.#clock = new ServerClock(() => this.#time(), CLOCK_PRECISION)
   }
 
   get ready(): boolean {
-    return this.#connections.every(({ ready }) => ready)
+    return this.#connection.ready
   }
 
   opened(): Promise<void> {
@@ -100,11 +108,11 @@ class MemcachedTier implements Tier {
   }
 
   async readMany(keys: readonly string[], epochs: readonly string[]): Promise<ReadingMany> {
-    const entries = Promise.all(keys.map((key) => this.#send('mg', this.#entry(key), 'v')))
-    const stamps = Promise.all(epochs.map((name) => this.#send('mg', this.#epoch(name), 'v')))
+    const names = [...keys.map((key) => this.#entry(key)), ...epochs.map((name) => this.#epoch(name))]
+    const replies = await Promise.all(names.map((name) => this.#send('mg', name, 'v')))
     return {
-      frames: (await entries).map(({ data }) => frameOf(data)),
-      epochs: (await stamps).map(({ data }) => data?.toString()),
+      frames: replies.slice(0, keys.length).map(({ data }) => frameOf(data)),
+      epochs: replies.slice(keys.length).map(({ data }) => data?.toString()),
     }
   }
 
@@ -121,7 +129,7 @@ class MemcachedTier implements Tier {
     if (reply.flags.includes('W')) return this.#held(key, token, { cas, frame: undefined, expires: 0 })
     const frame = frameOf(data)
     if ((frame === undefined ? '' : idOf(frame)) !== seen) return 'changed'
-    if (frame === undefined || (data[0] === MARK && data.readDoubleBE(1) > Date.now())) return 'busy'
+    if (frame === undefined || (data[0] === MARK && data.readDoubleBE(1) > this.now())) return 'busy'
     const left = Number(flag(reply, 't'))
     const holding = { cas, frame, expires: Date.now() + (left < 0 ? MONTH : left) * 1000 }
     return (await this.#mark(key, token, holding, milliseconds)) ? { key, token } : 'changed'
@@ -160,12 +168,29 @@ class MemcachedTier implements Tier {
     await this.#send('ms', this.#epoch(name), `T${EPOCH_LIFE}`, Buffer.from(randomUUID()))
   }
 
+  now(): number {
+    return this.#clock.now()
+  }
+
   async ping(): Promise<void> {
-    await Promise.all(this.#connections.map((connection) => connection.send('mn')))
+    await this.#connection.send('mn')
   }
 
   async close(): Promise<void> {
-    for (const connection of this.#connections) connection.close()
+    this.#connection.close()
+  }
+
+  /** There is no command for it: but what is left until a date that is known tells. */
+  async #time(): Promise<number> {
+    const name = `${this.#namespace}:clock`
+    const date = Math.floor(Date.now() / 1000) + 2 * MONTH
+    const [, reply] = await Promise.all([
+      this.#send('ms', name, `T${date}`, Buffer.alloc(0)),
+      this.#send('mg', name, 't'),
+    ])
+    const left = Number(flag(reply, 't'))
+    if (!(left > 0)) throw new MemcachedError('its time is not to be had')
+    return (date - left) * 1000
   }
 
   async #epochOf(name: string): Promise<Epoch> {
@@ -192,7 +217,7 @@ class MemcachedTier implements Tier {
     if (frame !== undefined) {
       value = Buffer.alloc(LEASE_LENGTH + frame.length)
       value[0] = MARK
-      value.writeDoubleBE(Date.now() + milliseconds, 1)
+      value.writeDoubleBE(this.now() + milliseconds, 1)
       value.write(token, 9, TOKEN_LENGTH, 'latin1')
       frame.copy(value, LEASE_LENGTH)
     }
@@ -221,9 +246,8 @@ class MemcachedTier implements Tier {
   }
 
   #send(command: string, key: string, flags: string, data?: Buffer): Promise<MetaReply> {
-    const connection = this.#connections[this.#ring.serverOf(key)]!
     const size = data === undefined ? '' : ` ${data.length}`
-    return connection.send(`${command} ${key}${size} ${flags}`.trimEnd(), data)
+    return this.#connection.send(`${command} ${key}${size} ${flags}`.trimEnd(), data)
   }
 
   #entry(key: string): string {

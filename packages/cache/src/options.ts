@@ -21,6 +21,7 @@ import {
   string,
   wallClock,
 } from '@spillway/kit'
+import type { Share } from './held.js'
 import type { CacheKey } from './key.js'
 import type { CacheStore } from './store.js'
 
@@ -40,6 +41,12 @@ export interface EntryOptions {
   readonly loadTimeout?: Duration | false
   /** How long a loader may keep callers waiting when a stale value is there. Default: false. */
   readonly softTimeout?: Duration | false
+  /**
+   * How the value is kept from harm: `'freeze'` (values with Map, Date or bytes are copied instead; with `l1: false`,
+   * where nothing is kept, each caller has a value of its own), `'clone'` (a copy for each caller), `'reference'`
+   * (callers promise not to change it). Default: `'freeze'`.
+   */
+  readonly share?: 'freeze' | 'clone' | 'reference'
 }
 
 export interface CallOptions extends EntryOptions {
@@ -69,11 +76,6 @@ export interface CacheOptions extends EntryOptions {
   readonly jitter?: number
   /** XFetch: how eagerly hot keys are refreshed before they expire; 1 is the paper's optimum. Default: false. */
   readonly earlyRefresh?: number | false
-  /**
-   * How values are kept from harm: `'freeze'` (values with Map, Date or bytes are copied instead), `'clone'` (a copy for
-   * each caller), `'reference'` (callers promise not to change them). Default: `'freeze'`.
-   */
-  readonly share?: 'freeze' | 'clone' | 'reference'
   /** How long one operation of the store may take. Default: `'250ms'`. */
   readonly storeTimeout?: Duration
   /** Operations of the store under way at most; more go on without it. Default: 10,000. */
@@ -123,6 +125,7 @@ const ENTRY_CHECKS = {
   errorTtl: orFalse(duration()),
   loadTimeout: orFalse(duration({ min: 1 })),
   softTimeout: orFalse(duration({ min: 1 })),
+  share: oneOf('freeze', 'clone', 'reference'),
 }
 
 const ENTRY_DEFAULTS = Object.freeze({
@@ -133,6 +136,7 @@ const ENTRY_DEFAULTS = Object.freeze({
   errorTtl: false,
   loadTimeout: '30s',
   softTimeout: false,
+  share: 'freeze',
 })
 
 const L1_CHECKS = { maxBytes: size({ min: 1 }), maxEntryBytes: size(), ttl: optional(orFalse(duration())) }
@@ -149,7 +153,6 @@ export const DEFAULTS = Object.freeze({
   l1: Object.freeze({}),
   jitter: 0.1,
   earlyRefresh: false,
-  share: 'freeze',
   storeTimeout: '250ms',
   maxPending: 10_000,
   lease: '10s',
@@ -169,7 +172,6 @@ export const resolveCacheOptions = defineOptions(
     l1: orFalse(nested(L1_CHECKS, L1_DEFAULTS)),
     jitter: number({ min: 0, max: 1 }),
     earlyRefresh: orFalse(number({ min: 0 })),
-    share: oneOf('freeze', 'clone', 'reference'),
     storeTimeout: duration({ min: 1 }),
     maxPending: integer({ min: 1 }),
     lease: duration({ min: 10 }),
@@ -190,19 +192,24 @@ const CALL_CHECKS = {
 }
 
 /** What one call works with. */
-export type ResolvedCall = Omit<Resolved<typeof CALL_CHECKS>, 'signal' | 'refresh'>
+export interface ResolvedCall extends Omit<Resolved<typeof CALL_CHECKS>, 'signal' | 'refresh' | 'share'> {
+  readonly share: Share
+}
 
 /** A resolver for the options of calls; it remembers objects, since most callers pass the same one again. */
 export function callResolver(cache: ResolvedCacheOptions): (given: CallOptions | undefined) => ResolvedCall {
-  const { ttl, swr, staleIfError, tags, errorTtl, loadTimeout, softTimeout } = cache
-  const defaults = Object.freeze({ ttl, swr, staleIfError, tags, errorTtl, loadTimeout, softTimeout })
-  const resolve = defineOptions('cache', 'getOrSet', CALL_CHECKS, { ...defaults, refresh: false })
+  const { ttl, swr, staleIfError, tags, errorTtl, loadTimeout, softTimeout, share } = cache
+  const sharing = (given: typeof share): Share => (cache.l1 === false && given === 'freeze' ? 'own' : given)
+  const rest = { ttl, swr, staleIfError, tags, errorTtl, loadTimeout, softTimeout }
+  const defaults = Object.freeze({ ...rest, share: sharing(share) })
+  const resolve = defineOptions('cache', 'getOrSet', CALL_CHECKS, { ...rest, share, refresh: false })
   const known = new WeakMap<object, ResolvedCall>()
   return (given) => {
     if (given === undefined) return defaults
     let resolved = known.get(given)
     if (resolved === undefined) {
-      resolved = resolve(given)
+      const call = resolve(given)
+      resolved = { ...call, share: sharing(call.share) }
       if (Object.isFrozen(given)) known.set(given, resolved)
     }
     return resolved

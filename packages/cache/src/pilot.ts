@@ -1,18 +1,14 @@
-import { randomBytes } from 'node:crypto'
-import { sleep } from '@spillway/kit'
 import { channels } from './channels.js'
 import { type Encoded, encode } from './codec.js'
 import { LoadTimeoutError } from './errors.js'
 import type { Flight } from './flight.js'
 import { freshnessOf, timesOf } from './freshness.js'
 import { type Held, hold } from './held.js'
+import { Leases, POLL } from './leases.js'
 import { type Loaded, runLoader } from './load.js'
 import type { Parts } from './parts.js'
 import type { Draft, Look, Permit } from './second-tier.js'
 import { shapeOf } from './shape.js'
-
-/** How many milliseconds to wait for the process that is loading before asking again, when no message comes. */
-const POLL = { first: 10, last: 50, withBus: 250 }
 
 /** What a search ended with: the callers have their answer; or the load may begin, with the right to write, or without. */
 type Search = 'answered' | Permit | undefined
@@ -26,35 +22,62 @@ interface Prepared {
 /** Flies one flight: looks in the store, gets the lease, loads, writes, answers. */
 export class Pilot {
   readonly #parts: Parts
+  readonly #leases: Leases
   readonly #unlist: (flight: Flight) => void
 
   /** @param unlist called when later callers must not join the flight any more */
   constructor(parts: Parts, unlist: (flight: Flight) => void) {
     this.#parts = parts
+    this.#leases = new Leases(parts)
     this.#unlist = unlist
   }
 
-  /** Never rejects. */
-  async fly(flight: Flight): Promise<void> {
+  /**
+   * Calls `landed` when it is over. Most flights are answered by the first look: those take no longer way than that.
+   *
+   * @param landed must not throw
+   */
+  fly(flight: Flight, landed: () => void): void {
     const soft = this.#softTimer(flight)
+    const end = () => {
+      clearTimeout(soft)
+      landed()
+    }
+    const goOn = (look: Look | 'away') => void this.#goOn(flight, look).then(end)
+    const look = this.#look(flight)
+    if (look === 'away') {
+      goOn(look)
+      return
+    }
+    look.then(
+      (found) => {
+        if (found !== 'away' && this.#answered(flight, found)) end()
+        else goOn(found)
+      },
+      (error) => {
+        this.#storeFailed(error)
+        goOn('away')
+      },
+    )
+  }
+
+  /** Never rejects. */
+  async #goOn(flight: Flight, look: Look | 'away'): Promise<void> {
     try {
-      const search = this.#parts.second === undefined ? undefined : await this.#search(flight)
+      const search = await this.#search(flight, look)
       if (search !== 'answered') await this.#load(flight, search)
     } catch (error) {
       flight.fail(error)
-    } finally {
-      clearTimeout(soft)
     }
   }
 
-  async #search(flight: Flight): Promise<Search> {
+  /** @param look what has been found, and does not answer */
+  async #search(flight: Flight, look: Look | 'away'): Promise<Search> {
     const { key, call } = flight
     const started = performance.now()
     for (let pause = POLL.first; ; pause = Math.min(pause * 2, POLL.last)) {
-      const look = await this.#look(flight)
-      if (look === undefined) return this.#doWithout(flight)
-      if (this.#answers(flight, look)) return 'answered'
-      const granted = await this.#ask(flight, look)
+      if (look === 'away') return this.#doWithout(flight)
+      const granted = await this.#leases.ask(key, look)
       if (typeof granted !== 'string') return granted
       if (granted === 'busy') {
         if (flight.stale !== undefined && this.#allowed(flight, flight.stale)) {
@@ -62,45 +85,41 @@ export class Pilot {
           return 'answered'
         }
         if (flight.background && flight.waiting === 0) return 'answered'
-        await this.#change(key, pause, flight.controller.signal)
+        await this.#leases.change(key, pause, flight.controller.signal)
       }
       if (call.loadTimeout !== false && performance.now() - started > call.loadTimeout) {
         throw new LoadTimeoutError(call.loadTimeout)
       }
+      try {
+        look = await this.#look(flight)
+      } catch (error) {
+        this.#storeFailed(error)
+        look = 'away'
+      }
+      if (look !== 'away' && this.#answers(flight, look)) return 'answered'
     }
   }
 
-  /** `undefined`: the store is away. */
-  async #look(flight: Flight): Promise<Look | undefined> {
+  /** In an outage this is the way of every miss: it must cost nothing, not even an error. */
+  #look(flight: Flight): Promise<Look | 'away'> | 'away' {
     const { second, fence } = this.#parts
-    const { opening } = second!.guard
-    if (opening !== undefined) await opening
-    // In an outage this is the way of every miss: it must cost nothing, not even an error.
-    if (!second!.guard.usable) {
-      second!.guard.probe()
-      return undefined
+    if (second === undefined) return 'away'
+    const guard = second.guardOf(flight.key)
+    if (guard.opening !== undefined) return guard.opening.then(() => this.#look(flight))
+    if (!guard.usable) {
+      guard.probe()
+      return 'away'
     }
     flight.mark = fence.mark(flight.key)
-    try {
-      return await second!.look(flight.key, flight.call.tags)
-    } catch (error) {
-      this.#storeFailed(error)
-      return undefined
-    }
+    return second.look(flight.key, flight.call.tags)
   }
 
-  /** `undefined`: the store is away, load without a lease. */
-  async #ask(flight: Flight, look: Look): Promise<Permit | 'busy' | 'changed' | undefined> {
-    const { second, options, counters } = this.#parts
-    const token = randomBytes(16).toString('base64url')
+  #answered(flight: Flight, look: Look): boolean {
     try {
-      const granted = await second!.acquire(flight.key, token, options.lease, look)
-      if (granted === 'busy') counters.leaseWaits++
-      if (granted !== 'changed') this.#lease(granted === 'busy' ? 'busy' : 'acquired')
-      return granted
+      return this.#answers(flight, look)
     } catch (error) {
-      this.#storeFailed(error)
-      return undefined
+      flight.fail(error)
+      return true
     }
   }
 
@@ -132,7 +151,7 @@ export class Pilot {
     // Before the value exists: what a long-lived map points to is slow to be collected.
     if (enough) this.#unlist(flight)
     const known = flight.stale?.id === frame.id ? flight.stale : undefined
-    const held = known ?? this.#parts.second!.unpack(frame, flight.mark.clock)
+    const held = known ?? this.#parts.second!.unpack(frame, flight.mark.clock, flight.call.share)
     if (held === undefined) return false
     if (replaced) {
       flight.stale = held
@@ -143,7 +162,7 @@ export class Pilot {
       if (flight.waiting > 0) {
         counters.l2Hits += flight.waiting
         channels.hit.publish(() => ({ cache: options.name, tier: 'l2', stale: false }))
-        flight.settle(held)
+        flight.settle(held, undefined, enough)
       }
       flight.background = true
       flight.stale = held
@@ -161,13 +180,16 @@ export class Pilot {
 
   async #load(flight: Flight, permit: Permit | undefined): Promise<void> {
     const { second, fence, options, counters } = this.#parts
-    if (flight.controller.signal.aborted) return this.#giveBack(permit)
-    const renewal = permit && setInterval(() => this.#renew(permit), options.lease / 3)
+    if (flight.controller.signal.aborted) return this.#leases.giveBack(permit)
+    const renewal = permit && setInterval(() => this.#leases.renew(permit), options.lease / 3)
     flight.mark = fence.mark(flight.key)
     flight.dropped = false
     const begun = performance.now()
     counters.loads++
-    if (!flight.background) counters.misses++
+    if (!flight.background) {
+      counters.misses++
+      channels.miss.publish(() => ({ cache: options.name }))
+    }
     let loaded: Loaded
     try {
       loaded = await runLoader(flight, options.name)
@@ -180,15 +202,16 @@ export class Pilot {
     this.#parts.failures.forget(flight.key)
     const entry = this.#prepare(flight, loaded)
     if (entry === undefined || loaded.skipped || loaded.ttl === 0 || flight.dropped) {
+      if (permit !== undefined && flight.dropped) this.#leases.tell('voided')
       this.#unlist(flight)
       if (entry === undefined) flight.settleRaw(loaded.value)
-      else flight.settle(entry.held, this.#knownUpTo(flight, entry.held))
-      return this.#giveBack(permit)
+      else flight.settle(entry.held, this.#knownUpTo(flight, entry.held), true)
+      return this.#leases.giveBack(permit)
     }
     const { held, encoded } = entry
     if (permit === undefined || encoded === undefined || !second!.admits(encoded)) {
       this.#finish(flight, held)
-      return this.#giveBack(permit)
+      return this.#leases.giveBack(permit)
     }
     await this.#commit(flight, permit, held, { encoded, tags: loaded.tags, times: held }, begun)
   }
@@ -206,7 +229,7 @@ export class Pilot {
     }
     if (id === undefined) {
       // Somebody else wrote or invalidated. Who came late may have come after that.
-      this.#lease('voided')
+      this.#leases.tell('voided')
       this.#unlist(flight)
       flight.settleFirst(held)
       flight.redirect()
@@ -228,18 +251,21 @@ export class Pilot {
       if (
         stale !== undefined &&
         freshnessOf(stale, call, now, false) !== 'dead' &&
-        (await this.#unchanged(permit))
+        (await this.#leases.unchanged(permit))
       ) {
         if (this.#allowed(flight, stale)) this.#serveStale(flight, stale, 'error')
       }
     }
     this.#unlist(flight)
     flight.fail(error)
-    this.#giveBack(permit)
+    this.#leases.giveBack(permit)
   }
 
   /** Turns what the loader brought into an entry; `undefined` when a cache cannot hold it. */
-  #prepare({ mark }: Flight, { value, ttl, leniency, tags, milliseconds }: Loaded): Prepared | undefined {
+  #prepare(
+    { mark, call }: Flight,
+    { value, ttl, leniency, tags, milliseconds }: Loaded,
+  ): Prepared | undefined {
     if (value === undefined) return undefined
     const { options, second } = this.#parts
     try {
@@ -247,7 +273,7 @@ export class Pilot {
       const encoded = second && encode(value, plain)
       const times = timesOf(ttl, leniency, options.clock.now(), options.jitter, milliseconds)
       const meta = { ...times, bytes, tags, id: '', clock: mark.clock }
-      return { held: hold({ ...meta, value, plain, known: true }, options.share), encoded }
+      return { held: hold({ ...meta, value, plain, known: true }, call.share), encoded }
     } catch (error) {
       channels.reject.publish(() => ({ cache: options.name, reason: 'uncacheable', error }))
       return undefined
@@ -258,7 +284,7 @@ export class Pilot {
   #finish(flight: Flight, held: Held): void {
     this.#keep(flight, held)
     this.#unlist(flight)
-    flight.settle(held, this.#knownUpTo(flight, held))
+    flight.settle(held, this.#knownUpTo(flight, held), true)
   }
 
   #keep({ key, mark }: Flight, held: Held): void {
@@ -294,48 +320,6 @@ export class Pilot {
       flight.slow = true
       this.#serveStale(flight, stale, 'slow')
     }, softTimeout)
-  }
-
-  /** Resolves when another node says that the key has changed, or after the pause. Rejects on abort. */
-  async #change(key: string, pause: number, signal: AbortSignal): Promise<void> {
-    const { bus } = this.#parts
-    const woken = new AbortController()
-    const stop = bus.onChange(key, () => woken.abort())
-    const milliseconds = (bus.healthy ? POLL.withBus : pause) * (0.75 + Math.random() / 2)
-    try {
-      await sleep(milliseconds, { signal: AbortSignal.any([signal, woken.signal]), ref: true })
-    } catch {
-      signal.throwIfAborted()
-    } finally {
-      stop()
-    }
-  }
-
-  async #renew({ lease }: Permit): Promise<void> {
-    const { second, options } = this.#parts
-    try {
-      if (!(await second!.guard.run((tier) => tier.renew(lease, options.lease)))) this.#lease('lost')
-    } catch (error) {
-      this.#storeFailed(error)
-    }
-  }
-
-  /** Whether nobody wrote or deleted the key since the lease was given. */
-  async #unchanged(permit: Permit | undefined): Promise<boolean> {
-    if (permit === undefined) return true
-    const { second, options } = this.#parts
-    return second!.guard.run((tier) => tier.renew(permit.lease, options.lease)).catch(() => true)
-  }
-
-  #giveBack(permit: Permit | undefined): void {
-    if (permit === undefined) return
-    this.#parts
-      .second!.guard.run((tier) => tier.release(permit.lease))
-      .catch((error) => this.#storeFailed(error))
-  }
-
-  #lease(event: 'acquired' | 'busy' | 'lost' | 'voided'): void {
-    channels.lease.publish(() => ({ cache: this.#parts.options.name, event }))
   }
 
   #storeFailed(error: unknown): void {

@@ -1,13 +1,13 @@
 import { boolean, defineOptions, having } from '@spillway/kit'
+import { StoreUnavailableError } from './errors.js'
 import { RedisBus } from './redis-bus.js'
 import { keyPrefixOf, type RedisClient, type RedisCommand } from './redis-client.js'
+import { frameOf, RedisReads, textOf } from './redis-reads.js'
 import {
   ACQUIRE,
   BUMP,
   COMMIT,
   EPOCH,
-  LEASE_LENGTH,
-  LEASE_MARK,
   RELEASE,
   REMOVE,
   RENEW,
@@ -15,6 +15,7 @@ import {
   TOKEN_LENGTH,
   WRITE,
 } from './redis-scripts.js'
+import { ServerClock } from './server-clock.js'
 import type { Acquired, BusListener, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
 import { storeKey } from './store-key.js'
 
@@ -59,10 +60,12 @@ class RedisTier implements Tier {
   readonly #namespace: string
   readonly #channel: string
   readonly #mget: RedisCommand
+  readonly #reads: RedisReads
   readonly #get: RedisCommand
   readonly #del: RedisCommand
   readonly #publish: RedisCommand
   readonly #ping: RedisCommand
+  readonly #clock: ServerClock
   readonly #evalsha: RedisCommand
   readonly #eval: RedisCommand
   #bus: RedisBus | undefined
@@ -74,12 +77,14 @@ class RedisTier implements Tier {
     // These go out by themselves even with `enableAutoPipelining`, which would wait for more and mix up cluster slots.
     const command = (name: string) => client.createBuiltinCommand(name)
     this.#mget = command('mget').buffer.bind(client)
+    this.#reads = new RedisReads(this.#mget)
     this.#get = command('get').buffer.bind(client)
     this.#del = command('del').string.bind(client)
     this.#publish = command('publish').string.bind(client)
     this.#ping = command('ping').string.bind(client)
     this.#evalsha = command('evalsha').string.bind(client)
     this.#eval = command('eval').string.bind(client)
+    this.#clock = clockOf(client)
     if (withBus) {
       this.listen = (listener) => {
         this.#bus = new RedisBus(client, this.#channel, listener)
@@ -104,12 +109,13 @@ class RedisTier implements Tier {
     })
   }
 
-  async read(key: string, epochs: readonly string[]): Promise<Reading> {
-    const [frame, ...found] = await this.#values([
-      this.#entry(key),
-      ...epochs.map((name) => this.#epoch(name)),
-    ])
-    return { frame: frameOf(frame), epochs: found.map((value) => value?.toString()) }
+  read(key: string, epochs: readonly string[]): Promise<Reading> {
+    const names = epochs.map((name) => this.#epoch(name))
+    if (!this.#client.isCluster) return this.#reads.read(this.#entry(key), names)
+    return this.#values([this.#entry(key), ...names]).then(([frame = null, ...values]) => ({
+      frame: frameOf(frame),
+      epochs: values.map(textOf),
+    }))
   }
 
   async readMany(keys: readonly string[], epochs: readonly string[]): Promise<ReadingMany> {
@@ -117,7 +123,7 @@ class RedisTier implements Tier {
     const values = await this.#values(names)
     return {
       frames: values.slice(0, keys.length).map(frameOf),
-      epochs: values.slice(keys.length).map((value) => value?.toString()),
+      epochs: values.slice(keys.length).map(textOf),
     }
   }
 
@@ -176,6 +182,10 @@ class RedisTier implements Tier {
     await this.#run(BUMP, this.#epoch(name), EPOCH_LIFE, this.#channel, message)
   }
 
+  now(): number {
+    return this.#clock.now()
+  }
+
   async ping(): Promise<void> {
     await this.#ping()
   }
@@ -185,11 +195,11 @@ class RedisTier implements Tier {
   }
 
   /** In a cluster the keys belong to different nodes; the client sends each to its own. */
-  async #values(names: readonly string[]): Promise<(Buffer | undefined)[]> {
+  #values(names: readonly string[]): Promise<(Buffer | null)[]> {
     const values = this.#client.isCluster
-      ? await Promise.all(names.map((name) => this.#get(name)))
-      : await this.#mget(...names)
-    return (values as (Buffer | null)[]).map((value) => value ?? undefined)
+      ? Promise.all(names.map((name) => this.#get(name)))
+      : this.#mget(...names)
+    return values as Promise<(Buffer | null)[]>
   }
 
   async #run({ sha, text }: RedisScript, key: string, ...args: (string | number | Buffer)[]) {
@@ -210,10 +220,22 @@ class RedisTier implements Tier {
   }
 }
 
-/** The frame behind a lease. */
-function frameOf(value: Buffer | undefined): Buffer | undefined {
-  if (value === undefined || value[0] !== LEASE_MARK) return value
-  return value.length > LEASE_LENGTH ? value.subarray(LEASE_LENGTH) : undefined
+/** One for all caches of a client. */
+const clocks = new WeakMap<RedisClient, ServerClock>()
+
+function clockOf(client: RedisClient): ServerClock {
+  const known = clocks.get(client)
+  if (known !== undefined) return known
+  const time = client.createBuiltinCommand('time').string.bind(client)
+  const clock = new ServerClock(async () => {
+    if (client.status !== 'ready') throw new StoreUnavailableError('not ready')
+    const [seconds, microseconds] = (await time()) as [string, string]
+    return Number(seconds) * 1000 + Number(microseconds) / 1000
+  })
+  clocks.set(client, clock)
+  if (client.status === 'ready') clock.measure()
+  client.on('ready', () => clock.measure())
+  return clock
 }
 
 function fixed(token: string): string {

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 /** Points of each server on the circle. */
 const POINTS = 160
 
@@ -32,6 +30,11 @@ export class Ring {
   }
 }
 
+/** FNV-1a, and the last steps of MurmurHash3, without which names that differ in the end only would stand close by. */
 function place(text: string): number {
-  return createHash('sha1').update(text).digest().readUInt32BE(0)
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
 }

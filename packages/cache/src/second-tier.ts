@@ -1,21 +1,20 @@
+import type { Clock } from '@spillway/kit'
 import { channels } from './channels.js'
 import { decode, type Encoded, JSON_CODEC } from './codec.js'
+import { Epochs, epochNames, type Stamps, tagsOf } from './epochs.js'
 import { type Frame, idOf, readFrame, writeFrame } from './frame.js'
 import type { Times } from './freshness.js'
 import type { Guard } from './guard.js'
 import { type Held, hold, type Share } from './held.js'
 import { shapeOf } from './shape.js'
-import type { Lease } from './store.js'
+import type { BusListener, Lease } from './store.js'
 
 export interface SecondTierOptions {
   readonly name: string
-  readonly share: Share
   readonly maxValueBytes: number
   readonly compressAbove: number | false
+  readonly clock: Clock
 }
-
-/** The epochs that were current when somebody looked, by name. */
-export type Epochs = ReadonlyMap<string, string | undefined>
 
 /** What a look at the store found. */
 export interface Look {
@@ -24,6 +23,11 @@ export interface Look {
   /** The entry, when it is valid: readable and not invalidated. It may be expired. */
   readonly frame: Frame | undefined
   readonly epochs: Epochs
+}
+
+interface Judged extends Look {
+  /** Names of epochs that must still be looked at. */
+  readonly unseen: readonly string[]
 }
 
 /** The right to write what a load brings. */
@@ -42,42 +46,97 @@ export interface Draft {
   readonly times: Times
 }
 
-/** The epoch that every entry carries; `clear` gives it a new value. No tag has this name, since those begin with `#`. */
-export const EVERYTHING = 'all'
-export function epochName(tag: string): string {
-  return `#${tag}`
-}
+const NONE: readonly string[] = []
+const NOTHING_SEEN = new Epochs([], [])
 
 /** The entries in the store: reads and checks them, and writes them with the epochs of their tags. */
 export class SecondTier {
-  readonly guard: Guard
+  /** One for each server that fails by itself. */
+  readonly guards: readonly Guard[]
+  readonly #of: (key: string) => number
   readonly #options: SecondTierOptions
 
-  constructor(guard: Guard, options: SecondTierOptions) {
-    this.guard = guard
+  /** @param of the index of the guard of a key */
+  constructor(guards: readonly Guard[], of: (key: string) => number, options: SecondTierOptions) {
+    this.guards = guards
+    this.#of = of
     this.#options = options
   }
 
-  /** One entry with the epochs that its tags should have, in one round trip. */
-  async look(key: string, tags: readonly string[]): Promise<Look> {
-    const names = [EVERYTHING, ...tags.map(epochName)]
-    const { frame, epochs } = await this.guard.run((tier) => tier.read(key, names))
-    return this.#judge(frame, new Map(names.map((name, i) => [name, epochs[i]])))
+  /** Other nodes' changes become known at once. */
+  get hasBus(): boolean {
+    return this.guards.every(({ tier }) => tier.listen !== undefined)
   }
 
-  async lookMany(keys: readonly string[]): Promise<Look[]> {
-    const { frames, epochs } = await this.guard.run((tier) => tier.readMany(keys, [EVERYTHING]))
-    return Promise.all(frames.map((frame) => this.#judge(frame, new Map([[EVERYTHING, epochs[0]]]))))
+  guardOf(key: string): Guard {
+    return this.guards.length === 1 ? this.guards[0]! : this.guards[this.#of(key)]!
+  }
+
+  /** One entry with the epochs that its tags should have, in one round trip. */
+  look(key: string, tags: readonly string[]): Promise<Look> {
+    const names = epochNames(tags)
+    const guard = this.guardOf(key)
+    return guard
+      .run((tier) => tier.read(key, names))
+      .then(({ frame, epochs }) => {
+        const look = this.#judge(guard, frame, new Epochs(names, epochs))
+        return look.unseen.length === 0 ? look : this.#verify(guard, look)
+      })
+  }
+
+  /** Entries by their keys, in one round trip per server; those whose server is away are missing. */
+  async lookMany(keys: readonly string[]): Promise<Map<string, Look>> {
+    const found = new Map<string, Look>()
+    const parts = [...this.split(keys)].map(async ([guard, part]) => {
+      try {
+        if (guard.opening !== undefined) await guard.opening
+        const names = epochNames([])
+        const { frames, epochs } = await guard.run((tier) => tier.readMany(part, names))
+        const seen = new Epochs(names, epochs)
+        await Promise.all(
+          part.map(async (key, i) => {
+            const look = this.#judge(guard, frames[i], seen)
+            found.set(key, look.unseen.length === 0 ? look : await this.#verify(guard, look))
+          }),
+        )
+      } catch (error) {
+        this.#reject('store', error)
+      }
+    })
+    await Promise.all(parts)
+    return found
+  }
+
+  /** The keys of each server. */
+  split(keys: readonly string[]): Map<Guard, string[]> {
+    const parts = new Map<Guard, string[]>()
+    for (const key of keys) {
+      const guard = this.guardOf(key)
+      const part = parts.get(guard)
+      if (part === undefined) parts.set(guard, [key])
+      else part.push(key)
+    }
+    return parts
+  }
+
+  /** Has the listener told of other nodes' changes, if the store can. */
+  listen(listener: BusListener): void {
+    for (const { tier } of this.guards) tier.listen?.(listener)
+  }
+
+  async close(): Promise<void> {
+    for (const guard of this.guards) guard.close()
+    await Promise.all(this.guards.map(({ tier }) => tier.close()))
   }
 
   /** The entry of a frame; `undefined` when its payload cannot be read. */
-  unpack(frame: Frame, clock: number): Held | undefined {
+  unpack(frame: Frame, clock: number, share: Share): Held | undefined {
     try {
       const value = decode(frame.codec, frame.payload)
       const plain = frame.codec === JSON_CODEC
       const { created, freshUntil, swrUntil, staleUntil, loadMs, id } = frame
       const bytes = plain ? frame.payload.length * 2 + 64 : shapeOf(value).bytes
-      const tags = frame.stamps.filter((_, i) => i > 0 && i % 2 === 0).map((name) => name.slice(1))
+      const tags = tagsOf(frame.stamps)
       return hold(
         {
           value,
@@ -93,7 +152,7 @@ export class SecondTier {
           id,
           clock,
         },
-        this.#options.share,
+        share,
       )
     } catch (error) {
       this.#reject('corrupt', error)
@@ -113,8 +172,8 @@ export class SecondTier {
    * The lease may be granted although the answer is late: then nobody holds it, and it runs out.
    */
   async acquire(key: string, token: string, milliseconds: number, { seen, epochs }: Look): Promise<Granted> {
-    const missing = [...epochs.keys()].filter((name) => epochs.get(name) === undefined)
-    const [acquired, made] = await this.guard.run((tier) =>
+    const missing = epochs.missing()
+    const [acquired, made] = await this.guardOf(key).run((tier) =>
       Promise.all([
         tier.acquire(key, token, milliseconds, seen),
         missing.length === 0 ? [] : tier.epochs(missing),
@@ -123,7 +182,10 @@ export class SecondTier {
     if (typeof acquired === 'string') return acquired
     return {
       lease: acquired,
-      epochs: new Map([...epochs, ...missing.map((name, i) => [name, made[i]!.value] as const)]),
+      epochs: epochs.with(
+        missing,
+        made.map(({ value }) => value),
+      ),
     }
   }
 
@@ -139,65 +201,79 @@ export class SecondTier {
     begun: number,
     message: string,
   ): Promise<string | undefined> {
-    const stamps = await this.#stamps(draft.tags, epochs, begun)
+    const guard = this.guardOf(lease.key)
+    const stamps = await this.#stamps(guard, draft.tags, epochs, begun)
     if (stamps === undefined) {
-      await this.guard.run((tier) => tier.release(lease))
+      await guard.run((tier) => tier.release(lease))
       return undefined
     }
-    const bytes = this.#pack(draft, stamps)
-    const ok = await this.guard.run((tier) => tier.commit(lease, bytes, lifetime(draft), message))
+    const bytes = this.#pack(guard, draft, stamps)
+    const ok = await guard.run((tier) => tier.commit(lease, bytes, lifetime(draft), message))
     return ok ? idOf(bytes) : undefined
   }
 
   /** Writes in any case. Returns the id of the entry. */
   async write(key: string, draft: Draft, message: string): Promise<string> {
-    const stamps = await this.#stamps(draft.tags, new Map(), Number.POSITIVE_INFINITY)
-    const bytes = this.#pack(draft, stamps!)
-    await this.guard.run((tier) => tier.write(key, bytes, lifetime(draft), message))
+    const guard = this.guardOf(key)
+    const stamps = await this.#stamps(guard, draft.tags, NOTHING_SEEN, Number.POSITIVE_INFINITY)
+    const bytes = this.#pack(guard, draft, stamps!)
+    await guard.run((tier) => tier.write(key, bytes, lifetime(draft), message))
     return idOf(bytes)
   }
 
-  async #judge(bytes: Buffer | undefined, epochs: Epochs): Promise<Look> {
-    const nothing = { seen: bytes === undefined ? '' : idOf(bytes), frame: undefined, epochs }
-    if (bytes === undefined) return nothing
-    let frame: Frame
+  #judge(guard: Guard, bytes: Buffer | undefined, epochs: Epochs): Judged {
+    if (bytes === undefined) return { seen: '', frame: undefined, epochs, unseen: NONE }
+    const seen = idOf(bytes)
     try {
-      frame = readFrame(bytes, this.#options.maxValueBytes)
+      const frame = readFrame(bytes, this.#options.maxValueBytes, this.#ahead(guard))
+      const unseen = epochs.unseen(frame.stamps)
+      if (unseen !== undefined) return { seen, frame, epochs, unseen }
     } catch (error) {
       this.#reject('corrupt', error)
-      return nothing
     }
-    return (await this.#current(frame.stamps, epochs)) ? { ...nothing, frame } : nothing
+    return { seen, frame: undefined, epochs, unseen: NONE }
   }
 
-  async #current(stamps: readonly string[], epochs: Epochs): Promise<boolean> {
-    const unknown: string[] = []
-    for (let i = 0; i < stamps.length; i += 2) {
-      const name = stamps[i]!
-      if (!epochs.has(name)) unknown.push(name)
-      else if (epochs.get(name) !== stamps[i + 1]) return false
-    }
-    if (unknown.length === 0) return true
-    const found = await this.guard.run((tier) => tier.epochs(unknown))
-    return unknown.every((name, i) => found[i]!.value === stamps[stamps.indexOf(name) + 1])
+  /** Looks at the epochs that only the entry could name: tags that its loader set. */
+  async #verify(guard: Guard, look: Judged): Promise<Look> {
+    const { frame, epochs, unseen } = look
+    const found = await guard.run((tier) => tier.epochs(unseen))
+    const all = epochs.with(
+      unseen,
+      found.map(({ value }) => value),
+    )
+    return all.unseen(frame!.stamps) === undefined ? { ...look, frame: undefined } : look
   }
 
-  async #stamps(tags: readonly string[], before: Epochs, begun: number): Promise<string[] | undefined> {
-    const names = [EVERYTHING, ...new Set(tags.map(epochName))]
-    const unknown = names.filter((name) => before.get(name) === undefined)
-    const found = unknown.length === 0 ? [] : await this.guard.run((tier) => tier.epochs(unknown))
+  async #stamps(
+    guard: Guard,
+    tags: readonly string[],
+    before: Epochs,
+    begun: number,
+  ): Promise<Stamps | undefined> {
+    const names = epochNames(tags)
+    const unknown = names.filter((name) => before.of(name) === undefined)
+    const found = unknown.length === 0 ? [] : await guard.run((tier) => tier.epochs(unknown))
     // Measured at the answer: that its way took time can only make a load look longer, and this fence stricter.
     const elapsed = performance.now() - begun
     if (found.some((epoch) => epoch.age <= elapsed)) return undefined
-    const values = new Map(unknown.map((name, i) => [name, found[i]!.value]))
-    return names.flatMap((name) => [name, before.get(name) ?? values.get(name)!])
+    const all = before.with(
+      unknown,
+      found.map(({ value }) => value),
+    )
+    return names.flatMap((name) => [name, all.of(name)!])
   }
 
-  #pack({ encoded, times }: Draft, stamps: readonly string[]): Buffer {
-    return writeFrame({ ...encoded, ...times, stamps }, this.#options.compressAbove)
+  #pack(guard: Guard, { encoded, times }: Draft, stamps: Stamps): Buffer {
+    return writeFrame({ ...encoded, ...times, stamps }, this.#options.compressAbove, this.#ahead(guard))
   }
 
-  #reject(reason: 'corrupt' | 'oversize', error: unknown): void {
+  /** Milliseconds that the clock of a server is ahead of the cache's. */
+  #ahead({ tier }: Guard): number {
+    return tier.now === undefined ? 0 : tier.now() - this.#options.clock.now()
+  }
+
+  #reject(reason: 'corrupt' | 'oversize' | 'store', error: unknown): void {
     channels.reject.publish(() => ({ cache: this.#options.name, reason, error }))
   }
 }

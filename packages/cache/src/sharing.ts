@@ -7,6 +7,14 @@ export function deepFreeze<T>(value: T): T {
   return value
 }
 
+/** The same for data that were made just now, of which nothing is frozen yet. */
+export function freezeNew<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) for (let i = 0; i < value.length; i++) freezeNew(value[i])
+  else for (const name in value) freezeNew(value[name])
+  return Object.freeze(value)
+}
+
 /** A copy that shares nothing with the original. Keeps Buffers Buffers, which `structuredClone` does not. */
 export function deepClone<T>(value: T): T {
   return copy(value, new Map()) as T

@@ -1,3 +1,4 @@
+import type { Guard } from './guard.js'
 import type { Parts } from './parts.js'
 
 /** A snapshot. Counts are since the cache was made. */
@@ -16,8 +17,12 @@ export interface CacheStats {
         readonly hits: number
         /** Hits of the look-ups that the first tier did not answer, 0 to 1. */
         readonly hitRatio: number
+        /** All of its servers are connected. */
         readonly ready: boolean
+        /** Of one of its servers at least. */
         readonly breakerOpen: boolean
+        /** Servers that are not used at the moment; calls for their keys go on without a second tier. */
+        readonly serversAway: number
         readonly pending: number
         readonly timeouts: number
         readonly queuedInvalidations: number
@@ -47,11 +52,24 @@ export function statsOf({ options, counters, first, second, bus }: Parts, inFlig
     l2: second && {
       hits: l2Hits,
       hitRatio: ratio(l2Hits, beyond),
-      ...second.guard.stats(),
-      busHealthy: second.guard.tier.listen ? bus.healthy : undefined,
+      ...together(second.guards.map((guard) => guard.stats())),
+      busHealthy: second.hasBus ? bus.healthy : undefined,
     },
     ...rest,
     inFlight,
+  }
+}
+
+function together(servers: readonly ReturnType<Guard['stats']>[]) {
+  const sum = (count: (server: (typeof servers)[0]) => number) =>
+    servers.reduce((total, server) => total + count(server), 0)
+  return {
+    ready: servers.every(({ ready }) => ready),
+    breakerOpen: servers.some(({ breakerOpen }) => breakerOpen),
+    serversAway: sum(({ usable }) => (usable ? 0 : 1)),
+    pending: sum(({ pending }) => pending),
+    timeouts: sum(({ timeouts }) => timeouts),
+    queuedInvalidations: sum(({ queuedInvalidations }) => queuedInvalidations),
   }
 }
 

@@ -6,7 +6,14 @@ export interface CacheStore {
   /** For statistics and messages: `'redis'`. */
   readonly kind: string
   /** The tier of one namespace. Caches of the same name share entries, epochs and the bus. */
-  open(namespace: string): Tier
+  open(namespace: string): Tier | Shards
+}
+
+/** Several servers that fail one by one: each has its own entries, and the epochs which these carry. */
+export interface Shards {
+  readonly tiers: readonly Tier[]
+  /** The index of the tier that has the key; the same on all nodes, whichever servers are there. */
+  of(key: string): number
 }
 
 export interface Reading {
@@ -50,6 +57,11 @@ export interface BusListener {
 export interface Tier {
   /** Whether a command would be sent at once. The cache never calls a tier that is not ready. */
   readonly ready: boolean
+  /**
+   * The time of the server, as far as it is known, in milliseconds since 1970: the times in an entry are by it. Left out
+   * where it is the time of this process.
+   */
+  now?(): number
   /** Resolves when ready for the first time; a cache waits for it within its store timeout. */
   opened(): Promise<void>
   read(key: string, epochs: readonly string[]): Promise<Reading>

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Frame, idOf, readFrame, writeFrame } from '../src/frame.js'
 import type { BusListener, CacheStore, Lease, Tier } from '../src/index.js'
+import { single } from './waiting.js'
 
 export interface Subject {
   /** Two stores on the same server, as two processes would have them. */
@@ -39,7 +40,7 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
     let b: Tier
     const tiers: Tier[] = []
     const open = (node: 0 | 1, namespace: string) => {
-      const tier = subject.stores[node].open(namespace)
+      const tier = single(subject.stores[node].open(namespace))
       tiers.push(tier)
       return tier
     }

@@ -68,13 +68,3 @@ storeContract('memcachedStore', async () => {
   const make = () => memcachedStore(server.url(), { keyPrefix: 'app:' })
   return { stores: [make(), make()] as const, close: () => server[Symbol.asyncDispose]() }
 })
-
-storeContract('memcachedStore over three servers', async () => {
-  const servers = await Promise.all([1, 2, 3].map(() => startMemcached()))
-  const urls = servers.map((server) => server.url())
-  return {
-    // The order of the list must not matter.
-    stores: [memcachedStore(urls), memcachedStore(urls.toReversed())] as const,
-    close: () => Promise.all(servers.map((server) => server[Symbol.asyncDispose]())),
-  }
-})

@@ -36,17 +36,21 @@ describe.each(TIERS)('values %s', (_, options) => {
     expect(await cache.get('k')).toBe(undefined)
   })
 
-  it('V2 plain data cannot be changed by whoever gets them, the loader included', async () => {
+  it('V2 plain data cannot be spoilt for others by whoever gets them, the first and the coalesced too', async () => {
     await using cache = new Cache(options())
-    const own = { list: [{ n: 1 }] }
-    const callers = await Promise.all([1, 2, 3].map(() => cache.getOrSet<typeof own>('k', () => own)))
-    for (const value of [own, ...callers]) {
-      expect(() => {
-        value.list[0]!.n = 2
-      }).toThrow(TypeError)
-      expect(() => value.list.push({ n: 3 })).toThrow(TypeError)
+    const get = () => cache.getOrSet('k', () => ({ list: [{ n: 0 }] }))
+    const callers = [...(await Promise.all([get(), get(), get()])), await get()]
+    const [many] = await cache.getMany<(typeof callers)[0]>(['k'])
+    callers.push(many!)
+    for (const [i, value] of callers.entries()) {
+      try {
+        value.list[0]!.n = i + 1
+      } catch (error) {
+        expect(error).toBeInstanceOf(TypeError)
+      }
+      for (const other of callers) if (other !== value) expect(other.list[0]!.n).not.toBe(i + 1)
     }
-    expect(await cache.get('k')).toEqual({ list: [{ n: 1 }] })
+    expect(await cache.get('k')).toEqual({ list: [{ n: 0 }] })
   })
 
   it('V2 values that freezing does not protect are copied for each caller, the first and the coalesced too', async () => {
@@ -138,6 +142,26 @@ describe.each(TIERS)('values %s', (_, options) => {
     expect(await cache.getOrSet('k', () => value)).toBe(value)
     expect(await cache.get('k')).toBe(undefined)
   })
+})
+
+it('V2 plain data in the first tier are frozen, the loader’s own object too', async () => {
+  await using cache = new Cache()
+  const own = { list: [{ n: 1 }] }
+  const value = await cache.getOrSet('k', () => own)
+  for (const list of [own.list, value.list]) {
+    expect(() => list.push({ n: 3 })).toThrow(TypeError)
+    expect(() => {
+      list[0]!.n = 2
+    }).toThrow(TypeError)
+  }
+})
+
+it('without a first tier each caller has a value of its own, to change as it likes', async () => {
+  await using cache = new Cache({ l1: false, store: memoryStore() })
+  const get = () => cache.getOrSet('k', () => ({ list: [{ n: 1 }] }))
+  for (const value of await Promise.all([get(), get()])) value.list.push({ n: 2 })
+  for (const value of await Promise.all([get(), get()])) value.list.push({ n: 3 })
+  expect(await get()).toEqual({ list: [{ n: 1 }] })
 })
 
 it('clone gives each caller an own copy, reference the value itself', async () => {

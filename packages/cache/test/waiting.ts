@@ -1,4 +1,4 @@
-import type { CacheStore, Tier } from '../src/index.js'
+import type { CacheStore, Shards, Tier } from '../src/index.js'
 
 /** A promise and how to settle it. */
 export interface Gate<T = void> {
@@ -47,12 +47,17 @@ export function manualClock(now = 1_700_000_000_000) {
   }
 }
 
+/** The tier of a store that has one, or its first. */
+export function single(opened: Tier | Shards): Tier {
+  return 'tiers' in opened ? opened.tiers[0]! : opened
+}
+
 /** A store whose operations a test can hold up, count and fail. */
 export function tapped(store: CacheStore, before: (operation: string) => unknown): CacheStore {
   return {
     kind: store.kind,
     open(namespace) {
-      const tier = store.open(namespace)
+      const tier = single(store.open(namespace))
       return new Proxy(tier, {
         get(target, name) {
           const value: unknown = Reflect.get(target, name, target)

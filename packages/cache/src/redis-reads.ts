@@ -1,0 +1,82 @@
+import type { RedisCommand } from './redis-client.js'
+import { LEASE_LENGTH, LEASE_MARK } from './redis-scripts.js'
+import type { Reading } from './store.js'
+
+interface Wanted {
+  readonly entry: string
+  readonly epochs: readonly string[]
+  readonly resolve: (reading: Reading) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Entries in one command at most, so that no reader waits for very many others. */
+const BATCH = 100
+
+/**
+ * Reads that are wanted at the same time are one MGET: one write to the socket and one reply for all of them, and the
+ * epoch that they share once. It goes out when everything that is due now has run, so that it costs nobody a wait.
+ */
+export class RedisReads {
+  readonly #mget: RedisCommand
+  #wanted: Wanted[] = []
+
+  constructor(mget: RedisCommand) {
+    this.#mget = mget
+  }
+
+  read(entry: string, epochs: readonly string[]): Promise<Reading> {
+    return new Promise((resolve, reject) => {
+      if (this.#wanted.length === 0) process.nextTick(this.#send)
+      this.#wanted.push({ entry, epochs, resolve, reject })
+      if (this.#wanted.length === BATCH) this.#send()
+    })
+  }
+
+  readonly #send = () => {
+    const wanted = this.#wanted
+    if (wanted.length === 0) return
+    this.#wanted = []
+    if (wanted.length === 1) this.#one(wanted[0]!)
+    else this.#many(wanted)
+  }
+
+  #one({ entry, epochs, resolve, reject }: Wanted): void {
+    this.#mget(entry, ...epochs).then((reply) => {
+      const [frame = null, ...values] = reply as (Buffer | null)[]
+      resolve({ frame: frameOf(frame), epochs: values.map(textOf) })
+    }, reject)
+  }
+
+  #many(wanted: readonly Wanted[]): void {
+    const names = wanted.map(({ entry }) => entry)
+    const places = new Map<string, number>()
+    for (const { epochs } of wanted) {
+      for (const name of epochs) if (!places.has(name)) places.set(name, names.push(name) - 1)
+    }
+    this.#mget(...names).then(
+      (reply) => {
+        const values = reply as (Buffer | null)[]
+        const texts = new Map<string, string | undefined>()
+        for (const [name, at] of places) texts.set(name, textOf(values[at]!))
+        for (let i = 0; i < wanted.length; i++) {
+          const { epochs, resolve } = wanted[i]!
+          resolve({ frame: frameOf(values[i]!), epochs: epochs.map((name) => texts.get(name)) })
+        }
+      },
+      (error) => {
+        for (const { reject } of wanted) reject(error)
+      },
+    )
+  }
+}
+
+/** The frame behind a lease. */
+export function frameOf(value: Buffer | null): Buffer | undefined {
+  if (value === null) return undefined
+  if (value[0] !== LEASE_MARK) return value
+  return value.length > LEASE_LENGTH ? value.subarray(LEASE_LENGTH) : undefined
+}
+
+export function textOf(value: Buffer | null): string | undefined {
+  return value?.toString('latin1')
+}
