@@ -44,6 +44,7 @@ export default defineConfig({
           { text: 'The engine of offload', link: '/decisions/offload-engine' },
           { text: 'Connections move, processes go', link: '/decisions/cluster' },
           { text: 'What the memory monitor believes', link: '/decisions/memory' },
+          { text: 'Choices of the cache', link: '/decisions/cache' },
         ],
       },
     ],
