@@ -24,10 +24,11 @@ export class ClientAddress {
   readonly #hops: number
   readonly #subnets: readonly Subnet[] | undefined
   readonly #prefix: number
-  #warned = false
+  #warned: boolean
 
   /** @throws TypeError | RangeError `ERR_LIMITER_OPTION` */
-  constructor(trust: Trust, prefix: number) {
+  constructor(trust: Trust, prefix: number, warns = true) {
+    this.#warned = !warns
     this.#hops = typeof trust === 'number' ? trust : 0
     this.#subnets = typeof trust === 'number' ? undefined : trust.map(subnetOf)
     this.#prefix = prefix

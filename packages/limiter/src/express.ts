@@ -75,6 +75,7 @@ async function answer(gate: RateLimitGate<Args>, verdict: GateVerdict, ...args: 
   }
   const { type, body } = await gate.replyTo(verdict, ...args)
   const [, res] = args
+  if (res.headersSent) return
   if (type !== undefined) res.type(type)
   res.send(body)
 }

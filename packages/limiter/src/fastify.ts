@@ -121,6 +121,7 @@ async function answer(gate: Gate, verdict: GateVerdict, ...args: Args): Promise<
   }
   const { type, body } = await gate.replyTo(verdict, ...args)
   const [, reply] = args
+  if (reply.sent) return
   if (type !== undefined) reply.type(type)
   reply.send(body)
 }

@@ -4,20 +4,23 @@ import { type Limit, windowOf } from './limit.js'
 
 /**
  * How limits are shown in headers: `'draft-8'` is `RateLimit` and `RateLimit-Policy` in the form of
- * draft-ietf-httpapi-ratelimit-headers 08 to 11, `'triple'` the three fields of drafts 00 to 06, `'legacy'` the
- * `X-RateLimit-*` fields.
+ * draft-ietf-httpapi-ratelimit-headers 08 to 11, `'draft-7'` the same two fields in the form of draft 07, `'triple'` the
+ * three fields of drafts 00 to 06 and their policy, `'legacy'` the `X-RateLimit-*` fields.
  */
-export type HeaderStyle = 'draft-8' | 'triple' | 'legacy'
+export type HeaderStyle = 'draft-8' | 'draft-7' | 'triple' | 'legacy'
 
 const policies = new WeakMap<readonly Limit[], string>()
 
-/** The header fields of a decision. A store that failed has nothing to say about limits. */
+/**
+ * The header fields of a decision. A store that failed has nothing to say about limits, and a limit in shadow mode is not
+ * shown: clients would heed it.
+ */
 export function headersOf(
   decision: Decision,
   limits: readonly Limit[],
   styles: readonly HeaderStyle[],
 ): Record<string, string> {
-  if (decision.source === 'fallback') return {}
+  if (decision.source === 'fallback' || decision.limit.shadow) return {}
   if (styles.length === 1 && styles[0] === 'draft-8') {
     return { 'RateLimit-Policy': policyOf(decision, limits), RateLimit: stateOf(decision) }
   }
@@ -26,14 +29,27 @@ export function headersOf(
     if (style === 'draft-8') {
       headers['RateLimit-Policy'] = policyOf(decision, limits)
       headers.RateLimit = stateOf(decision)
+      continue
+    }
+    const [limit, remaining] = [Math.floor(decision.capacity), decision.remaining]
+    const reset = resetOf(decision, style)
+    if (style !== 'legacy') headers['RateLimit-Policy'] ??= plainPolicyOf(decision)
+    if (style === 'draft-7') {
+      headers.RateLimit = `limit=${limit}, remaining=${remaining}, reset=${reset}`
     } else {
       const prefix = style === 'legacy' ? 'X-RateLimit-' : 'RateLimit-'
-      headers[`${prefix}Limit`] = String(Math.floor(decision.capacity))
-      headers[`${prefix}Remaining`] = String(decision.remaining)
-      headers[`${prefix}Reset`] = resetOf(decision, style)
+      headers[`${prefix}Limit`] = String(limit)
+      headers[`${prefix}Remaining`] = String(remaining)
+      headers[`${prefix}Reset`] = String(reset)
     }
   }
   return headers
+}
+
+/** The policy as drafts up to 07 write it. */
+function plainPolicyOf({ limit }: Decision): string {
+  const window = windowOf(limit)
+  return `${Math.floor(limit.capacity)}${window === undefined ? '' : `;w=${Math.ceil(window / 1_000)}`}`
 }
 
 function policyOf(decision: Decision, limits: readonly Limit[]): string {
@@ -48,13 +64,18 @@ function policyOf(decision: Decision, limits: readonly Limit[]): string {
 
 function policyField(limits: readonly Limit[]): string {
   return rateLimitPolicyField(
-    limits.map((limit) => ({ name: limit.name, quota: limit.capacity, window: windowOf(limit) })),
+    limits
+      .filter(({ shadow }) => !shadow)
+      .map((limit) => ({ name: limit.name, quota: limit.capacity, window: windowOf(limit) })),
   )
 }
 
 function stateOf(decision: Decision): string {
   if (decision.parts === undefined) return stateItem(decision)
-  return decision.parts.map(stateItem).join(', ')
+  return decision.parts
+    .filter(({ limit }) => !limit.shadow)
+    .map(stateItem)
+    .join(', ')
 }
 
 /** Names need no quoting and numbers are checked, so the hot path writes the item itself. */
@@ -78,9 +99,9 @@ function integer(value: number): number {
 }
 
 /** Seconds until full; `legacy` shows a point in time, as its readers expect. */
-function resetOf({ resetAfter }: Decision, style: HeaderStyle): string {
+function resetOf({ resetAfter }: Decision, style: HeaderStyle): number {
   const seconds = Number.isFinite(resetAfter) ? Math.ceil(resetAfter / 1_000) : 999_999_999
-  return String(style === 'legacy' ? Math.ceil(Date.now() / 1_000) + seconds : seconds)
+  return style === 'legacy' ? Math.ceil(Date.now() / 1_000) + seconds : seconds
 }
 
 /** The body of RFC 9457 for a refusal, with the problem types of the rate-limit drafts. */

@@ -4,7 +4,6 @@ import {
   type Check,
   type Duration,
   defineOptions,
-  duration,
   either,
   func,
   having,
@@ -17,13 +16,13 @@ import {
 } from '@spillway/kit'
 import type { Trust } from './address.js'
 import type { HeaderStyle } from './fields.js'
+import { FOREIGN_CHECKS, type ForeignOptions } from './foreign-options.js'
 import { defineLimit, type Limit, type LimitOptions } from './limit.js'
 import type { RateLimiter } from './limiter.js'
 import { RATE_LIMITER_CHECKS, type RateLimiterOptions } from './options.js'
 import type { Answer } from './store.js'
 
 export type MaybePromise<T> = T | Promise<T>
-type StandardHeaders = boolean | 'draft-6' | 'draft-7' | 'draft-8'
 
 /** What the adapters take beside the limit. `Args` are what the framework hands to a middleware. */
 export interface GateOptions<Args extends unknown[]> {
@@ -49,35 +48,15 @@ export interface GateOptions<Args extends unknown[]> {
   readonly statusCode?: number
   /** Answer refusals with an RFC 9457 problem document instead of the app's error handler. Default: `false`. */
   readonly problem?: boolean
-  /** Give the cost back when the response ended like this. `aborted`: the client went away first. */
-  readonly refundOn?: (status: number, aborted: boolean) => boolean
-  /** express-rate-limit: the window in milliseconds. Same as `window`. */
-  readonly windowMs?: Duration
-  /** express-rate-limit: same as `limit`. */
-  readonly max?: number | ((...args: Args) => MaybePromise<number>)
-  /** express-rate-limit: same as `key`. */
-  readonly keyGenerator?: (...args: Args) => MaybePromise<string | undefined>
-  /** express-rate-limit: `true` or `'draft-6'` is the triple, `'draft-7'` and `'draft-8'` are `draft-8`. */
-  readonly standardHeaders?: StandardHeaders
-  /** express-rate-limit: the `X-RateLimit-*` fields. Here the default is `false`. */
-  readonly legacyHeaders?: boolean
-  /**
-   * express-rate-limit: answer refusals with this body instead of the app's error handler. A function gets what a
-   * middleware gets and returns the body.
-   */
-  readonly message?: unknown
-  /** express-rate-limit: answer refusals by this function; it gets what a middleware gets. */
-  readonly handler?: (...args: Args) => unknown
-  /** express-rate-limit: give the cost back for statuses below 400. */
-  readonly skipSuccessfulRequests?: boolean
-  /** express-rate-limit: give the cost back for statuses from 400, and when the client went away. */
-  readonly skipFailedRequests?: boolean
+  /** Give the cost back when the response ended like this. `aborted`: the client went away first. Then what a middleware gets. */
+  readonly refundOn?: (status: number, aborted: boolean, ...args: Args) => MaybePromise<boolean>
 }
 
 export type PerCall = Limit | LimitOptions | Readonly<Record<string, Limit | LimitOptions>> | undefined
 
 /** Options of `rateLimit`: the limit itself, or a `limiter`, and how requests are measured by it. */
 export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
+  ForeignOptions<Args> &
   Partial<Omit<RateLimiterOptions, 'limit'>> & {
     readonly capacity?: number
     readonly refill?: { readonly tokens: number; readonly per: Duration }
@@ -86,7 +65,7 @@ export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
     readonly window?: Duration
   }
 
-const style = oneOf('draft-8', 'triple', 'legacy')
+const style = oneOf('draft-8', 'draft-7', 'triple', 'legacy')
 /** Proxies in front. */
 export const trust: Check<Trust> = either(integer({ min: 0, max: 64 }), list(string()))
 
@@ -103,15 +82,7 @@ const GATE_CHECKS = {
   statusCode: integer({ min: 400, max: 599 }),
   problem: boolean,
   refundOn: optional(func()),
-  windowMs: optional(duration({ min: 1 })),
-  max: optional(either(func(), integer({ min: 0 }))),
-  keyGenerator: optional(func()),
-  standardHeaders: optional(oneOf<StandardHeaders>(true, false, 'draft-6', 'draft-7', 'draft-8')),
-  legacyHeaders: optional(boolean),
-  message: optional(anything),
-  handler: optional(func()),
-  skipSuccessfulRequests: optional(boolean),
-  skipFailedRequests: optional(boolean),
+  ...FOREIGN_CHECKS,
 } as const
 
 export const RATE_LIMIT_DEFAULTS = Object.freeze({
@@ -134,40 +105,9 @@ export const resolveGate = defineOptions(
   RATE_LIMIT_DEFAULTS,
 )
 
-/** The header fields that the options ask for. */
-export function stylesOf({
-  headers,
-  standardHeaders,
-  legacyHeaders,
-}: GateOptions<never>): readonly HeaderStyle[] {
-  const styles = new Set<HeaderStyle>()
-  if (standardHeaders === undefined) {
-    for (const style of headers === undefined
-      ? ['draft-8' as const]
-      : headers === false
-        ? []
-        : [headers].flat()) {
-      styles.add(style)
-    }
-  } else if (standardHeaders === true || standardHeaders === 'draft-6') styles.add('triple')
-  else if (standardHeaders !== false) styles.add('draft-8')
-  if (legacyHeaders) styles.add('legacy')
-  return [...styles]
-}
-
-/** When the cost is given back, from the options that say so. */
-export function refundRule({ refundOn, skipSuccessfulRequests, skipFailedRequests }: GateOptions<never>) {
-  if (!skipSuccessfulRequests && !skipFailedRequests) return refundOn
-  return (status: number, aborted: boolean) =>
-    refundOn?.(status, aborted) ||
-    (aborted || status >= 400 ? skipFailedRequests === true : skipSuccessfulRequests === true)
-}
-
 /** What of the options describes the limiter. A limit that is told for each request has a placeholder here. */
 export function limiterOptions(options: RateLimitOptions<never>): RateLimiterOptions {
   const own = Object.fromEntries(Object.entries(options).filter(([name]) => limiterNames.includes(name)))
-  own.limit ??= options.max
-  own.window ??= options.windowMs
   if (typeof own.limit === 'function') own.limit = 1
   return own as object as RateLimiterOptions
 }
@@ -176,7 +116,7 @@ export function limiterOptions(options: RateLimitOptions<never>): RateLimiterOpt
 export function limitRule<Args extends unknown[]>(
   options: RateLimitOptions<Args>,
 ): ((...args: Args) => MaybePromise<PerCall>) | undefined {
-  const { limit = options.max, window = options.windowMs, limitFor } = options
+  const { limit, window, limitFor } = options
   if (typeof limit !== 'function' || window === undefined) return limitFor
   const known = new Map<number, Limit>()
   const limitOfCount = (count: number) => {
@@ -192,6 +132,7 @@ export function limitRule<Args extends unknown[]>(
 
 const LIMIT_NAMES = [
   'name',
+  'identifier',
   'capacity',
   'refill',
   'limit',

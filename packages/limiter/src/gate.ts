@@ -5,17 +5,22 @@ import { type Decision, denied } from './decision.js'
 import { refusalOf } from './errors.js'
 import { type HeaderStyle, headersOf, problemOf } from './fields.js'
 import {
+  inOwnWords,
+  type OptionsUsed,
+  type RateLimitInfo,
+  refuseForeign,
+  warnsOf,
+} from './foreign-options.js'
+import {
   limiterOptions,
   limitRule,
   type MaybePromise,
   type PerCall,
   RATE_LIMIT_DEFAULTS,
   type RateLimitOptions,
-  refundRule,
   resolveGate,
-  stylesOf,
 } from './gate-options.js'
-import type { Limit, LimitOptions } from './limit.js'
+import { type Limit, type LimitOptions, windowOf } from './limit.js'
 import { type ConsumeOptions, RateLimiter } from './limiter.js'
 import type { Answer } from './store.js'
 
@@ -46,21 +51,29 @@ export class RateLimitGate<Args extends unknown[]> {
   readonly #options: RateLimitOptions<Args>
   readonly #styles: readonly HeaderStyle[]
   readonly #address: ClientAddress
-  readonly #refundOn: ((status: number, aborted: boolean) => boolean) | undefined
   readonly #key: ((...args: Args) => MaybePromise<string | undefined>) | undefined
   readonly #limitFor: ((...args: Args) => MaybePromise<PerCall>) | undefined
+  /** Answers a refusal, where the options have a function for that. */
+  readonly handler: ((...args: Args) => unknown) | undefined
 
   /** @throws TypeError | RangeError `ERR_LIMITER_OPTION` */
-  constructor(options: RateLimitOptions<Args>) {
-    const checked = resolveGate(options)
+  constructor(given: RateLimitOptions<Args>) {
+    refuseForeign(given)
+    resolveGate(given)
+    const options = inOwnWords(given)
+    const { headers, statusCode, trust, ipv6Prefix } = resolveGate(options)
     this.#options = options
-    this.#styles = stylesOf(options)
-    this.statusCode = checked.statusCode
-    this.#address = new ClientAddress(checked.trust, checked.ipv6Prefix)
-    this.#refundOn = refundRule(options)
-    this.#key = options.key ?? options.keyGenerator
+    this.#styles = headers === false ? [] : [headers].flat()
+    this.statusCode = statusCode
+    this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given))
+    this.#key = options.key
     this.#limitFor = limitRule(options)
     this.limiter = options.limiter ?? new RateLimiter<Answer>(limiterOptions(options))
+    const { handler } = options
+    if (handler !== undefined) {
+      const used = this.#optionsUsed(given)
+      this.handler = (...args) => handler(...args, used)
+    }
   }
 
   /** Synchronous wherever the user's functions and the store are. */
@@ -76,10 +89,6 @@ export class RateLimitGate<Args extends unknown[]> {
   get answersItself(): boolean {
     const { message, problem, handler } = this.#options
     return message !== undefined || problem === true || handler !== undefined
-  }
-
-  get handler(): ((...args: Args) => unknown) | undefined {
-    return this.#options.handler
   }
 
   /** The body for a refusal, where the options ask for one. */
@@ -98,14 +107,15 @@ export class RateLimitGate<Args extends unknown[]> {
     const cost = typeof costOf === 'function' ? costOf(...args) : costOf
     const perCall = this.#limitFor?.(...args)
     if (key instanceof Promise || cost instanceof Promise || perCall instanceof Promise) {
-      return Promise.all([key, cost, perCall]).then((late) => this.#consume(req, res, ...late))
+      return Promise.all([key, cost, perCall]).then((late) => this.#consume(req, res, args, ...late))
     }
-    return this.#consume(req, res, key, cost, perCall)
+    return this.#consume(req, res, args, key, cost, perCall)
   }
 
   #consume(
     req: IncomingMessage,
     res: ServerResponse,
+    args: Args,
     key: string | undefined,
     cost: number | undefined,
     perCall: PerCall,
@@ -113,30 +123,42 @@ export class RateLimitGate<Args extends unknown[]> {
     if (key === undefined || key === '') return this.#withoutKey(req)
     const answer = this.limiter.consume(key, consumeOptions(cost, perCall))
     return answer instanceof Promise
-      ? answer.then((decision) => this.#verdict(decision, req, res))
-      : this.#verdict(answer, req, res)
+      ? answer.then((decision) => this.#verdict(decision, req, res, args))
+      : this.#verdict(answer, req, res, args)
   }
 
-  #verdict(decision: Decision, req: IncomingMessage, res: ServerResponse): GateVerdict {
+  #verdict(decision: Decision, req: IncomingMessage, res: ServerResponse, args: Args): GateVerdict {
     const again = (req as Decided)[DECISION] !== undefined
     ;(req as Decided)[DECISION] = decision
+    const { refundOn, requestPropertyName } = this.#options
+    if (requestPropertyName !== undefined) {
+      ;(args[0] as Record<string, unknown>)[requestPropertyName] = infoOf(decision)
+    }
     const headers = headersOf(decision, this.limiter.limits, this.#styles)
     if (!decision.allowed) {
       return { headers, decision, error: refusalOf(decision, headers, this.statusCode), again }
     }
-    if (this.#refundOn !== undefined) this.#settleLater(decision, res, this.#refundOn)
+    if (refundOn !== undefined) {
+      onResponseEnd(res, (finished) => {
+        const refund = async () => {
+          if (await refundOn(res.statusCode, !finished, ...args)) await this.limiter.settle(decision, 0)
+        }
+        refund().catch((error) => process.emitWarning(error))
+      })
+    }
     return { headers, decision, error: undefined, again }
   }
 
-  #settleLater(
-    decision: Decision,
-    res: ServerResponse,
-    refundOn: (status: number, aborted: boolean) => boolean,
-  ) {
-    onResponseEnd(res, (finished) => {
-      if (!refundOn(res.statusCode, !finished)) return
-      const settled = this.limiter.settle(decision, 0)
-      if (settled instanceof Promise) settled.catch(() => {})
+  #optionsUsed(given: RateLimitOptions<Args>): OptionsUsed {
+    const [limit] = this.limiter.limits
+    const { message = 'Too many requests, please try again later.', requestPropertyName } = this.#options
+    return Object.freeze({
+      ...given,
+      statusCode: this.statusCode,
+      message,
+      windowMs: windowOf(limit!) ?? Number.POSITIVE_INFINITY,
+      limit: this.#options.limit ?? limit!.capacity,
+      requestPropertyName,
     })
   }
 
@@ -167,10 +189,15 @@ export function decisionOn(req: IncomingMessage): Decision | undefined {
   return (req as Decided)[DECISION]
 }
 
-/** A second limiter on the same response adds its items to the list fields instead of replacing them. */
+/** A second limiter on the same response adds its items to the list fields of draft 08 instead of replacing them. */
 export function listed(name: string, value: string, earlier: unknown): string {
-  const isList = name === 'RateLimit' || name === 'RateLimit-Policy'
+  const isList = (name === 'RateLimit' || name === 'RateLimit-Policy') && value.startsWith('"')
   return isList && typeof earlier === 'string' ? `${earlier}, ${value}` : value
+}
+
+function infoOf({ capacity, remaining, resetAfter, key }: Decision): RateLimitInfo {
+  const resetTime = Number.isFinite(resetAfter) ? new Date(Date.now() + resetAfter) : undefined
+  return { limit: capacity, used: capacity - remaining, remaining, resetTime, key }
 }
 
 function consumeOptions(cost: number | undefined, perCall: PerCall): ConsumeOptions | undefined {

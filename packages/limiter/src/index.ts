@@ -11,6 +11,7 @@ export {
 } from './concurrency.js'
 export type { Decision, Source } from './decision.js'
 export { ConcurrencyError, LimiterClosedError, RateLimitError, StoreUnavailableError } from './errors.js'
+export type { OptionsUsed, RateLimitInfo } from './foreign-options.js'
 export {
   type BucketLimitOptions,
   defineLimit,

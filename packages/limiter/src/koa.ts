@@ -59,6 +59,6 @@ function apply(gate: RateLimitGate<[Context]>, verdict: GateVerdict, ctx: Contex
 
 async function answer(gate: RateLimitGate<[Context]>, verdict: GateVerdict, ctx: Context): Promise<void> {
   const { type, body } = await gate.replyTo(verdict, ctx)
-  ctx.body = body
+  if (body !== undefined) ctx.body = body
   if (type !== undefined) ctx.type = type
 }
