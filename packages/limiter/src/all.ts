@@ -5,7 +5,8 @@ import type { Answer } from './store.js'
 export const limiters = Object.freeze({
   /**
    * Several limits as one decision: all admit and are charged, or none is. The buckets stay those of the members. The
-   * limiters must have different names and live in the same store (or all in memory).
+   * limiters must have different names and live in the same store (or all in memory); either all have a lease or none.
+   * Limiters in shadow mode have no say in it: when the others admit, each of them is charged that has room.
    *
    * @throws TypeError `ERR_LIMITER_JOIN`
    */

@@ -27,7 +27,7 @@ export interface Reply {
   readonly numbers: readonly number[]
 }
 
-export const PROTOCOL = 1
+export const PROTOCOL = 2
 
 export function isClusterMessage(message: unknown): message is ClusterMessage {
   return typeof message === 'object' && message !== null && (message as ClusterMessage).spillway === 'limiter'

@@ -22,7 +22,7 @@ export interface Decision {
   readonly impossible: boolean
   /** The store failed and the policy is `deny`: nobody knows whether the key is over its limit. */
   readonly unavailable: boolean
-  /** A limiter in shadow mode let this through, although the limit says no. */
+  /** A limit in shadow mode says no; without it, this would have been a denial. That limit was not charged. */
   readonly shadowed: boolean
   readonly source: Source
   readonly key: string
@@ -35,11 +35,31 @@ export interface Decision {
   toJSON(): object
 }
 
+/** What a decision is about, beside the key: the same for most calls of a limiter, so their decisions share it. */
+export class Terms {
+  constructor(
+    readonly limit: Limit,
+    readonly cost: number,
+    readonly source: Source,
+  ) {}
+
+  /** These terms for another limit or cost; the same ones, if they say so already. */
+  with(limit: Limit, cost: number): Terms {
+    return limit === this.limit && cost === this.cost ? this : new Terms(limit, cost, this.source)
+  }
+}
+
 /**
- * An admission, and the base of all other decisions. Small, with late sums and what is always the same on the
- * prototype: this is made for each request, and most of it is never read.
+ * An admission, and the base of all other decisions. As small as can be, with late sums and what is always the same on
+ * the prototype: this is made for each request, most of it is never read, and at a million a second its bytes are what
+ * it costs. Its fields are `declare`d, since a field that is emitted is first set to `undefined`, which keeps the engine
+ * from storing numbers as numbers.
  */
 class Admission implements Decision {
+  declare readonly terms: Terms
+  declare readonly key: string
+  /** Tokens in use. */
+  declare readonly level: number
   declare readonly allowed: boolean
   declare readonly retryAfter: number
   declare readonly impossible: boolean
@@ -47,26 +67,35 @@ class Admission implements Decision {
   declare readonly shadowed: boolean
   declare readonly parts: readonly Decision[] | undefined
 
-  constructor(
-    readonly limit: Limit,
-    readonly key: string,
-    readonly cost: number,
-    /** Tokens in use. */
-    readonly level: number,
-    readonly source: Source,
-  ) {}
+  constructor(terms: Terms, key: string, level: number) {
+    this.terms = terms
+    this.key = key
+    this.level = level
+  }
+
+  get limit(): Limit {
+    return this.terms.limit
+  }
+
+  get cost(): number {
+    return this.terms.cost
+  }
+
+  get source(): Source {
+    return this.terms.source
+  }
 
   get capacity(): number {
-    return this.limit.capacity
+    return this.terms.limit.capacity
   }
 
   get remaining(): number {
-    const left = this.limit.capacity - this.level
+    const left = this.terms.limit.capacity - this.level
     return left > 0 ? Math.floor(left) : 0
   }
 
   get resetAfter(): number {
-    return timeToFull(this.level, this.limit) / 1_000
+    return timeToFull(this.level, this.terms.limit) / 1_000
   }
 
   toJSON(): object {
@@ -95,74 +124,82 @@ Object.assign(Admission.prototype, {
 
 /** Everything else. */
 class Answered extends Admission {
-  override readonly allowed: boolean
-  override readonly retryAfter: number
-  override readonly impossible: boolean
-  override readonly unavailable: boolean
-  override readonly shadowed: boolean
-  override readonly parts: readonly Decision[] | undefined
+  declare readonly allowed: boolean
+  declare readonly retryAfter: number
+  declare readonly impossible: boolean
+  declare readonly unavailable: boolean
+  declare readonly shadowed: boolean
+  declare readonly parts: readonly Decision[] | undefined
 
   constructor(
-    limit: Limit,
+    terms: Terms,
     key: string,
-    cost: number,
     level: number,
-    source: Source,
     more: Partial<Pick<Decision, 'allowed' | 'retryAfter' | 'unavailable' | 'shadowed' | 'parts'>>,
   ) {
-    super(limit, key, cost, level, source)
+    super(terms, key, level)
     this.allowed = more.allowed ?? true
     this.retryAfter = more.retryAfter ?? 0
-    this.impossible = !this.allowed && cost > limit.capacity
     this.unavailable = more.unavailable ?? false
     this.shadowed = more.shadowed ?? false
+    this.impossible = (!this.allowed || this.shadowed) && terms.cost > terms.limit.capacity
     this.parts = more.parts
   }
 }
 
 /** An admission that left the bucket at `level`. */
-export function admitted(limit: Limit, key: string, cost: number, level: number, source: Source): Decision {
-  return new Admission(limit, key, cost, level, source)
+export function admitted(terms: Terms, key: string, level: number): Decision {
+  return new Admission(terms, key, level)
 }
 
 /** How a bucket stands towards a cost that was not charged: fits or not, and when it will. */
-export function standing(
-  limit: Limit,
-  key: string,
-  cost: number,
-  used: number,
-  elapsed: number,
-  source: Source,
-): Decision {
+export function standing(terms: Terms, key: string, used: number, elapsed: number): Decision {
+  const { limit, cost } = terms
   const wait = timeToFit(used, elapsed, cost, limit)
   const level = levelAt(used, elapsed, limit)
-  return new Answered(limit, key, cost, level, source, { allowed: wait === 0, retryAfter: wait / 1_000 })
+  return new Answered(terms, key, level, { allowed: wait === 0, retryAfter: wait / 1_000 })
 }
 
 /** Nobody knows how the bucket stands. */
-export function unknown(limit: Limit, key: string, cost: number, retryAfter: number): Decision {
-  const more = { allowed: false, retryAfter, unavailable: true }
-  return new Answered(limit, key, cost, limit.capacity, 'fallback', more)
+export function unknown(terms: Terms, key: string, retryAfter: number): Decision {
+  return new Answered(terms, key, terms.limit.capacity, { allowed: false, retryAfter, unavailable: true })
 }
 
 /** A denial that no bucket has to do with. */
 export function denied(limit: Limit, key: string, retryAfter: number): Decision {
-  return new Answered(limit, key, 1, limit.capacity, 'memory', { allowed: false, retryAfter })
+  return new Answered(new Terms(limit, 1, 'memory'), key, limit.capacity, { allowed: false, retryAfter })
 }
 
 /** A denial that is let through all the same. */
 export function shadowed(decision: Decision): Decision {
-  const { limit, key, cost, capacity, remaining, retryAfter, source, unavailable, parts } = decision
-  const more = { retryAfter, unavailable, shadowed: true, parts }
-  return new Answered(limit, key, cost, capacity - remaining, source, more)
+  const { terms, level } = decision as Admission
+  const { key, retryAfter, unavailable, parts } = decision
+  return new Answered(terms, key, level, { retryAfter, unavailable, shadowed: true, parts })
 }
 
-/** One decision over several limits: allowed when all allow; else the one to wait longest for speaks. */
-export function combined(parts: readonly Decision[]): Decision {
-  const binding = parts.reduce((tightest, part) => (isTighter(part, tightest) ? part : tightest))
-  const { limit, key, cost, source, allowed, retryAfter, unavailable } = binding
-  const level = (binding as Admission).level
-  return new Answered(limit, key, cost, level, source, { allowed, retryAfter, unavailable, parts })
+/**
+ * One decision over several limits: allowed when all allow that are not in shadow mode; else the one to wait longest
+ * for speaks. A limit in shadow mode speaks only when there are no others.
+ */
+export function combined(given: readonly Decision[]): Decision {
+  if (!given.some(({ limit }) => limit.shadow)) return spokenFor(given, given)
+  const parts = given.map((part) => (part.limit.shadow && !part.allowed ? shadowed(part) : part))
+  const enforced = parts.filter(({ limit }) => !limit.shadow)
+  return spokenFor(parts, enforced.length > 0 ? enforced : parts)
+}
+
+function spokenFor(parts: readonly Decision[], speakers: readonly Decision[]): Decision {
+  const binding = speakers.reduce((tightest, part) => (isTighter(part, tightest) ? part : tightest))
+  const { terms, level } = binding as Admission
+  const { key, allowed, retryAfter, unavailable } = binding
+  const isShadowed = allowed && parts.some((part) => part.shadowed)
+  return new Answered(terms, key, level, { allowed, retryAfter, unavailable, shadowed: isShadowed, parts })
+}
+
+/** The parts of a decision that were charged; none for a denial. */
+export function chargedParts(decision: Decision): readonly Decision[] {
+  if (!decision.allowed) return []
+  return (decision.parts ?? [decision]).filter((part) => !part.shadowed)
 }
 
 function isTighter(a: Decision, b: Decision): boolean {

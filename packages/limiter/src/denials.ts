@@ -1,4 +1,4 @@
-import { combined, type Decision, standing } from './decision.js'
+import { combined, type Decision, standing, Terms } from './decision.js'
 import { type Limit, sameLimits } from './limit.js'
 
 interface Denial {
@@ -27,7 +27,7 @@ export class Denials {
   }
 
   find(key: string, cost: number, limits: readonly Limit[]): Decision | undefined {
-    const denial = this.#known.get(key)
+    const denial = this.#known.size === 0 ? undefined : this.#known.get(key)
     if (denial === undefined) return undefined
     const now = performance.now()
     if (now >= denial.until) {
@@ -38,7 +38,7 @@ export class Denials {
     const passed = (now - denial.since) * 1_000
     const parts = limits.map((limit, i) => {
       const [used, elapsed] = [denial.state[2 * i]!, denial.state[2 * i + 1]!]
-      return standing(limit, key, cost, used, elapsed + passed, 'cache')
+      return standing(new Terms(limit, cost, 'cache'), key, used, elapsed + passed)
     })
     const decision = parts.length === 1 ? parts[0]! : combined(parts)
     return decision.allowed ? undefined : decision

@@ -1,5 +1,5 @@
 import { monotonicClock, workerCount } from '@spillway/kit'
-import { admitted, type Decision, unknown } from './decision.js'
+import { admitted, type Decision, Terms, unknown } from './decision.js'
 import { type Limit, shareOfLimit } from './limit.js'
 import { MemoryBuckets } from './memory-store.js'
 import { MemoryTable } from './memory-table.js'
@@ -25,22 +25,22 @@ export class Fallback {
           monotonicClock,
           shareOfLimit(limit, this.#share),
           // These decisions are counted by those who ask for them.
-          new Tally(false),
+          new Tally(),
           'fallback',
         ),
     )
-    this.#local = others.length === 0 ? first! : first!.join(others, new Tally(false))
+    this.#local = others.length === 0 ? first! : first!.join(others, new Tally())
   }
 
   take(key: string, cost: number, limits: readonly Limit[]): Decision {
-    if (this.policy === 'allow') return unlimited(key, cost, limits[0]!)
-    if (this.policy === 'deny') return unknown(limits[0]!, key, cost, RETRY_AFTER)
+    if (this.policy === 'allow') return admitted(termsOf(limits, cost), key, 0)
+    if (this.policy === 'deny') return unknown(termsOf(limits, cost), key, RETRY_AFTER)
     return this.#local.take(key, cost, this.#shared(limits))
   }
 
   peek(key: string, cost: number, limits: readonly Limit[]): Decision {
-    if (this.policy === 'allow') return unlimited(key, cost, limits[0]!)
-    if (this.policy === 'deny') return unknown(limits[0]!, key, cost, RETRY_AFTER)
+    if (this.policy === 'allow') return admitted(termsOf(limits, cost), key, 0)
+    if (this.policy === 'deny') return unknown(termsOf(limits, cost), key, RETRY_AFTER)
     return this.#local.peek(key, cost, this.#shared(limits))
   }
 
@@ -65,6 +65,7 @@ export class Fallback {
   }
 }
 
-function unlimited(key: string, cost: number, limit: Limit): Decision {
-  return admitted(limit, key, cost, 0, 'fallback')
+/** A policy speaks in the name of a limit that can refuse, if there is one. */
+function termsOf(limits: readonly Limit[], cost: number): Terms {
+  return new Terms(limits.find(({ shadow }) => !shadow) ?? limits[0]!, cost, 'fallback')
 }

@@ -1,5 +1,5 @@
 import { levelAt } from './bucket.js'
-import { admitted, type Decision } from './decision.js'
+import { admitted, combined, type Decision, Terms } from './decision.js'
 import type { Limit } from './limit.js'
 import type { LeaseOptions } from './store.js'
 import { leasable } from './wire.js'
@@ -7,39 +7,43 @@ import { leasable } from './wire.js'
 interface Lease {
   /** Tokens paid for and not spent. */
   tokens: number
-  /** How many to ask for next time. */
-  size: number
+  /** Tokens spent since the store was asked last, and when that was. */
+  spent: number
+  askedAt: number
   usedAt: number
-  /** The bucket in the store, when it was asked last. */
-  level: number
-  asked: boolean
+  /** The bucket of each limit in the store, when it was asked last. */
+  levels: number[]
+  asking: boolean
   /** Calls that came while the store was being asked. */
   waiting: Waiter[]
 }
 
 interface Waiter {
   readonly cost: number
-  serve(decision: Decision | undefined): void
+  serve(paid: Decision | undefined): void
 }
 
 /**
  * Tokens of busy keys that this process has paid for in advance. They left the bucket when they were leased, so over
  * any time no more than the limit is admitted, and in a burst at most the unspent leases on top. A lease begins with
- * nothing and doubles while it is used up within `idle`; what lies unused that long is given back.
+ * nothing; then it is what the key spends here in `idle`, at its pace since the store was asked last. What lies unused
+ * that long is given back. A lease on several limits is paid for in each of them.
  */
 export class Leases {
   readonly #leases = new Map<string, Lease>()
-  readonly #limit: Limit
+  readonly #limits: readonly Limit[]
+  readonly #terms: Terms
   readonly #options: LeaseOptions
   readonly #giveBack: (key: string, tokens: number) => Promise<unknown>
   #timer: NodeJS.Timeout | undefined
 
   constructor(
-    limit: Limit,
+    limits: readonly Limit[],
     options: LeaseOptions,
     giveBack: (key: string, tokens: number) => Promise<unknown>,
   ) {
-    this.#limit = limit
+    this.#limits = limits
+    this.#terms = new Terms(limits[0]!, 1, 'lease')
     this.#options = options
     this.#giveBack = giveBack
   }
@@ -47,46 +51,60 @@ export class Leases {
   /** Pays from the lease; `undefined` when it does not hold that much. */
   spend(key: string, cost: number): Decision | undefined {
     const lease = this.#leases.get(key)
-    if (lease === undefined || lease.asked || lease.tokens < cost) return undefined
+    if (lease === undefined || lease.asking || lease.tokens < cost) return undefined
     return this.#pay(key, lease, cost)
   }
 
-  /** Stands in line while the store is being asked for this key. Tells whether it is. */
-  join(key: string, waiter: Waiter): boolean {
-    const lease = this.#leases.get(key)
-    if (!lease?.asked) return false
-    lease.waiting.push(waiter)
-    return true
+  /** Whether the store is being asked for this key. */
+  isAsking(key: string): boolean {
+    return this.#leases.get(key)?.asking === true
   }
 
-  /** How many tokens in advance to ask for with the next call. */
-  begin(key: string): number {
-    let lease = this.#leases.get(key)
+  /** Stands in line while the store is being asked. */
+  queue(key: string, cost: number, serve: (paid: Decision | undefined) => void): void {
+    this.#leases.get(key)?.waiting.push({ cost, serve })
+  }
+
+  /** How many tokens in advance to ask for with a call of this cost. */
+  begin(key: string, cost: number): number {
+    const now = performance.now()
+    const lease = this.#leases.get(key)
     if (lease === undefined) {
-      lease = { tokens: 0, size: 0, usedAt: 0, level: 0, asked: false, waiting: [] }
-      this.#leases.set(key, lease)
+      const fresh = {
+        tokens: 0,
+        spent: cost,
+        askedAt: now,
+        usedAt: now,
+        levels: [],
+        asking: true,
+        waiting: [],
+      }
+      this.#leases.set(key, fresh)
       this.#timer ??= setInterval(this.#sweep, this.#options.idle).unref()
+      return 0
     }
-    lease.asked = true
-    lease.usedAt = performance.now()
-    const size = lease.size
-    lease.size = Math.min(this.#options.max, Math.max(1, size * 2))
-    return Math.max(0, Math.min(size, this.#options.max - lease.tokens))
+    const { max, idle } = this.#options
+    const spends = (lease.spent * idle) / Math.max(now - lease.askedAt, 0.001)
+    lease.spent = cost
+    lease.askedAt = now
+    lease.usedAt = now
+    lease.asking = true
+    return Math.max(0, Math.min(Math.ceil(spends), max - Math.ceil(lease.tokens)))
   }
 
   /**
    * The store has answered: serves those in line as far as the lease goes, and sends the others on.
    *
-   * @param level the bucket with the cost of the call, or `undefined` when that was not granted
+   * @param levels the buckets with the cost of the call, or `undefined` when that was not granted
    */
-  end(key: string, asked: number, level: number | undefined): void {
+  end(key: string, asked: number, levels: readonly number[] | undefined): void {
     const lease = this.#leases.get(key)
     if (lease === undefined) return
-    lease.asked = false
-    if (level !== undefined) {
-      const extra = leasable(level, this.#limit, asked)
+    lease.asking = false
+    if (levels !== undefined) {
+      const extra = leasable(levels, this.#limits, asked)
       lease.tokens += extra
-      lease.level = level + extra
+      lease.levels = levels.map((level) => level + extra)
     }
     const waiting = lease.waiting
     lease.waiting = []
@@ -119,15 +137,24 @@ export class Leases {
   #pay(key: string, lease: Lease, cost: number): Decision {
     const now = performance.now()
     lease.tokens -= cost
-    lease.level = levelAt(lease.level, (now - lease.usedAt) * 1_000, this.#limit)
+    lease.spent += cost
+    const elapsed = (now - lease.usedAt) * 1_000
     lease.usedAt = now
-    return admitted(this.#limit, key, cost, Math.max(0, lease.level - lease.tokens), 'lease')
+    const limits = this.#limits
+    if (limits.length === 1) return this.#partOf(key, lease, cost, elapsed, limits[0]!, 0)
+    return combined(limits.map((limit, i) => this.#partOf(key, lease, cost, elapsed, limit, i)))
+  }
+
+  #partOf(key: string, lease: Lease, cost: number, elapsed: number, limit: Limit, i: number): Decision {
+    const level = levelAt(lease.levels[i]!, elapsed, limit)
+    lease.levels[i] = level
+    return admitted(this.#terms.with(limit, cost), key, Math.max(0, level - lease.tokens))
   }
 
   readonly #sweep = (): void => {
     const now = performance.now()
-    for (const [key, { asked, tokens, usedAt }] of this.#leases) {
-      if (asked || now - usedAt < this.#options.idle) continue
+    for (const [key, { asking, tokens, usedAt }] of this.#leases) {
+      if (asking || now - usedAt < this.#options.idle) continue
       this.#leases.delete(key)
       if (tokens > 0) this.#giveBack(key, tokens)
     }

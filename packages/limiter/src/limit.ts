@@ -49,6 +49,8 @@ export interface Limit {
   readonly capacity: number
   readonly tokens: number
   readonly micros: number
+  /** It decides and counts, but refuses nothing. */
+  readonly shadow: boolean
 }
 
 const MOST_TOKENS = 1e12
@@ -81,6 +83,7 @@ export interface CheckedLimit {
   readonly refill: { readonly tokens: number; readonly per: number } | undefined
   readonly limit: number | undefined
   readonly window: number | undefined
+  readonly shadow?: boolean
 }
 
 /**
@@ -94,7 +97,8 @@ export function defineLimit(options: LimitOptions): Limit {
 }
 
 /** The limit that checked options describe. */
-export function limitFrom({ name, capacity, refill, limit, window }: CheckedLimit): Limit {
+export function limitFrom(checked: CheckedLimit): Limit {
+  const { name, capacity, refill, limit, window, shadow = false } = checked
   const full = capacity ?? limit
   const tokens = refill?.tokens ?? limit
   const per = refill?.per ?? window
@@ -117,20 +121,22 @@ export function limitFrom({ name, capacity, refill, limit, window }: CheckedLimi
     capacity: full,
     tokens,
     micros: per * 1_000,
+    shadow,
   })
   resolved.add(made)
   return made
 }
 
-/** A limit for one call: one made by {@link defineLimit} as it is, anything else checked now. */
-export function limitOf(given: Limit | LimitOptions, name: string): Limit {
+/** A limit for one call in place of `own`: one made by {@link defineLimit} as it is, anything else checked now. */
+export function limitOf(given: Limit | LimitOptions, { name, shadow }: Limit): Limit {
   if ('micros' in given && resolved.has(given)) {
-    return given.name === name ? given : limitFrom({ ...EMPTY, ...bucketOf(given), name })
+    if (given.name === name && given.shadow === shadow) return given
+    return limitFrom({ ...EMPTY, ...bucketOf(given), name, shadow })
   }
-  return limitFrom({ ...resolveLimit(given), name })
+  return limitFrom({ ...resolveLimit(given), name, shadow })
 }
 
-const EMPTY = { capacity: undefined, refill: undefined, limit: undefined, window: undefined }
+const EMPTY = { limit: undefined, window: undefined }
 
 function bucketOf({ capacity, tokens, micros }: Limit) {
   return { capacity, refill: { tokens, per: micros / 1_000 } }
@@ -155,7 +161,11 @@ export function sameLimits(a: readonly Limit[], b: readonly Limit[]): boolean {
 function sameLimit(a: Limit, b: Limit): boolean {
   return (
     a === b ||
-    (a.name === b.name && a.capacity === b.capacity && a.tokens === b.tokens && a.micros === b.micros)
+    (a.name === b.name &&
+      a.capacity === b.capacity &&
+      a.tokens === b.tokens &&
+      a.micros === b.micros &&
+      a.shadow === b.shadow)
   )
 }
 

@@ -7,7 +7,7 @@ import {
   misuse,
   sleep,
 } from '@spillway/kit'
-import type { Decision } from './decision.js'
+import { chargedParts, type Decision } from './decision.js'
 import { LimiterClosedError, RateLimitError, refusalOf, refuseCost, refuseKey } from './errors.js'
 import { type Limit, type LimitOptions, limitFrom, limitOf } from './limit.js'
 import { memoryStore } from './memory-store.js'
@@ -40,7 +40,7 @@ export interface RateLimiterStats {
   readonly allowed: number
   /** Calls that were refused, those of shadow mode included. */
   readonly denied: number
-  /** Calls let through by shadow mode although the limit said no. */
+  /** Calls let through although a limit in shadow mode said no. */
   readonly shadowed: number
   /** Decisions by the policy for a failed store. */
   readonly fallbacks: number
@@ -65,8 +65,7 @@ const DEFAULT_MAX_WAIT = 30_000
 export class RateLimiter<R extends Answer = Decision> implements Closable {
   readonly #buckets: Buckets<R>
   readonly #store: Store<R>
-  readonly #shadow: boolean
-  readonly #tally: Tally
+  readonly #tally = new Tally()
   readonly #lines = new WaitingLines()
   readonly #settled = new WeakSet<Decision>()
   /** Ends the waiting when the limiter is closed. */
@@ -80,25 +79,14 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     if (isMembers(given)) {
       const [first, ...others] = given
       if (first === undefined) throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'There is no limiter to join')
-      if (given.some((member) => member.#shadow !== first.#shadow)) {
-        throw misuse(
-          TypeError,
-          'ERR_LIMITER_JOIN',
-          'Either all limiters of limiters.all() are in shadow mode, or none',
-        )
-      }
       this.#store = first.#store
-      this.#shadow = first.#shadow
-      this.#tally = new Tally(this.#shadow)
       this.#buckets = first.#buckets.join(
         others.map((member) => member.#buckets),
         this.#tally,
       )
       return
     }
-    const { store: _, shadow, ...settings } = resolveRateLimiterOptions(given)
-    this.#shadow = shadow
-    this.#tally = new Tally(shadow)
+    const { store: _, ...settings } = resolveRateLimiterOptions(given)
     this.#store = given.store ?? (memoryStore() as Store<Answer> as Store<R>)
     this.#buckets = this.#store.open(limitFrom(settings), { ...settings, tally: this.#tally })
   }
@@ -116,20 +104,20 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
    */
   consume(key: string, options?: ConsumeOptions): R {
     if (this.#closed) throw new LimiterClosedError()
-    if (typeof key !== 'string' || key === '') refuseKey(key)
+    if (typeof key !== 'string' || key.length === 0) refuseKey(key)
     if (options === undefined) return this.#buckets.take(key, 1)
     return this.#buckets.take(key, costOf(options), this.#limitsOf(options), options.signal)
   }
 
   /** What `consume` would say now, without taking anything. */
   peek(key: string, options: Omit<ConsumeOptions, 'signal'> = {}): R {
-    if (typeof key !== 'string' || key === '') refuseKey(key)
+    if (typeof key !== 'string' || key.length === 0) refuseKey(key)
     return this.#buckets.peek(key, costOf(options), this.#limitsOf(options))
   }
 
   /** Gives tokens back, at most up to a full bucket. Answers with the standing afterwards. */
   refund(key: string, tokens = 1): R {
-    if (typeof key !== 'string' || key === '') refuseKey(key)
+    if (typeof key !== 'string' || key.length === 0) refuseKey(key)
     return this.#buckets.charge(key, -checkedCost(tokens))
   }
 
@@ -140,7 +128,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
    */
   settle(decision: Decision, actualCost: number): R {
     const difference = checkedCost(actualCost) - decision.cost
-    if (this.#settled.has(decision) || !decision.allowed || decision.shadowed) {
+    if (this.#settled.has(decision) || chargedParts(decision).length === 0) {
       return this.#buckets.peek(decision.key, 0)
     }
     this.#settled.add(decision)
@@ -149,7 +137,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
 
   /** Makes the bucket of a key full. */
   reset(key: string): R {
-    if (typeof key !== 'string' || key === '') refuseKey(key)
+    if (typeof key !== 'string' || key.length === 0) refuseKey(key)
     return this.#buckets.reset(key)
   }
 
@@ -218,7 +206,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     if (limits !== undefined) {
       return own.map((known) => {
         const given = limits[known.name]
-        return given === undefined ? known : limitOf(given, known.name)
+        return given === undefined ? known : limitOf(given, known)
       })
     }
     if (limit === undefined) return undefined
@@ -229,7 +217,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
         'With several limits, say which: limits: { [name]: limit }',
       )
     }
-    return [limitOf(limit, own[0]!.name)]
+    return [limitOf(limit, own[0]!)]
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Clock, closeOnce, defineOptions, having, integer, misuse, monotonicClock } from '@spillway/kit'
 import { levelAt, microseconds } from './bucket.js'
-import { admitted, combined, type Decision, type Source, standing } from './decision.js'
+import { admitted, chargedParts, combined, type Decision, type Source, standing, Terms } from './decision.js'
 import type { Limit } from './limit.js'
 import { MemoryTable, NONE } from './memory-table.js'
 import type { BucketSettings, Buckets, Store, StoreStats } from './store.js'
@@ -74,7 +74,8 @@ export class MemoryBuckets implements Buckets<Decision> {
   readonly #clock: Clock
   readonly #limit: Limit
   readonly #tally: Tally
-  readonly #source: Source
+  /** Of a call of cost 1 under the limiter's own limit. */
+  readonly #terms: Terms
 
   constructor(table: MemoryTable, clock: Clock, limit: Limit, tally: Tally, source: Source) {
     this.limits = [limit]
@@ -82,41 +83,40 @@ export class MemoryBuckets implements Buckets<Decision> {
     this.#clock = clock
     this.#limit = limit
     this.#tally = tally
-    this.#source = source
+    this.#terms = new Terms(limit, 1, source)
     table.noteLimit(limit)
   }
 
   take(key: string, cost: number, limits?: readonly Limit[], signal?: AbortSignal): Decision {
     if (signal !== undefined) signal.throwIfAborted()
     const limit = limits === undefined ? this.#limit : this.#noted(limits[0]!)
+    const terms = this.#terms.with(limit, cost)
     const table = this.#table
     const now = microseconds(this.#clock.now())
     const slot = table.find(key)
     if (slot === NONE) {
-      if (cost > limit.capacity) return this.#tally.note(standing(limit, key, cost, 0, 0, this.#source))
+      if (cost > limit.capacity) return this.#tally.note(standing(terms, key, 0, 0))
       if (cost > 0) table.insert(key, cost, now, limit)
       this.#tally.allowed++
-      return admitted(limit, key, cost, cost, this.#source)
+      return admitted(terms, key, cost)
     }
     const used = table.used(slot)
     const at = table.at(slot)
     const elapsed = now > at ? now - at : 0
     const level = levelAt(used, elapsed, limit) + cost
-    if (level > limit.capacity) {
-      return this.#tally.note(standing(limit, key, cost, used, elapsed, this.#source))
-    }
+    if (level > limit.capacity) return this.#tally.note(standing(terms, key, used, elapsed))
     table.write(slot, level, at + elapsed)
     this.#tally.allowed++
-    return admitted(limit, key, cost, level, this.#source)
+    return admitted(terms, key, level)
   }
 
   peek(key: string, cost: number, limits?: readonly Limit[]): Decision {
-    const limit = limits?.[0] ?? this.#limit
+    const terms = this.#terms.with(limits?.[0] ?? this.#limit, cost)
     const now = microseconds(this.#clock.now())
     const slot = this.#table.find(key)
-    if (slot === NONE) return standing(limit, key, cost, 0, 0, this.#source)
+    if (slot === NONE) return standing(terms, key, 0, 0)
     const elapsed = Math.max(0, now - this.#table.at(slot))
-    return standing(limit, key, cost, this.#table.used(slot), elapsed, this.#source)
+    return standing(terms, key, this.#table.used(slot), elapsed)
   }
 
   charge(key: string, cost: number, limits?: readonly Limit[]): Decision {
@@ -128,7 +128,7 @@ export class MemoryBuckets implements Buckets<Decision> {
     const level = Math.max(0, before + cost)
     if (slot !== NONE) this.#table.write(slot, level, at)
     else if (level > 0) this.#table.insert(key, level, at, limit)
-    return admitted(limit, key, cost, level, this.#source)
+    return admitted(this.#terms.with(limit, cost), key, level)
   }
 
   adjust(decision: Decision, difference: number): Decision {
@@ -167,10 +167,15 @@ class JoinedBuckets implements Buckets<Decision> {
     }
   }
 
-  take(key: string, cost: number, limits?: readonly Limit[], signal?: AbortSignal): Decision {
+  take(key: string, cost: number, limits = this.limits, signal?: AbortSignal): Decision {
     signal?.throwIfAborted()
-    const before = this.peek(key, cost, limits)
-    return this.#tally.note(before.allowed ? this.charge(key, cost, limits) : before)
+    const before = this.#members.map((member, i) => member.peek(key, cost, [limits[i]!]))
+    const decision = combined(before)
+    if (!decision.allowed) return this.#tally.note(decision)
+    const parts = before.map((part, i) =>
+      part.allowed ? this.#members[i]!.charge(key, cost, [part.limit]) : part,
+    )
+    return this.#tally.note(combined(parts))
   }
 
   peek(key: string, cost: number, limits = this.limits): Decision {
@@ -182,11 +187,11 @@ class JoinedBuckets implements Buckets<Decision> {
   }
 
   adjust(decision: Decision, difference: number): Decision {
-    return this.charge(
-      decision.key,
-      difference,
-      decision.parts?.map(({ limit }) => limit),
-    )
+    const charged = chargedParts(decision).map(({ limit }) => {
+      const member = this.#members.find(({ limits: [own] }) => own!.name === limit.name)!
+      return member.charge(decision.key, difference, [limit])
+    })
+    return charged.length === 1 ? charged[0]! : combined(charged)
   }
 
   reset(key: string): Decision {

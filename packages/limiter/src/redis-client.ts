@@ -3,8 +3,8 @@
  * client is the user's: how it connects and when it gives up is theirs to choose, and so is closing it.
  */
 export interface RedisClient {
-  evalsha(sha: string, keys: number, ...args: (string | number)[]): Promise<unknown>
-  eval(script: string, keys: number, ...args: (string | number)[]): Promise<unknown>
+  /** Sends any command; bulk replies come as buffers. */
+  callBuffer(command: string, ...args: (string | number)[]): Promise<unknown>
   // biome-ignore lint/suspicious/noExplicitAny: the listeners of EventEmitter
   on(event: string, listener: (...args: any[]) => void): unknown
   // biome-ignore lint/suspicious/noExplicitAny: the listeners of EventEmitter
@@ -15,7 +15,7 @@ export interface RedisClient {
 
 type Run = (script: string, keys: number, ...args: (string | number)[]) => Promise<unknown>
 
-/** How to send a script with this client. */
+/** How to send a script with this client and have its reply as bytes. */
 export interface Commands {
   readonly evalsha: Run
   readonly eval: Run
@@ -23,7 +23,7 @@ export interface Commands {
 
 /** What ioredis has beyond {@link RedisClient}, found at run time. */
 interface Extras {
-  createBuiltinCommand?(name: string): { readonly string: Run }
+  createBuiltinCommand?(name: string): { readonly buffer: Run }
   readonly slots?: readonly (readonly string[] | undefined)[]
 }
 
@@ -34,9 +34,12 @@ interface Extras {
 export function commandsOf(client: RedisClient): Commands {
   const { createBuiltinCommand } = client as Extras
   if (typeof createBuiltinCommand !== 'function') {
-    return { evalsha: client.evalsha.bind(client), eval: client.eval.bind(client) }
+    return {
+      evalsha: client.callBuffer.bind(client, 'evalsha'),
+      eval: client.callBuffer.bind(client, 'eval'),
+    }
   }
-  const command = (name: string) => Reflect.apply(createBuiltinCommand, client, [name]).string.bind(client)
+  const command = (name: string) => Reflect.apply(createBuiltinCommand, client, [name]).buffer.bind(client)
   return { evalsha: command('evalsha'), eval: command('eval') }
 }
 

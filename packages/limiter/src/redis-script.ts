@@ -2,93 +2,122 @@ import { createHash } from 'node:crypto'
 import { LEASE_PART } from './wire.js'
 
 /**
- * The decision, in the Redis server; the twin of `answerFrom` in `wire.ts`, line by line on the same doubles.
+ * The decisions, in the Redis server; the twin of `answerFrom` in `wire.ts`, line by line on the same doubles.
  *
  * KEYS: the receipt, if there is one, then the buckets. ARGV: the time (microseconds of the server) after which nobody
- * waits for an answer any more, or 0; `1` if there is a receipt; then the numbers of `wire.ts`. A bucket is two packed
- * doubles, `used` and `at`, and lives until it is full again. A receipt holds the answer until the time is up: a client
- * that sends the same call again, because the connection broke before the answer came, gets the same answer and is
- * not charged twice.
+ * waits for an answer any more, or 0; the number of the call if there is a receipt, or 0; then the numbers of `wire.ts`. A bucket is two packed
+ * doubles, `used` and `at`, and lives until it is full again. All are read at once and each is written once at most, however
+ * often it is asked about. The answer is packed doubles: the time, `1` if that was too late and nothing was done, then
+ * the numbers of `wire.ts`.
  *
- * Numbers go out as `%.17g`, since Lua's own `tostring` keeps 14 digits only.
+ * A receipt holds the number of the call and its answer until the time is up: a client that sends the same call again,
+ * because the connection broke before the answer came, gets the same answer and is not charged twice.
  */
 export const SCRIPT = `
+local call, pack, max, min, ceil = redis.call, struct.pack, math.max, math.min, math.ceil
+local unpack = table.unpack or unpack
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local latest = tonumber(ARGV[1])
-local key, receipt = 0, nil
-if ARGV[2] == '1' then
-  receipt = KEYS[1]
-  key = 1
-  local answer = redis.call('GET', receipt)
-  if answer then return answer end
-end
-if latest > 0 and now > latest then return string.format('%.0f late', now) end
+local values = call('MGET', unpack(KEYS))
+local id = tonumber(ARGV[2])
+local key = id > 0 and 1 or 0
+local known = id > 0 and values[1]
+if known and #known >= 24 and struct.unpack('>d', known) == id then return string.sub(known, 9) end
+if latest > 0 and now > latest then return pack('>dd', now, 1) end
 
-local out = { string.format('%.0f', now) }
+local used, noted, first = {}, {}, {}
+local life, touched = {}, {}
+local out = { pack('>dd', now, 0) }
 local arg = 3
 while arg < #ARGV do
   local kind, cost, count = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   local groups, n = tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4])
   arg = arg + 5
-  local capacity, tokens, micros = {}, {}, {}
+  local capacity, tokens, micros, shadow = {}, {}, {}, {}
   for i = 1, n do
     capacity[i], tokens[i], micros[i] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
-    arg = arg + 3
+    shadow[i] = ARGV[arg + 3] == '1'
+    arg = arg + 4
   end
+  local layout = '>d' .. string.rep('dd', n)
+  local place, level, charged, state = {}, {}, {}, {}
   for _ = 1, groups do
-    local admitted, level, at, state = 0, {}, {}, {}
     for i = 1, n do
-      local raw = redis.pcall('GET', KEYS[key + i])
-      local used, noted = 0, now
-      if type(raw) == 'string' and #raw == 16 then used, noted = struct.unpack('>dd', raw) end
-      local elapsed = math.max(0, now - noted)
-      at[i] = noted + elapsed
-      level[i] = math.max(0, used - (elapsed * tokens[i]) / micros[i])
-      state[i] = string.format('%.17g %.0f', used, elapsed)
+      key = key + 1
+      local p = first[KEYS[key]]
+      if not p then
+        p = key
+        first[KEYS[p]] = p
+        local value = values[p]
+        if value and #value == 16 then
+          used[p], noted[p] = struct.unpack('>dd', value)
+        else
+          used[p], noted[p] = 0, now
+        end
+      end
+      local elapsed = max(0, now - noted[p])
+      place[i], charged[i] = p, false
+      level[i] = max(0, used[p] - (elapsed * tokens[i]) / micros[i])
+      state[2 * i - 1], state[2 * i] = used[p], elapsed
     end
+    local admitted = 0
     if kind == 3 then
-      for i = 1, n do redis.call('DEL', KEYS[key + i]) end
+      for i = 1, n do level[i], charged[i] = 0, true end
       admitted = 1
     elseif kind == 2 then
-      for i = 1, n do level[i] = math.max(0, level[i] + cost) end
+      for i = 1, n do level[i], charged[i] = max(0, level[i] + cost), true end
       admitted = 1
     elseif kind ~= 1 then
       local most = kind == 4 and 1 or count
       while admitted < most do
         local fits = true
-        for i = 1, n do fits = fits and level[i] + cost <= capacity[i] end
+        for i = 1, n do fits = fits and (shadow[i] or level[i] + cost <= capacity[i]) end
         if not fits then break end
-        for i = 1, n do level[i] = level[i] + cost end
+        for i = 1, n do
+          if level[i] + cost <= capacity[i] then level[i], charged[i] = level[i] + cost, true end
+        end
         admitted = admitted + 1
       end
       if kind == 4 and admitted == 1 then
-        local extra = math.max(0, math.min(count, math.floor((capacity[1] - level[1]) / ${LEASE_PART})))
-        level[1] = level[1] + extra
+        local extra = count
+        for i = 1, n do extra = min(extra, math.floor((capacity[i] - level[i]) / ${LEASE_PART})) end
+        extra = max(0, extra)
+        for i = 1, n do level[i] = level[i] + extra end
         admitted = 1 + extra
       end
     end
-    if admitted > 0 and kind ~= 3 then
-      for i = 1, n do
+    for i = 1, n do
+      if charged[i] then
+        local p = place[i]
+        if not life[p] then touched[#touched + 1] = p end
         if level[i] == 0 then
-          redis.call('DEL', KEYS[key + i])
-        elseif tokens[i] == 0 then
-          redis.call('SET', KEYS[key + i], struct.pack('>dd', level[i], at[i]))
+          used[p], noted[p], life[p] = 0, now, 0
         else
-          local life = math.min(math.ceil((level[i] * micros[i]) / tokens[i] / 1000), 1e14)
-          redis.call('SET', KEYS[key + i], struct.pack('>dd', level[i], at[i]), 'PX', string.format('%.0f', life))
+          used[p], noted[p] = level[i], noted[p] + state[2 * i]
+          life[p] = tokens[i] == 0 and -1 or min(ceil((level[i] * micros[i]) / tokens[i] / 1000), 1e14)
         end
       end
     end
-    out[#out + 1] = admitted .. ' ' .. table.concat(state, ' ')
-    key = key + n
+    out[#out + 1] = pack(layout, admitted, unpack(state, 1, 2 * n))
   end
 end
 
-local answer = table.concat(out, ' ')
-if receipt then
-  local life = latest > 0 and math.ceil((latest - now) / 1000) + 1 or 60000
-  redis.call('SET', receipt, answer, 'PX', string.format('%.0f', life))
+for i = 1, #touched do
+  local p = touched[i]
+  if life[p] == 0 then
+    call('DEL', KEYS[p])
+  elseif life[p] < 0 then
+    call('SET', KEYS[p], pack('>dd', used[p], noted[p]))
+  else
+    call('SET', KEYS[p], pack('>dd', used[p], noted[p]), 'PX', string.format('%.0f', life[p]))
+  end
+end
+
+local answer = table.concat(out)
+if id > 0 then
+  local life = latest > 0 and ceil((latest - now) / 1000) + 1 or 60000
+  call('SET', KEYS[1], pack('>d', id) .. answer, 'PX', string.format('%.0f', life))
 end
 return answer
 `

@@ -32,7 +32,7 @@ const resolveOptions = defineOptions(
   },
   REDIS_STORE_DEFAULTS,
 )
-const clientCheck = having<RedisClient>('an ioredis client', 'evalsha', 'eval', 'on', 'off')
+const clientCheck = having<RedisClient>('an ioredis client', 'callBuffer', 'on', 'off')
 
 /**
  * Buckets in Redis (5 or newer; standalone, Sentinel, Cluster), decided there by one script with the server's clock.
@@ -55,6 +55,9 @@ export class RedisStore extends SharedStore {
   readonly #keyPrefix: string
   readonly #needsReceipt: boolean
   readonly #process = randomBytes(9).toString('base64url')
+  /** Numbers of receipts that no call under way has. */
+  readonly #freeReceipts: number[] = []
+  #receipts = 0
   /**
    * By node: how far its clock is ahead of ours, in microseconds, as answers showed. Taken from the moment of sending,
    * which makes it a little too much, so that a deadline in the server's time is never too early.
@@ -91,52 +94,71 @@ export class RedisStore extends SharedStore {
     return !this.#client.isCluster || isMaster(this.#client, node)
   }
 
-  protected async send(request: Request): Promise<readonly number[]> {
-    const answer = await this.#run(request)
-    if (answer !== LATE) return answer
-    // The server did nothing because by our last idea of its clock nobody waits any more. If somebody does, its clock
-    // was moved; the answer corrected our idea.
-    const again = performance.now() < request.deadline ? await this.#run(request) : LATE
-    if (again === LATE) throw new Error('The call reached Redis too late')
-    return again
+  protected send(request: Request): Promise<readonly number[]> {
+    return this.#run(request).then((numbers) => numbers ?? this.#sendAgain(request))
   }
 
   protected release(): void {
     this.#client.off('ready', this.#onReady)
   }
 
-  async #run({ id, keys, numbers, node, deadline }: Request): Promise<readonly number[] | typeof LATE> {
+  /**
+   * The server did nothing because by our last idea of its clock nobody waits any more. If somebody does, its clock was
+   * moved; the answer corrected our idea.
+   */
+  async #sendAgain(request: Request): Promise<readonly number[]> {
+    const numbers = performance.now() < request.deadline ? await this.#run(request) : undefined
+    if (numbers === undefined) throw new Error('The call reached Redis too late')
+    return numbers
+  }
+
+  /** The answer; `undefined` if the call came too late. */
+  #run({ id, keys, numbers, node, deadline }: Request): Promise<readonly number[] | undefined> {
     const ahead = this.#ahead.get(node)
     const latest = ahead === undefined ? 0 : microseconds(deadline) + ahead
-    const args = this.#needsReceipt
-      ? [this.#receiptOf(id, keys[0]!), ...keys, latest, 1, ...numbers]
-      : [...keys, latest, 0, ...numbers]
+    const receipt = this.#needsReceipt ? (this.#freeReceipts.pop() ?? this.#receipts++) : undefined
+    const args =
+      receipt === undefined
+        ? [...keys, latest, 0, ...numbers]
+        : [this.#receiptOf(receipt, keys[0]!), ...keys, latest, id, ...numbers]
+    const keyCount = args.length - numbers.length - 2
     const sent = performance.now()
-    const text = await this.#evaluate(args, args.length - numbers.length - 2)
-    if (typeof text !== 'string') throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
-    const words = text.split(' ')
-    const isLate = words[1] === LATE
-    const upper = Number(words[0]) - microseconds(sent)
-    // The least of the upper bounds is the best one, until it proves too small: then that clock was moved.
-    this.#ahead.set(node, ahead === undefined || isLate ? upper : Math.min(ahead, upper))
-    return isLate ? LATE : words.slice(1).map(Number)
-  }
-
-  async #evaluate(args: readonly (string | number)[], keys: number): Promise<unknown> {
-    try {
-      return await this.#commands.evalsha(SCRIPT_SHA, keys, ...args)
-    } catch (error) {
+    const read = (reply: unknown) => {
+      // After an error the client might still send the call again, so only an answer sets its receipt free.
+      if (receipt !== undefined) this.#freeReceipts.push(receipt)
+      return this.#read(reply, node, sent)
+    }
+    return this.#commands.evalsha(SCRIPT_SHA, keyCount, ...args).then(read, (error) => {
       // Nothing was carried out, so this one may be sent again; EVAL also leaves the script there.
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#commands.eval(SCRIPT, keys, ...args)
-    }
+      return this.#commands.eval(SCRIPT, keyCount, ...args).then(read)
+    })
   }
 
-  /** A key of the same slot that only this call has. */
-  #receiptOf(id: number, bucket: string): string {
-    return `${bucket}!${this.#process}${id.toString(36)}`
+  #read(reply: unknown, node: string, sent: number): readonly number[] | undefined {
+    if (!(reply instanceof Uint8Array) || reply.length < 16 || reply.length % 8 !== 0) {
+      throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
+    }
+    const doubles = new DataView(reply.buffer, reply.byteOffset, reply.length)
+    const isLate = doubles.getFloat64(8) === 1
+    const upper = doubles.getFloat64(0) - microseconds(sent)
+    const ahead = this.#ahead.get(node)
+    // The least of the upper bounds is the best one, until it proves too small: then that clock was moved.
+    this.#ahead.set(node, ahead === undefined || isLate ? upper : Math.min(ahead, upper))
+    if (isLate) return undefined
+    const numbers: number[] = []
+    for (let at = 16; at < reply.length; at += 8) numbers.push(doubles.getFloat64(at))
+    return numbers
+  }
+
+  /**
+   * A key that only this call has as long as it is under way; in a Cluster, of the same slot. Overwritten again and again,
+   * since keys that come and go keep Redis busy with expiring them.
+   */
+  #receiptOf(receipt: number, bucket: string): string {
+    const home = this.#client.isCluster ? bucket : `${this.#prefix}:`
+    return `${home}!${this.#process}${receipt.toString(36)}`
   }
 }
 
-const LATE = 'late'
 const BRACES = /[%{}]/

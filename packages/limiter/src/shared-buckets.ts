@@ -1,22 +1,23 @@
 import { abortable, type CloseOptions, misuse } from '@spillway/kit'
-import type { Call } from './batch.js'
-import { levelAt } from './bucket.js'
-import { admitted, combined, type Decision, standing } from './decision.js'
+import { chargedParts, type Decision, Terms } from './decision.js'
 import { Denials } from './denials.js'
 import { Fallback } from './fallback.js'
 import { Leases } from './leases.js'
 import type { Limit } from './limit.js'
+import type { Asker, Question } from './question.js'
 import type { SharedStore } from './shared-store.js'
-import type { BucketSettings, Buckets, FailurePolicy } from './store.js'
+import type { BucketSettings, Buckets, FailurePolicy, LeaseOptions } from './store.js'
 import type { Tally } from './tally.js'
+import { Turns } from './turns.js'
 import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './wire.js'
 
 /** The buckets of one limit, or of several decided together, in a shared store. */
-export class SharedBuckets implements Buckets<Promise<Decision>> {
+export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
   readonly limits: readonly Limit[]
   readonly store: SharedStore
   readonly settings: BucketSettings
   readonly #tally: Tally
+  readonly #terms: Terms
   readonly #fallback: Fallback
   readonly #denials: Denials | undefined
   readonly #leases: Leases | undefined
@@ -26,10 +27,11 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
     this.limits = limits
     this.settings = settings
     this.#tally = settings.tally
+    this.#terms = new Terms(limits[0]!, 1, store.source)
     this.#fallback = new Fallback(settings.onStoreFailure, limits)
     if (settings.denyCache !== false) this.#denials = new Denials(settings.denyCache)
     if (settings.lease !== false) {
-      this.#leases = new Leases(limits[0]!, settings.lease, (key, tokens) => this.charge(key, -tokens))
+      this.#leases = new Leases(limits, settings.lease, (key, tokens) => this.charge(key, -tokens))
     }
   }
 
@@ -38,7 +40,8 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
     if (signal.aborted) return Promise.reject(signal.reason)
     const decided = this.#take(key, cost, limits)
     return abortable(decided, signal).catch((error) => {
-      if (signal.aborted) decided.then((late) => void (late.allowed && this.adjust(late, -cost)))
+      if (signal.aborted)
+        decided.then((late) => void (chargedParts(late).length > 0 && this.adjust(late, -cost)))
       throw error
     })
   }
@@ -53,7 +56,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
   }
 
   adjust(decision: Decision, difference: number): Promise<Decision> {
-    const limits = decision.parts?.map(({ limit }) => limit) ?? [decision.limit]
+    const limits = chargedParts(decision).map(({ limit }) => limit)
     if (decision.source !== 'fallback') return this.charge(decision.key, difference, limits)
     return Promise.resolve(this.#fallback.adjust(decision, difference))
   }
@@ -74,15 +77,18 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
       throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters with different names')
     }
     const settings = members.map((member) => member.settings)
+    // A limit in shadow mode refuses nothing, so its policy for failures has no say beside others.
+    const enforced = members.filter(({ limits: [limit] }) => !limit!.shadow)
+    const deciding = (enforced.length > 0 ? enforced : members).map((member) => member.settings)
     return new SharedBuckets(this.store, limits, {
       tally,
-      onStoreFailure: strictest(settings.map(({ onStoreFailure }) => onStoreFailure)),
+      onStoreFailure: strictest(deciding.map(({ onStoreFailure }) => onStoreFailure)),
       denyCache: settings.reduce<number | false>(
         (least, { denyCache }) =>
           least === false || denyCache === false ? false : Math.min(least, denyCache),
         Number.POSITIVE_INFINITY,
       ),
-      lease: false,
+      lease: commonLease(settings, limits),
     })
   }
 
@@ -98,81 +104,49 @@ export class SharedBuckets implements Buckets<Promise<Decision>> {
   }
 
   #takeInAdvance(leases: Leases, key: string, cost: number): Promise<Decision> {
+    if (!leases.isAsking(key)) {
+      return this.store.ask(this, LEASE, key, cost, this.limits, leases.begin(key, cost))
+    }
     return new Promise((resolve) => {
-      const serve = (decision: Decision | undefined) =>
-        resolve(decision === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#tally.note(decision))
-      if (leases.join(key, { cost, serve })) return
-      this.store.dispatch(new SharedCall(this, LEASE, key, cost, this.limits, resolve, leases.begin(key)))
+      leases.queue(key, cost, (paid) =>
+        resolve(paid === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#tally.note(paid)),
+      )
     })
   }
 
   #ask(kind: Kind, key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
-    return new Promise((resolve) => {
-      this.store.dispatch(new SharedCall(this, kind, key, cost, limits, resolve, 1))
-    })
+    return this.store.ask(this, kind, key, cost, limits)
   }
 
-  /** What the answer of the store means; the same code on the same numbers as in memory. */
-  decide(call: Call, granted: boolean, state: readonly number[], at: number, sent: number): Decision {
-    const { kind, limits } = call
-    const single = limits.length === 1
-    const decision = single
-      ? this.#part(call, granted, limits[0]!, state, at)
-      : combined(limits.map((limit, i) => this.#part(call, granted, limit, state, at + 2 * i)))
-    if (kind !== TAKE && kind !== LEASE) return decision
-    if (!granted) this.#denials?.note(decision, limits, state.slice(at, at + 2 * limits.length), sent)
-    return this.#tally.note(decision)
-  }
-
-  /** Those who stand in line for a lease come after the call that asked for it. */
-  endLease({ key, count }: Call, level: number | undefined): void {
-    this.#leases?.end(key, count, level)
+  answered(question: Question, granted: number, state: readonly number[], at: number, sent: number): void {
+    const { kind, key, waiting } = question
+    const turns = new Turns(question, state, at, this.#terms)
+    if (kind !== TAKE && kind !== LEASE) {
+      waiting[0]!(turns.unasked())
+      return
+    }
+    const admissions = Math.min(granted, waiting.length)
+    for (let i = 0; i < admissions; i++) waiting[i]!(this.#tally.note(turns.admit()))
+    if (admissions < waiting.length) {
+      const denial = turns.deny()
+      this.#denials?.note(denial, question.limits, turns.state, sent)
+      for (let i = admissions; i < waiting.length; i++) waiting[i]!(this.#tally.note(denial))
+    }
+    // Those who stand in line for a lease come after the call that asked for it.
+    if (kind === LEASE) this.#leases?.end(key, question.advance, granted > 0 ? turns.levels : undefined)
   }
 
   /** The policy decides instead. */
-  fallBack({ kind, key, cost, limits }: Call): Decision {
+  failed({ kind, key, cost, limits, waiting }: Question): void {
+    for (const resolve of waiting) resolve(this.#fallBack(kind, key, cost, limits))
+    if (kind === LEASE) this.#leases?.end(key, 0, undefined)
+  }
+
+  #fallBack(kind: Kind, key: string, cost: number, limits: readonly Limit[]): Decision {
     if (kind === PEEK) return this.#fallback.peek(key, cost, limits)
     if (kind === CHARGE) return this.#fallback.charge(key, cost, limits)
     if (kind === RESET) return this.#fallback.reset(key, limits)
     return this.#tally.note(this.#fallback.take(key, cost, limits))
-  }
-
-  #part(call: Call, granted: boolean, limit: Limit, state: readonly number[], at: number): Decision {
-    const { kind, key, cost } = call
-    const { source } = this.store
-    const [used, elapsed] = [state[at]!, state[at + 1]!]
-    if (kind === RESET) return standing(limit, key, 0, 0, 0, source)
-    if (!granted) return standing(limit, key, cost, used, elapsed, source)
-    return admitted(limit, key, cost, Math.max(0, levelAt(used, elapsed, limit) + cost), source)
-  }
-}
-
-/** One call under way. A class, since there are many of them at a time. */
-class SharedCall implements Call {
-  readonly buckets: readonly string[]
-
-  constructor(
-    readonly owner: SharedBuckets,
-    readonly kind: Kind,
-    readonly key: string,
-    readonly cost: number,
-    readonly limits: readonly Limit[],
-    readonly resolve: (decision: Decision) => void,
-    readonly count: number,
-  ) {
-    this.buckets = limits.map(({ name }) => owner.store.bucketOf(key, name))
-  }
-
-  answered(granted: number, state: readonly number[], at: number, sent: number): void {
-    this.resolve(this.owner.decide(this, granted > 0, state, at, sent))
-    if (this.kind !== LEASE) return
-    const level = levelAt(state[at]!, state[at + 1]!, this.limits[0]!) + this.cost
-    this.owner.endLease(this, granted > 0 ? level : undefined)
-  }
-
-  failed(): void {
-    this.resolve(this.owner.fallBack(this))
-    if (this.kind === LEASE) this.owner.endLease(this, undefined)
   }
 }
 
@@ -182,4 +156,21 @@ function strictest(policies: readonly FailurePolicy[]): FailurePolicy {
   const shares = policies.filter((policy) => typeof policy === 'object').map(({ local }) => local)
   if (shares.length > 0) return { local: Math.min(...shares) }
   return policies.includes('local') ? 'local' : 'allow'
+}
+
+/** A lease on several limits at once. Who has none promised to be exact, which a lease of the others would break. */
+function commonLease(settings: readonly BucketSettings[], limits: readonly Limit[]): LeaseOptions | false {
+  const leases = settings.map(({ lease }) => lease).filter((lease) => lease !== false)
+  if (leases.length === 0) return false
+  if (leases.length < settings.length || limits.some(({ shadow }) => shadow)) {
+    throw misuse(
+      TypeError,
+      'ERR_LIMITER_JOIN',
+      'limiters.all() takes leases only when all limiters have one, and none of them is in shadow mode',
+    )
+  }
+  return {
+    max: Math.min(...leases.map(({ max }) => max)),
+    idle: Math.min(...leases.map(({ idle }) => idle)),
+  }
 }

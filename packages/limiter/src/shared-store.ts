@@ -1,11 +1,14 @@
 import { EventEmitter } from 'node:events'
 import { type CloseOptions, channel, closeOnce, notify } from '@spillway/kit'
-import { Batch, type Call } from './batch.js'
+import { Batch } from './batch.js'
 import { Breaker } from './breaker.js'
+import { Deadlines } from './deadlines.js'
 import type { Decision } from './decision.js'
 import type { Limit } from './limit.js'
+import { type Asker, Question } from './question.js'
 import { SharedBuckets } from './shared-buckets.js'
 import type { BucketSettings, Store, StoreStats } from './store.js'
+import type { Kind } from './wire.js'
 
 /** A shared store, or a node of it, stopped answering or answers again. */
 export interface StoreChange {
@@ -31,18 +34,32 @@ export interface Request {
   readonly deadline: number
 }
 
-/** Groups in one message; more are split, so that no script keeps its server from others for long. */
-const MOST_GROUPS = 500
+/**
+ * Buckets in one message; more are split. So no script keeps its server from others for long, and the server works on
+ * one while this process is busy with another.
+ */
+const MOST_BUCKETS = 128
 /** How often to look whether nodes that are down are still part of the cluster, in milliseconds. */
 const LOOK_AGAIN = 500
+
+/** A batch under way. */
+interface Journey {
+  readonly id: number
+  readonly batch: Batch
+  readonly node: string
+  readonly sent: number
+}
 
 const changes = channel<{ store: string; node: string; up: boolean; reason: string | undefined }>(
   'spillway:limiter:store',
 )
 
 /**
- * What the stores over a wire have in common: the calls of one turn of the event loop travel together, an answer that
- * is late counts as none, and a node that keeps failing is left alone for a while.
+ * What the stores over a wire have in common: calls travel together, an answer that is late counts as none, and a node
+ * that keeps failing is left alone for a while.
+ *
+ * While nothing is under way, calls leave at the end of the current callback and its microtasks, so that a lone caller
+ * waits for nobody; while something is, they are collected until the end of the turn of the event loop.
  */
 export abstract class SharedStore extends EventEmitter<StoreEvents> implements Store<Promise<Decision>> {
   abstract readonly source: 'cluster' | 'redis'
@@ -51,8 +68,12 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   /** Nodes that are left alone at present. */
   readonly #down = new Set<string>()
   #lookAgainAt = 0
-  readonly #open = new Set<Batch>()
-  #batches = new Map<number, Batch>()
+  /** What is under way, and how it ends when it is late. */
+  readonly #open: Deadlines<Journey>
+  /** What will be sent next: all of it, by slot, and the last question for each key. */
+  #collected: [slot: number, batch: Batch][] = []
+  readonly #batches = new Map<number, Batch>()
+  readonly #questions = new Map<string, Question>()
   #closed = false
   #calls = 0
   #failures = 0
@@ -60,6 +81,9 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   constructor(deadline: number) {
     super()
     this.#deadline = deadline
+    this.#open = new Deadlines(deadline, (journey) =>
+      this.#failed(journey, new Error(`No answer from the ${this.source} store within ${deadline} ms`)),
+    )
   }
 
   /** Names the bucket that a limit has for a key. */
@@ -82,21 +106,21 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     return new SharedBuckets(this, [limit], settings)
   }
 
-  /** Sends a call with the others of this turn. */
-  dispatch(call: Call): void {
-    if (this.#closed) {
-      call.failed()
-      return
+  /**
+   * Asks together with the other calls that are collected.
+   *
+   * @param advance most tokens in advance, for a lease
+   */
+  ask(asker: Asker, kind: Kind, key: string, cost: number, limits: readonly Limit[], advance = 0) {
+    let question = this.#questions.get(key)
+    if (question === undefined || !question.covers(asker, kind, cost, limits)) {
+      const buckets = limits.map(({ name }) => this.bucketOf(key, name))
+      question = new Question(asker, kind, key, cost, limits, buckets, advance)
+      this.#collect(question)
     }
-    const slot = this.slotOf(call.buckets[0]!)
-    let batch = this.#batches.get(slot)
-    if (batch === undefined || batch.size >= MOST_GROUPS) {
-      if (this.#batches.size === 0) setImmediate(this.#flush)
-      if (batch !== undefined) this.#transmit(slot, batch)
-      batch = new Batch()
-      this.#batches.set(slot, batch)
-    }
-    batch.add(call)
+    const decided = new Promise<Decision>(question.join)
+    if (this.#closed) this.#flush()
+    return decided
   }
 
   stats(): StoreStats {
@@ -119,7 +143,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(() => {
     this.#flush()
     this.#closed = true
-    for (const batch of this.#open) this.#settle(batch, () => batch.fail())
+    for (const { batch } of this.#open.drain()) batch.fail()
     this.release()
   })
 
@@ -128,47 +152,67 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     this.#breakers.get(node)?.retryNow()
   }
 
+  #collect(question: Question): void {
+    const slot = this.slotOf(question.buckets[0]!)
+    let batch = this.#batches.get(slot)
+    if (batch === undefined || batch.size >= MOST_BUCKETS) {
+      if (this.#collected.length === 0) this.#flushSoon()
+      batch = new Batch()
+      this.#batches.set(slot, batch)
+      this.#collected.push([slot, batch])
+    }
+    batch.add(question)
+    this.#questions.set(question.key, question)
+  }
+
+  #flushSoon(): void {
+    if (this.#open.size === 0) process.nextTick(this.#flush)
+    else setImmediate(this.#flush)
+  }
+
   readonly #flush = (): void => {
-    const batches = this.#batches
-    this.#batches = new Map()
-    for (const [slot, batch] of batches) this.#transmit(slot, batch)
+    const collected = this.#collected
+    this.#collected = []
+    this.#batches.clear()
+    this.#questions.clear()
+    for (const [slot, batch] of collected) {
+      if (this.#closed) batch.fail()
+      else this.#transmit(slot, batch)
+    }
   }
 
   #transmit(slot: number, batch: Batch): void {
     const node = this.nodeOf(slot)
-    const breaker = this.#breakerOf(node)
     const sent = performance.now()
-    if (!breaker.admits(sent)) {
+    if (!this.#breakerOf(node).admits(sent)) {
       batch.fail()
       return
     }
-    const id = ++this.#calls
-    this.#open.add(batch)
-    // After a pause of this process its timers fire before it reads what came meanwhile: read once more, then judge.
-    const timer = setTimeout(() => setImmediate(late), this.#deadline)
-    const late = () => fail(new Error(`No answer from the ${this.source} store within ${this.#deadline} ms`))
-    const fail = (reason: Error) =>
-      this.#settle(batch, () => {
-        clearTimeout(timer)
-        this.forget(id)
-        this.#failures++
-        if (breaker.failed(performance.now())) this.#changed(node, reason)
-        batch.fail()
-      })
-    const answer = (numbers: readonly number[]) =>
-      this.#settle(batch, () => {
-        clearTimeout(timer)
-        this.forget(id)
-        if (breaker.succeeded()) this.#changed(node, undefined)
-        if (this.#down.size > 0) this.#forgetStrangers(sent)
-        batch.answer(numbers, sent)
-      })
-    this.send({ id, ...batch.encode(), node, deadline: sent + this.#deadline }).then(answer, fail)
+    const journey = { id: ++this.#calls, batch, node, sent }
+    this.#open.add(journey, sent)
+    this.send({ id: journey.id, ...batch.encode(), node, deadline: sent + this.#deadline }).then(
+      (numbers) => this.#answered(journey, numbers),
+      (reason) => this.#failed(journey, reason),
+    )
   }
 
-  /** Once for each batch; an answer after the deadline finds it gone. */
-  #settle(batch: Batch, settle: () => void): void {
-    if (this.#open.delete(batch)) settle()
+  /** Once for each; an answer after the deadline finds it gone. */
+  #answered(journey: Journey, numbers: readonly number[]): void {
+    if (!this.#open.delete(journey)) return
+    const { id, batch, node, sent } = journey
+    this.forget(id)
+    if (this.#breakerOf(node).succeeded()) this.#changed(node, undefined)
+    if (this.#down.size > 0) this.#forgetStrangers(sent)
+    batch.answer(numbers, sent)
+  }
+
+  #failed(journey: Journey, reason: Error): void {
+    if (!this.#open.delete(journey)) return
+    const { id, batch, node } = journey
+    this.forget(id)
+    this.#failures++
+    if (this.#breakerOf(node).failed(performance.now())) this.#changed(node, reason)
+    batch.fail()
   }
 
   #breakerOf(node: string): Breaker {

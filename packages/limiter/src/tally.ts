@@ -2,45 +2,46 @@ import { channel } from '@spillway/kit'
 import { type Decision, shadowed } from './decision.js'
 
 /** A denial, without its key. */
-const denials = channel<{
-  limit: string
-  retryAfter: number
-  impossible: boolean
-  shadowed: boolean
-  source: string
-}>('spillway:limiter:denied')
+interface Denial {
+  readonly limit: string
+  readonly retryAfter: number
+  readonly impossible: boolean
+  readonly shadowed: boolean
+  readonly source: string
+}
+
+const denials = channel<Denial>('spillway:limiter:denied')
 
 /**
  * What a limiter has decided so far. Stores tell it of every decision and hand on what it returns; for a plain admission
  * they may count `allowed` themselves.
  */
 export class Tally {
-  readonly #shadow: boolean
   allowed = 0
   denied = 0
   shadowed = 0
   fallbacks = 0
 
-  /** @param shadow lets everything through */
-  constructor(shadow: boolean) {
-    this.#shadow = shadow
-  }
-
+  /** Counts a decision; a denial by a limit in shadow mode becomes one that lets through. */
   note(decision: Decision): Decision {
     if (decision.source === 'fallback') this.fallbacks++
-    if (decision.allowed) {
+    if (decision.allowed && !decision.shadowed) {
       this.allowed++
       return decision
     }
+    const told = decision.limit.shadow && !decision.allowed ? shadowed(decision) : decision
     this.denied++
-    if (this.#shadow) this.shadowed++
-    denials.publish(() => ({
-      limit: decision.limit.name,
-      retryAfter: decision.retryAfter,
-      impossible: decision.impossible,
-      shadowed: this.#shadow,
-      source: decision.source,
-    }))
-    return this.#shadow ? shadowed(decision) : decision
+    if (told.shadowed) this.shadowed++
+    if (denials.active) for (const part of refusals(told)) denials.publish(() => messageOf(part))
+    return told
   }
+}
+
+/** The limits that said no: the one that speaks for a denial, or all in shadow mode. */
+function refusals(told: Decision): readonly Decision[] {
+  return told.shadowed && told.parts !== undefined ? told.parts.filter((part) => part.shadowed) : [told]
+}
+
+function messageOf({ limit, retryAfter, impossible, shadowed, source }: Decision): Denial {
+  return { limit: limit.name, retryAfter, impossible, shadowed, source }
 }

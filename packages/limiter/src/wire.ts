@@ -5,8 +5,9 @@ import { NONE } from './memory-table.js'
 
 /**
  * How calls travel to a shared store: bucket keys, and numbers that say what to do with them. The numbers are runs,
- * `kind, cost, count, groups, n`, then `capacity, tokens, micros` of each of `n` limits; they hold for the next
- * `groups` groups of `n` keys. The answer has, for each group, how often the cost was admitted, then `used` and
+ * `kind, cost, count, groups, n`, then `capacity, tokens, micros, shadow` of each of `n` limits; they hold for the next
+ * `groups` groups of `n` keys. A limit whose `shadow` is 1 has no say in what is admitted, and is charged with the others
+ * where it has room. The answer has, for each group, how often the cost was admitted, then `used` and
  * `elapsed` of each bucket as they were before. From that every store's decisions are worked out by the same code, on
  * the same doubles. {@link answerFrom} and the script for Redis are twins: a change to one is a change to both.
  */
@@ -40,15 +41,16 @@ export function answerFrom(
       answer.push(carryOut(kind, cost, count, slots))
       for (const { used, elapsed } of slots) answer.push(used, elapsed)
     }
-    i += 5 + 3 * n
+    i += 5 + 4 * n
   }
   return answer
 }
 
 function limitsIn(numbers: readonly number[], from: number, n: number): Limit[] {
   return Array.from({ length: n }, (_, k) => {
-    const at = from + 3 * k
-    return { name: '', capacity: numbers[at]!, tokens: numbers[at + 1]!, micros: numbers[at + 2]! }
+    const at = from + 4 * k
+    const [capacity, tokens, micros] = [numbers[at]!, numbers[at + 1]!, numbers[at + 2]!]
+    return { name: '', capacity, tokens, micros, shadow: numbers[at + 3] === 1 }
   })
 }
 
@@ -60,27 +62,32 @@ function carryOut(kind: Kind, cost: number, count: number, slots: readonly Slot[
   }
   let admitted = 0
   if (kind === CHARGE) {
-    for (const slot of slots) slot.level = Math.max(0, slot.level + cost)
+    for (const slot of slots) slot.charge(cost)
     admitted = 1
   } else {
     const most = kind === LEASE ? 1 : count
-    while (admitted < most && slots.every(({ level, limit }) => level + cost <= limit.capacity)) {
-      for (const slot of slots) slot.level += cost
+    while (admitted < most && slots.every((slot) => slot.limit.shadow || slot.fits(cost))) {
+      for (const slot of slots) if (slot.fits(cost)) slot.charge(cost)
       admitted++
     }
     if (kind === LEASE && admitted === 1) {
-      const extra = leasable(slots[0]!.level, slots[0]!.limit, count)
-      slots[0]!.level += extra
+      const extra = leasable(
+        slots.map(({ level }) => level),
+        slots.map(({ limit }) => limit),
+        count,
+      )
+      for (const slot of slots) slot.charge(extra)
       admitted += extra
     }
   }
-  if (admitted > 0) for (const slot of slots) slot.save()
+  for (const slot of slots) slot.save()
   return admitted
 }
 
-/** Whole tokens that a lease of at most `most` may take from a bucket at `level`. */
-export function leasable(level: number, { capacity }: Limit, most: number): number {
-  return Math.max(0, Math.min(most, Math.floor((capacity - level) / LEASE_PART)))
+/** Whole tokens that a lease of at most `most` may take from buckets at these levels. */
+export function leasable(levels: readonly number[], limits: readonly Limit[], most: number): number {
+  const parts = limits.map(({ capacity }, i) => Math.floor((capacity - levels[i]!) / LEASE_PART))
+  return Math.max(0, Math.min(most, ...parts))
 }
 
 /** One bucket while a request is carried out. */
@@ -88,8 +95,8 @@ class Slot {
   readonly used: number
   readonly elapsed: number
   level: number
-  readonly #slot: number
   readonly #at: number
+  #charged = false
 
   constructor(
     readonly table: MemoryTable,
@@ -97,15 +104,25 @@ class Slot {
     readonly limit: Limit,
     now: number,
   ) {
-    this.#slot = table.find(key)
-    const at = this.#slot === NONE ? now : table.at(this.#slot)
-    this.used = this.#slot === NONE ? 0 : table.used(this.#slot)
+    const slot = table.find(key)
+    const at = slot === NONE ? now : table.at(slot)
+    this.used = slot === NONE ? 0 : table.used(slot)
     this.elapsed = Math.max(0, now - at)
     this.level = levelAt(this.used, this.elapsed, limit)
     this.#at = at + this.elapsed
   }
 
+  fits(cost: number): boolean {
+    return this.level + cost <= this.limit.capacity
+  }
+
+  charge(cost: number): void {
+    this.level = Math.max(0, this.level + cost)
+    this.#charged = true
+  }
+
   save(): void {
+    if (!this.#charged) return
     // An earlier bucket of the same group may have swept this one away.
     const slot = this.table.find(this.key)
     if (this.level === 0) this.drop()

@@ -83,7 +83,7 @@ describe('the cluster store', () => {
         return Reflect.apply(send, this, [message, ...rest]) as boolean
       } as Worker['send']
     })
-    const numbers = [0, 1, 1, 1, 1, 5, 5, 1e9]
+    const numbers = [0, 1, 1, 1, 1, 5, 5, 1e9, 0]
     cluster.emit('message', worker.worker, {
       spillway: 'limiter',
       type: 'ask',

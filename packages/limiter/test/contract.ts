@@ -133,6 +133,66 @@ export function storeContract(store: string, open: () => Promise<World>): void {
       expect((await alone.peek('a')).remaining).toBe(9)
     })
 
+    it('a limit in shadow mode never blocks a set, is charged where it has room, and says what it would have said', async () => {
+      const hard = { name: fresh('hard'), capacity: 4, refill: { tokens: 0, per: '1s' } } as const
+      const trial = {
+        name: fresh('trial'),
+        capacity: 2,
+        refill: { tokens: 0, per: '1s' },
+        shadow: true,
+      } as const
+      const both = await world.limiter(trial, hard)
+      const told = ({ allowed, shadowed, remaining, parts }: Decision) => [
+        allowed,
+        shadowed,
+        remaining,
+        ...parts!.map((part) => `${part.allowed} ${part.shadowed} ${part.remaining}`),
+      ]
+      const inOneTurn = await Promise.all(Array.from({ length: 3 }, () => both.consume('a')))
+      expect(inOneTurn.map(told)).toEqual([
+        [true, false, 3, 'true false 1', 'true false 3'],
+        [true, false, 2, 'true false 0', 'true false 2'],
+        [true, true, 1, 'true true 0', 'true false 1'],
+      ])
+      // It has no say, so what the others refuse is charged nowhere.
+      await both.reset('a')
+      expect(told(await both.consume('a', { cost: 5 }))).toEqual([
+        false,
+        false,
+        4,
+        'true true 2',
+        'false false 4',
+      ])
+      const dear = await both.consume('a', { cost: 3 })
+      expect(told(dear)).toEqual([true, true, 1, 'true true 2', 'true false 1'])
+      // Only what was charged is settled.
+      await both.settle(dear, 1)
+      expect(told(await both.peek('a', { cost: 0 }))).toEqual([
+        true,
+        false,
+        3,
+        'true false 2',
+        'true false 3',
+      ])
+    })
+
+    it('a set of limits in shadow mode lets everything through', async () => {
+      const trials = [1, 2].map(
+        (capacity) => ({ name: fresh(), capacity, refill: { tokens: 0, per: '1s' }, shadow: true }) as const,
+      )
+      const both = await world.limiter(...trials)
+      const seen: unknown[] = []
+      for (let i = 0; i < 3; i++) {
+        const { allowed, shadowed, parts } = await both.consume('a')
+        seen.push([allowed, shadowed, ...parts!.map((part) => part.shadowed)])
+      }
+      expect(seen).toEqual([
+        [true, false, false, false],
+        [true, true, true, false],
+        [true, true, true, true],
+      ])
+    })
+
     it('L36: settles once, up and down, never above a full bucket', async () => {
       const limiter = await bucket(10, 0)
       const decision = await limiter.consume('a', { cost: 4 })
@@ -266,6 +326,7 @@ const limitsOfScript: fc.Arbitrary<Options[]> = fc.array(
       tokens: eighths(3),
       per: fc.constantFrom('1h' as const, '7d' as const),
     }),
+    shadow: fc.boolean(),
   }),
   { minLength: 1, maxLength: 3 },
 )

@@ -6,8 +6,7 @@ import { rateLimit as koa } from '../src/koa.js'
 
 /** A client of a Redis that is not there. */
 const gone = {
-  evalsha: () => Promise.reject(new Error('connect ECONNREFUSED')),
-  eval: () => Promise.reject(new Error('connect ECONNREFUSED')),
+  callBuffer: () => Promise.reject(new Error('connect ECONNREFUSED')),
   on() {},
   off() {},
 }

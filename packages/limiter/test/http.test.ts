@@ -264,7 +264,7 @@ describe.each(FRAMEWORKS)('rateLimit on %s', (framework) => {
 
   it('L12: a store that failed is a 503 with Retry-After and no word about limits, or lets through', async () => {
     const gone = () => Promise.reject(new Error('connect ECONNREFUSED'))
-    const client = { evalsha: gone, eval: gone, on() {}, off() {} }
+    const client = { callBuffer: gone, on() {}, off() {} }
     const limit = { limit: 5, window: '1h', store: redisStore(client) }
     await withApp(framework, { ...limit, onStoreFailure: 'deny' }, async (app) => {
       const { status, headers } = await app.ask('/')
@@ -319,10 +319,25 @@ describe.each(FRAMEWORKS)('rateLimit on %s', (framework) => {
     })
   })
 
-  it('shadow mode lets through', () =>
-    withApp(framework, { limit: 1, window: '1h', shadow: true }, async (app) => {
+  it('shadow mode lets through, and clients see nothing of it', async () => {
+    const trial = { name: 'trial', limit: 1, window: '1h', shadow: true } as const
+    const shown = ({ headers }: Answer) =>
+      ['ratelimit', 'ratelimit-policy', 'retry-after'].map((name) => headers[name])
+    await withApp(framework, trial, async (app) => {
       expect(await statuses(app, 3)).toEqual([200, 200, 200])
-    }))
+      expect(shown(await app.ask('/'))).toEqual([undefined, undefined, undefined])
+    })
+    const store = memoryStore()
+    const limit = { name: 'api', limit: 3, window: '1h' } as const
+    const limiter = limiters.all([trial, limit].map((each) => new RateLimiter({ ...each, store })))
+    await withApp(framework, { limiter, problem: true }, async (app) => {
+      expect(await statuses(app, 2)).toEqual([200, 200])
+      expect(shown(await app.ask('/'))).toEqual(['"api";r=0;t=1200', '"api";q=3;w=3600', undefined])
+      const refused = await app.ask('/')
+      expect(refused.status).toBe(429)
+      expect(JSON.parse(refused.text)['violated-policies']).toEqual(['api'])
+    })
+  })
 
   it('refuses options it does not know when the app is built', () => {
     const build = () =>

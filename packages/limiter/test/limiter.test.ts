@@ -5,6 +5,7 @@ import { FakeClock } from '@spillway/kit/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  clusterStore,
   type Decision,
   defineLimit,
   limiters,
@@ -226,8 +227,27 @@ describe('limiters.all', () => {
     expect(() => limiters.all([])).toThrow(code)
     expect(() => limiters.all([burst(), burst()])).toThrow(code)
     expect(() => limiters.all([limiters.all([burst(), day()]), burst()])).toThrow(code)
-    const shadow = new RateLimiter({ limit: 1, window: '1s', shadow: true, store })
-    expect(() => limiters.all([burst(), shadow])).toThrow(code)
+    const shared = clusterStore()
+    const [leasing, plain] = [{ max: 5 }, false as const].map(
+      (lease, i) => new RateLimiter({ name: `l${i}`, limit: 9, window: '1h', store: shared, lease }),
+    )
+    expect(() => limiters.all([plain!, leasing!])).toThrow(/only when all limiters have one/)
+  })
+
+  it('counts and publishes what a limit in shadow mode would have refused', () => {
+    store = memoryStore()
+    const messages: unknown[] = []
+    const listen = (message: unknown) => messages.push(message)
+    diagnosticsChannel.subscribe('spillway:limiter:denied', listen)
+    const trial = new RateLimiter({ name: 'trial', limit: 1, window: '1s', shadow: true, store })
+    const both = limiters.all([trial, burst()])
+    for (let i = 0; i < 3; i++) both.consume('a')
+    diagnosticsChannel.unsubscribe('spillway:limiter:denied', listen)
+    expect(messages).toMatchObject([
+      { limit: 'trial', shadowed: true },
+      { limit: 'burst', shadowed: false },
+    ])
+    expect(both.stats()).toMatchObject({ allowed: 1, denied: 2, shadowed: 1 })
   })
 })
 

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
   type LimitOptions,
+  limiters,
   RateLimiter,
   type RateLimiterOptions,
   type RedisStore,
@@ -140,6 +141,40 @@ describe('leases', () => {
     for (let i = 0; i < 100; i++) if ((await holder.consume('a')).allowed) admitted++
     expect(admitted).toBeLessThanOrEqual(400 + lease.max + 1)
     expect(admitted).toBeGreaterThan(400)
+  })
+
+  it('L47: a lease on several limits is paid for in each', async () => {
+    const names = [fresh('burst'), fresh('day')]
+    const capacities = [300, 500]
+    const limitersOf = (store: RedisStore, withLease: boolean) =>
+      names.map((name, i) =>
+        limiterOf(store, {
+          name,
+          capacity: capacities[i]!,
+          refill: { tokens: 0, per: '1s' },
+          denyCache: false,
+          lease: withLease && lease,
+        }),
+      )
+    const nodes = [1, 2].map(() => limiters.all(limitersOf(open(), true)))
+    cleanups.push(() => Promise.all(nodes.map((node) => node.close())))
+    const sources = new Set<string>()
+    let admitted = 0
+    for (let i = 0; i < 400; i++) {
+      const { allowed, source, parts } = await nodes[i % 2]!.consume('a')
+      if (allowed) admitted++
+      sources.add(source)
+      expect(parts).toHaveLength(2)
+    }
+    expect(sources).toContain('lease')
+    expect(admitted).toBeLessThanOrEqual(300)
+    expect(admitted).toBeGreaterThanOrEqual(300 - 2 * lease.max)
+    await Promise.all(nodes.map((node) => node.close()))
+    const [burst, day] = await Promise.all(
+      limitersOf(open(), false).map((reader) => reader.peek('a', { cost: 0 })),
+    )
+    expect(300 - burst!.remaining).toBe(admitted)
+    expect(500 - day!.remaining).toBe(admitted)
   })
 
   it('needs far fewer calls for a busy key, and none more for a quiet one', async () => {

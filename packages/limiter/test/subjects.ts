@@ -82,15 +82,14 @@ export async function redisWorld(client: RedisClient): Promise<World> {
 }
 
 export function withClock(client: RedisClient, clock: TestClock): RedisClient {
-  const run: RedisClient['eval'] = (_, keys, ...args) => {
+  const callBuffer: RedisClient['callBuffer'] = (_command, _script, keys, ...args) => {
     const micros = Math.round(clock.now() * 1_000) + 1_000_000
     const time = `{ ${Math.floor(micros / 1_000_000)}, ${micros % 1_000_000} }`
-    return client.eval(SCRIPT.replace("redis.call('TIME')", time), keys, ...args)
+    return client.callBuffer('eval', SCRIPT.replace("redis.call('TIME')", time), keys!, ...args)
   }
   const { isCluster, options } = client
   return {
-    eval: run,
-    evalsha: run,
+    callBuffer,
     on: client.on.bind(client),
     off: client.off.bind(client),
     ...(isCluster === undefined ? {} : { isCluster }),

@@ -1,0 +1,55 @@
+import type { Decision } from './decision.js'
+import { type Limit, sameLimits } from './limit.js'
+import { type Kind, LEASE, TAKE } from './wire.js'
+
+/** Makes decisions of what a shared store says, or of its silence. */
+export interface Asker {
+  /**
+   * The store has answered: `admitted` says how often the cost was charged. From `at` on, `state` has two numbers for
+   * each limit as its bucket was before: tokens in use, and how many microseconds ago that was noted.
+   */
+  answered(question: Question, admitted: number, state: readonly number[], at: number, sent: number): void
+  /** The store did not answer, or too late. */
+  failed(question: Question): void
+}
+
+/**
+ * What a shared store is asked about one key, and who waits for the answer: calls that are alike and follow each other
+ * within a turn are one question with a count.
+ */
+export class Question {
+  /** In the order of their calls. */
+  readonly waiting: ((decision: Decision) => void)[] = []
+
+  constructor(
+    readonly asker: Asker,
+    readonly kind: Kind,
+    readonly key: string,
+    readonly cost: number,
+    readonly limits: readonly Limit[],
+    /** The bucket of each limit. */
+    readonly buckets: readonly string[],
+    /** Most tokens in advance, for a lease. */
+    readonly advance: number,
+  ) {}
+
+  get count(): number {
+    return this.kind === LEASE ? this.advance : this.waiting.length
+  }
+
+  /** The executor of a caller's promise. */
+  readonly join = (resolve: (decision: Decision) => void): void => {
+    this.waiting.push(resolve)
+  }
+
+  /** Whether a call may join. */
+  covers(asker: Asker, kind: Kind, cost: number, limits: readonly Limit[]): boolean {
+    return (
+      kind === TAKE &&
+      this.kind === TAKE &&
+      this.asker === asker &&
+      this.cost === cost &&
+      sameLimits(this.limits, limits)
+    )
+  }
+}
