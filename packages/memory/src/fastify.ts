@@ -1,6 +1,6 @@
 import { plugin, setHeaders } from '@spillway/kit/fastify'
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { gate, type ShedLoadOptions } from './gate.js'
+import { gate, isFresh, type ShedLoadOptions } from './gate.js'
 import type { MemoryMonitor } from './monitor.js'
 import {
   type Answer,
@@ -35,7 +35,7 @@ export function shedLoad(
       if (monitor.calm) return next()
       const own = request.routeOptions.config.shedLoad
       if (own === false || isExempt(request.url) || skip(request)) return next()
-      const { headers, error } = monitor.verdict(own?.priority ?? priority(request))
+      const { headers, error } = monitor.verdict(own?.priority ?? priority(request), isFresh(request.socket))
       setHeaders(reply, headers)
       next(error)
     })

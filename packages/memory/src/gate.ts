@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { defineOptions, func, list, pathOf, string } from '@spillway/kit'
 import type { Priority } from './shedding.js'
 
@@ -36,4 +37,9 @@ export function gate<Request>(options: ShedLoadOptions<Request> = {}): Gate<Requ
   const paths = new Set(resolve(options).exempt)
   const { skip = SHED_DEFAULTS.skip, priority = SHED_DEFAULTS.priority } = options
   return { isExempt: (target) => paths.has(pathOf(target)), skip, priority }
+}
+
+/** Nothing was answered on it yet: the request is the first of its connection. */
+export function isFresh(socket: Pick<Socket, 'bytesWritten'>): boolean {
+  return socket.bytesWritten === 0
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applyVerdict } from '@spillway/kit/express'
-import { gate, type ShedLoadOptions } from './gate.js'
+import { gate, isFresh, type ShedLoadOptions } from './gate.js'
 import type { MemoryMonitor } from './monitor.js'
 import {
   type Answer,
@@ -31,7 +31,7 @@ export function shedLoad<Request extends IncomingMessage = IncomingMessage>(
   const { isExempt, skip, priority } = gate(options)
   return (request, response, next) => {
     if (monitor.calm || isExempt(targetOf(request)) || skip(request)) next()
-    else applyVerdict(monitor.verdict(priority(request)), response, next)
+    else applyVerdict(monitor.verdict(priority(request), isFresh(request.socket)), response, next)
   }
 }
 

@@ -1,6 +1,6 @@
 import { applyVerdict } from '@spillway/kit/koa'
 import type { Context, Middleware } from 'koa'
-import { gate, type ShedLoadOptions } from './gate.js'
+import { gate, isFresh, type ShedLoadOptions } from './gate.js'
 import type { MemoryMonitor } from './monitor.js'
 import {
   type Answer,
@@ -21,7 +21,7 @@ export function shedLoad(monitor: MemoryMonitor, options?: ShedLoadOptions<Conte
   const { isExempt, skip, priority } = gate(options)
   return (ctx, next) => {
     if (!monitor.calm && !isExempt(ctx.originalUrl) && !skip(ctx)) {
-      applyVerdict(monitor.verdict(priority(ctx)), ctx)
+      applyVerdict(monitor.verdict(priority(ctx), isFresh(ctx.socket)), ctx)
     }
     return next()
   }

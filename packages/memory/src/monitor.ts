@@ -1,5 +1,6 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
+import type { Server } from 'node:net'
 import { ADMIT, type CloseOptions, channel, closeOnce, notify, type Verdict } from '@spillway/kit'
 import { heapAdvice, warnOnce } from './advice.js'
 import type { CollectionKind, CollectionStats } from './collections.js'
@@ -81,8 +82,11 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   readonly #desk: LeakDesk | undefined
   readonly #startedAt: number
   readonly #timer: NodeJS.Timeout
-  readonly #countHttp = (): void => {
+  /** The server of the last request. */
+  #server: Server | undefined
+  readonly #countHttp = (message: unknown): void => {
     this.requests++
+    this.#server = (message as { server: Server }).server
   }
   #samples = 0
   #last: Sample
@@ -100,7 +104,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#sampler = new Sampler(resolved.system, resolved.limit)
     this.#signals = new Signals(resolved.marks, resolved)
     const patience = patienceFor(resolved.marks.delay)
-    const turns = resolved.system.watchTurns(patience)
+    const turns = resolved.system.watchTurns(patience, () => this.#server)
     this.#shedding = new Shedding(turns, patience, resolved.leaveAfter, resolved.random)
     this.#replacement = new Replacement(resolved, now)
     this.#snapshots = new Snapshots(resolved.snapshot, resolved.system, resolved.clock)
@@ -129,9 +133,12 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.requests += count
   }
 
-  /** May a request of this priority go on? Reads one field while all is well. */
-  verdict(priority: Priority = 1): Verdict {
-    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority)
+  /**
+   * May a request of this priority go on? Reads one field while all is well. `fresh`: it is the first of its connection, so
+   * it may have waited to be accepted.
+   */
+  verdict(priority: Priority = 1, fresh = false): Verdict {
+    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority, fresh)
   }
 
   /** Nothing is being refused, of whatever priority. */
@@ -206,7 +213,8 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     const level = reasons.reduce<Level>((highest, reason) => higher(highest, reason.level), 'ok')
     const late = reasons.some(({ signal }) => signal === 'delay') && this.#signals.wanted('delay') !== 'ok'
     // Long turns are normal while the process starts.
-    this.#shedding.update(level, reasons, { late, longest: starting ? 0 : sample.loop.max }, sample.at)
+    const { max: longest, utilization: busy } = starting ? { max: 0, utilization: 0 } : sample.loop
+    this.#shedding.update(level, reasons, { late, longest, busy }, sample.at)
     this.reasons = reasons
     const from = this.level
     this.level = level
@@ -253,6 +261,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     if (this.#options.countHttp) diagnosticsChannel.unsubscribe(HTTP_REQUESTS, this.#countHttp)
     this.#sampler.stop()
     this.#shedding.stop()
+    this.#server = undefined
     this.level = 'ok'
     this.overloaded = false
     this.reasons = []

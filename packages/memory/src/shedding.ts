@@ -15,8 +15,10 @@ const DECAY = 0.7
 const MOST = 0.95
 const LEAST = 0.02
 
-/** After a long turn of the event loop, turns are looked at for so many milliseconds. */
+/** After a sign of a queue, turns of the event loop are looked at for so many milliseconds. */
 const WARY_FOR = 5_000
+/** A loop that is busy for less of the time has no queue. */
+const BUSY = 0.95
 /** What is cheap to lose may wait for this share of what the others may. */
 const CHEAP = 0.5
 
@@ -38,14 +40,15 @@ export interface Lateness {
   readonly late: boolean
   /** The longest turn, in milliseconds. */
   readonly longest: number
+  /** Share of the time in which it was busy. */
+  readonly busy: number
 }
 
 /**
  * Decides who is refused.
  *
- * By level. By the queue: when turn after turn of the event loop is late, the requests that a turn has not come to within
- * `patience` are refused, so that those which are served have not waited long, and as many are served as can be. And when
- * the loop stays late all the same, by share: the share of ordinary requests that is refused grows step by step while the
+ * By level. By the queue: requests that have waited for longer than `patience` are refused, so that those which are served
+ * have not waited long, and as many are served as can be. And when the loop stays late all the same, by share: the share of ordinary requests that is refused grows step by step while the
  * loop stays late and shrinks by a factor as soon as it is not (additive increase, multiplicative decrease, as in TCP's
  * congestion control, RFC 5681). Those refusals are spread evenly, without a coin.
  */
@@ -74,14 +77,15 @@ export class Shedding {
     this.#random = random
   }
 
-  update(level: Level, reasons: readonly Reason[], { late, longest }: Lateness, now: number): void {
+  update(level: Level, reasons: readonly Reason[], { late, longest, busy }: Lateness, now: number): void {
     this.share = late ? Math.min(MOST, this.share + STEP) : this.share * DECAY
     if (this.share < LEAST) this.share = 0
     this.#level = level
     this.#reasons = reasons
-    if (longest >= this.#patience) this.#waryUntil = now + WARY_FOR
+    const patient = this.#patience === Number.POSITIVE_INFINITY
+    if (!patient && (longest >= this.#patience || busy >= BUSY)) this.#waryUntil = now + WARY_FOR
     const wary = now < this.#waryUntil
-    if (wary) this.#turns.follow()
+    if (wary) this.#turns.follow(longest >= this.#patience)
     else this.#turns.rest()
     const trouble = level !== 'ok' || this.share > 0
     this.calm = !trouble && !wary
@@ -101,11 +105,11 @@ export class Shedding {
     this.calm = true
   }
 
-  /** For a request that found us not calm. */
-  decide(priority: Priority): Verdict {
+  /** For a request that found us not calm. `fresh`: it is the first of its connection. */
+  decide(priority: Priority, fresh: boolean): Verdict {
     if (priority === 2) return ADMIT
     if (this.#level === 'critical' || (priority === 0 && this.#level === 'elevated')) return this.#refuse()
-    const backlog = this.#turns.backlog()
+    const backlog = this.#turns.backlog(fresh)
     if (backlog >= this.#patience * (priority === 0 ? CHEAP : 1)) return this.#refuse(backlog)
     this.#credit += this.share
     if (this.#credit < 1) return ADMIT
@@ -124,6 +128,6 @@ export class Shedding {
 
   #queue(value: number): Reason {
     const limit = this.#patience
-    return { signal: 'delay', level: 'elevated', value, limit, unit: 'ms', source: 'event loop turn' }
+    return { signal: 'delay', level: 'elevated', value, limit, unit: 'ms', source: 'queue of the event loop' }
   }
 }

@@ -1,7 +1,9 @@
 import { readFileSync, statfsSync } from 'node:fs'
+import type { Server } from 'node:net'
 import { totalmem } from 'node:os'
 import v8 from 'node:v8'
 import vm from 'node:vm'
+import { AcceptQueue } from './accept-queue.js'
 import { Collections, type CollectionWatch } from './collections.js'
 import { Loop, type LoopWatch } from './loop.js'
 import { Turns, type TurnWatch } from './turns.js'
@@ -20,8 +22,8 @@ export interface System {
   /** Bytes free for this user on the file system of a directory. */
   freeDisk(directory: string): number
   watchLoop(): LoopWatch
-  /** `limit`: milliseconds from which a turn of the event loop is late. */
-  watchTurns(limit: number): TurnWatch
+  /** `limit`: milliseconds from which a turn of the event loop is late. `server`: the one that is asked at present. */
+  watchTurns(limit: number, server: () => Server | undefined): TurnWatch
   watchCollections(): CollectionWatch
   /** Runs a full garbage collection; returns the pause in milliseconds. */
   collectGarbage(): number
@@ -52,7 +54,7 @@ export const realSystem: System = {
     return bavail * bsize
   },
   watchLoop: () => new Loop(),
-  watchTurns: (limit) => new Turns(limit),
+  watchTurns: (limit, server) => new Turns(limit, new AcceptQueue(server)),
   watchCollections: () => new Collections(),
   collectGarbage: () => {
     gc ??= findGc()

@@ -1,52 +1,77 @@
 import { performance } from 'node:perf_hooks'
 
-/** Tells a crowd of requests from a single slow one. */
+/** Tells more work than can be done from a single slow piece of it. */
 export interface TurnWatch {
-  /** The turn that has just ended was late: look at those that follow. Nothing new while it is looking already. */
-  follow(): void
+  /** Looks at the turns of the event loop from now on. `late`: the last one was. Nothing new while it is looking already. */
+  follow(late: boolean): void
   /** Stops looking. */
   rest(): void
   /**
-   * Milliseconds of work in the present turn when the two before it were late as well, else 0: what waits in it has
-   * waited for as long, and what comes after it will.
+   * Milliseconds for which a request that comes up now has waited, as far as is known; 0 when nothing is queued.
+   * `fresh`: it is the first of its connection.
    */
-  backlog(): number
+  backlog(fresh: boolean): number
 }
 
-/** One late turn is a hiccup, and its aftermath may be another; more work than can be done makes one after the other late. */
-const LATE_IN_A_ROW = 2
+/** Where connections wait to be accepted. */
+interface Queue {
+  length(): number
+  close(): void
+}
+
+/** One late turn is a hiccup. Two within so many milliseconds of work are more work than can be done. */
+const RECENT = 2_000
+const NEVER = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY] as const
+/** Fewer connections than this come together by chance. */
+const FEWEST_WAITING = 8
+/** Weight of the last turn in the usual length of one. */
+const WEIGHT = 1 / 8
 
 /**
- * Turns of the event loop. Each takes up all that has come in meanwhile, so when more comes than can be done, every turn
- * is longer than the one before, and its length is the queue. An immediate marks where one ends; unref'ed, it runs once in
- * every turn, keeps neither the process alive nor the loop from waiting, and is there only on suspicion. Waiting for
- * work is no work: it is not counted.
+ * Turns of the event loop. When more comes than can be done, the queue is in one of two places. On connections that stay
+ * open, each turn takes up all that has come in meanwhile: every turn is longer than the one before, and what it has done
+ * so far is how long the rest of it has waited. New connections are accepted one in a turn: the turns are short, and the
+ * wait is as many of them as there are connections before the door.
+ *
+ * An immediate marks where a turn ends; unref'ed, it runs once in every turn, keeps neither the process alive nor the loop
+ * from waiting, and is there only on suspicion. Waiting for work is no work: it is not counted.
  */
 export class Turns implements TurnWatch {
   readonly #limit: number
+  readonly #door: Queue
   #mark: NodeJS.Immediate | undefined
   #beganAt = 0
-  #late = 0
+  /** When the last late turn ended, and the one before it. */
+  #late: readonly [before: number, last: number] = NEVER
+  #usual = 0
+  #outside = 0
 
   /** `limit`: milliseconds from which a turn is late. */
-  constructor(limit: number) {
+  constructor(limit: number, door: Queue) {
     this.#limit = limit
+    this.#door = door
   }
 
-  follow(): void {
+  follow(late: boolean): void {
     if (this.#mark !== undefined) return
-    this.#late = 1
-    this.#begin(workSoFar())
+    const now = workSoFar()
+    if (late) this.#late = [NEVER[0], now]
+    this.#begin(now)
   }
 
   rest(): void {
     clearImmediate(this.#mark)
     this.#mark = undefined
-    this.#late = 0
+    this.#late = NEVER
+    this.#usual = 0
+    this.#outside = 0
+    this.#door.close()
   }
 
-  backlog(): number {
-    return this.#late < LATE_IN_A_ROW ? 0 : workSoFar() - this.#beganAt
+  backlog(fresh: boolean): number {
+    const now = workSoFar()
+    const inside = now - this.#late[0] > RECENT ? 0 : now - this.#beganAt
+    return fresh ? Math.max(inside, this.#outside) : inside
   }
 
   #begin(now: number): void {
@@ -57,7 +82,11 @@ export class Turns implements TurnWatch {
 
   #end(): void {
     const now = workSoFar()
-    this.#late = now - this.#beganAt >= this.#limit ? this.#late + 1 : 0
+    const length = now - this.#beganAt
+    if (length >= this.#limit) this.#late = [this.#late[1], now]
+    this.#usual += (length - this.#usual) * WEIGHT
+    const waiting = this.#door.length()
+    this.#outside = waiting < FEWEST_WAITING ? 0 : waiting * this.#usual
     this.#begin(now)
   }
 }

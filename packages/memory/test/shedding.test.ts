@@ -174,7 +174,14 @@ describe('the event loop', () => {
     expect(refused(50)).toEqual([0, 1]) // half of what the loop must come down to
     const { error } = monitor.verdict()
     expect(error instanceof OverloadedError && error.reasons).toEqual([
-      { signal: 'delay', level: 'elevated', value: 50, limit: 50, unit: 'ms', source: 'event loop turn' },
+      {
+        signal: 'delay',
+        level: 'elevated',
+        value: 50,
+        limit: 50,
+        unit: 'ms',
+        source: 'queue of the event loop',
+      },
     ])
     system.loop = late(0)
     pass(5_000)

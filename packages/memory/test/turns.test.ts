@@ -1,5 +1,5 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
-import { serving } from '@spillway/kit/testing'
+import { serving, until } from '@spillway/kit/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as express from '../src/express.js'
 import { MemoryMonitor } from '../src/index.js'
@@ -15,8 +15,12 @@ function block(milliseconds: number): void {
 
 describe('turns of the event loop', () => {
   let turns: Turns
+  let waiting = 0
+  let closed = 0
   beforeEach(() => {
-    turns = new Turns(LIMIT)
+    turns = new Turns(LIMIT, { length: () => waiting, close: () => closed++ })
+    waiting = 0
+    closed = 0
   })
   afterEach(() => turns.rest())
 
@@ -29,47 +33,73 @@ describe('turns of the event loop', () => {
   }
 
   it('M15: a late one alone is no crowd', async () => {
-    turns.follow() // because of one that was late
+    turns.follow(true) // because of one that was late
     block(LONG)
-    expect(turns.backlog()).toBe(0)
+    expect(turns.backlog(false)).toBe(0)
   })
 
   it('two late ones are: from then on, what a turn has done so far is the queue', async () => {
-    turns.follow()
+    turns.follow(true)
     await late(1)
     block(LONG)
-    expect(turns.backlog()).toBeGreaterThanOrEqual(LONG)
-    turns.follow() // already: changes nothing
-    expect(turns.backlog()).toBeGreaterThanOrEqual(LONG)
+    expect(turns.backlog(false)).toBeGreaterThanOrEqual(LONG)
+    turns.follow(true) // already: changes nothing
+    expect(turns.backlog(false)).toBeGreaterThanOrEqual(LONG)
   })
 
-  it('a turn that is on time ends it', async () => {
-    turns.follow()
+  it('late ones are forgotten after two seconds of work', { timeout: 60_000 }, async () => {
+    turns.follow(true)
     await late(2)
-    await expect.poll(() => turns.backlog(), { timeout: 20_000 }).toBe(0)
+    expect(turns.backlog(false)).toBeGreaterThan(0)
+    await until(
+      async () => {
+        block(LIMIT / 4)
+        await turn()
+        return turns.backlog(false) === 0
+      },
+      'they are forgotten',
+      50_000,
+    )
     block(LONG)
-    expect(turns.backlog()).toBe(0)
+    expect(turns.backlog(false)).toBe(0)
   })
 
   it('waiting for work is no work', async () => {
-    turns.follow()
+    turns.follow(true)
     await late(1)
-    const before = turns.backlog()
+    const before = turns.backlog(false)
     await sleep(10 * LONG)
-    expect(turns.backlog() - before).toBeLessThan(5 * LONG)
+    expect(turns.backlog(false) - before).toBeLessThan(5 * LONG)
+  })
+
+  it('the first request of a connection has waited at the door, a turn for each that stands there', async () => {
+    turns = new Turns(60_000, { length: () => waiting, close: () => closed++ })
+    turns.follow(true)
+    const backlogs = async (length: number) => {
+      waiting = length
+      block(LONG)
+      await turn()
+      return [turns.backlog(true), turns.backlog(false)]
+    }
+    expect(await backlogs(0)).toEqual([0, 0])
+    expect(await backlogs(7)).toEqual([0, 0]) // a handful comes together by chance
+    const [fresh, other] = await backlogs(500)
+    expect(fresh).toBeGreaterThan(500 * (LONG / 10))
+    expect(other).toBe(0)
   })
 
   it('nothing is followed any more after rest', async () => {
-    turns.follow()
+    turns.follow(true)
     await late(2)
     turns.rest()
+    expect(closed).toBe(1)
     block(LONG)
-    expect(turns.backlog()).toBe(0)
+    expect(turns.backlog(true)).toBe(0)
   })
 
   it('keeps no process alive', () => {
     const before = process.getActiveResourcesInfo()
-    turns.follow()
+    turns.follow(true)
     expect(process.getActiveResourcesInfo()).toEqual(before)
   })
 })
