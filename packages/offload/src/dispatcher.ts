@@ -88,7 +88,7 @@ export class Dispatcher {
     if (thread === undefined) this.#queue.remove(job)
     else if (!thread.recall(job)) return false
     else if (job.running) {
-      this.#ledger.left(job)
+      this.#ledger.returned(job)
       this.#goOn(thread)
       this.advance()
     }
@@ -115,9 +115,11 @@ export class Dispatcher {
   salvage(thread: Thread): Job[] {
     const lost: Job[] = []
     for (const job of [...thread.jobs]) {
-      if (job.running) this.#ledger.left(job)
+      const untouched = thread.recall(job)
+      if (job.running && untouched) this.#ledger.returned(job)
+      else if (job.running) this.#ledger.left(job)
       // What was moved there is gone, whether or not it was used.
-      if (thread.recall(job) && job.transfer === undefined && !job.settled) this.enqueue(job)
+      if (untouched && job.transfer === undefined && !job.settled) this.enqueue(job)
       else lost.push(job)
     }
     thread.jobs.length = 0

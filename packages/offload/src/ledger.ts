@@ -45,6 +45,11 @@ export class Ledger {
     job.task.leave()
   }
 
+  /** A job is off its thread, and has not run there. */
+  returned(job: Job): void {
+    job.task.leave()
+  }
+
   settled(job: Job, outcome: Outcome): void {
     const { task } = job
     this.counts[outcome]++
@@ -52,7 +57,7 @@ export class Ledger {
     else task.track.failed++
     runChannel.publish(() => {
       const now = this.#clock.now()
-      const started = job.thread === undefined ? now : job.startedAt
+      const started = job.running ? job.startedAt : now
       return { task: task.label, outcome, wait: started - job.enqueuedAt, run: now - started }
     })
   }

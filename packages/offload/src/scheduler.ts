@@ -116,11 +116,10 @@ export class Scheduler implements ThreadPoolListener {
 
   onLost(thread: Thread, loss: Loss): void {
     for (const job of this.#dispatcher.salvage(thread)) {
-      if (job.settled) job.task.poison?.withdrawn()
-      else {
-        job.task.poison?.died()
-        this.#settlement.settle(job, 'crashed', lossError(job.task, loss))
-      }
+      const ran = job.thread !== undefined
+      if (ran && !job.settled) job.task.poison?.died()
+      else job.task.poison?.withdrawn()
+      if (!job.settled) this.#settlement.settle(job, 'crashed', lossError(job.task, loss))
     }
   }
 
@@ -196,6 +195,8 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #ranTooLong(job: Job): void {
+    // When our own event loop was blocked, the answer may have come in time.
+    job.thread?.drain()
     this.#cancel(job, 'timedOut', job.dueAt >= job.deadline ? deadlineError(job) : timeoutError(job))
   }
 

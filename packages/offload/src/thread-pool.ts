@@ -158,7 +158,7 @@ export class ThreadPool implements ThreadListener {
     if (thread.state !== 'busy') return
     thread.state = 'stopping'
     thread.cancel(ticket, describe(reason))
-    if (task.terminable) this.after(thread, this.#settings.grace, () => this.end(thread, 'cancelled'))
+    if (task.terminable) this.after(thread, this.#settings.grace, () => this.#outOfGrace(thread))
   }
 
   /** The task that was asked to end has; the thread goes on with its next one. */
@@ -272,6 +272,12 @@ export class ThreadPool implements ThreadListener {
     this.after(thread, this.#settings.idle, () => {
       if (this.#threads.size > this.#settings.min) this.end(thread, 'idle')
     })
+  }
+
+  #outOfGrace(thread: Thread): void {
+    // When our own event loop was blocked, its task may have ended in time.
+    thread.drain()
+    if (thread.state === 'stopping') this.end(thread, 'cancelled')
   }
 
   /** The thread sits in native code and ends when that returns. The process need not wait for it. */

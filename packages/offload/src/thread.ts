@@ -180,6 +180,17 @@ export class Thread implements Deadline {
     this.#control.postMessage({ cancel: ticket, reason } satisfies Cancel)
   }
 
+  /** Hands over what it has posted and the event loop has not delivered yet. */
+  drain(): void {
+    for (
+      let entry = receiveMessageOnPort(this.#control);
+      entry;
+      entry = receiveMessageOnPort(this.#control)
+    ) {
+      this.#listener.onMessage(this, entry.message as FromThread)
+    }
+  }
+
   /** Ends the thread, whatever it does. `onGone` follows when it has. */
   terminate(): void {
     if (this.state === 'gone') return
@@ -224,10 +235,7 @@ export class Thread implements Deadline {
   #onExit(exitCode: number): void {
     if (this.state === 'gone') return
     // What it has answered before it ended counts.
-    for (let entry = receiveMessageOnPort(this.#control); entry; ) {
-      this.#listener.onMessage(this, entry.message as FromThread)
-      entry = receiveMessageOnPort(this.#control)
-    }
+    this.drain()
     this.state = 'gone'
     this.#control.close()
     this.#listener.onGone(this, { error: this.#fault, exitCode })

@@ -1,3 +1,4 @@
+import diagnostics from 'node:diagnostics_channel'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CLAIMS, Claims, distance, ticketAfter } from '../src/claims.js'
@@ -131,6 +132,28 @@ describe('short tasks, posted to a thread while another one runs there', () => {
     await held
     await quick()
     expect(mark[0]).toBe(0)
+  })
+
+  it('that are aborted there have waited and not run, as the channel tells', async () => {
+    const seen: { wait: number }[] = []
+    const listen = (message: unknown) => seen.push(message as { wait: number })
+    const offloader = offloaderWith()
+    const quick = await quickOn(offloader)
+    const hold = gate()
+    const held = quick({ cells: hold.cells })
+    await hold.entered(1)
+    const controller = new AbortController()
+    const behind = rejection(quick({}, { signal: controller.signal }))
+    diagnostics.subscribe('spillway:offload:run', listen)
+    controller.abort()
+    diagnostics.unsubscribe('spillway:offload:run', listen)
+    await behind
+    expect(seen).toEqual([{ task: 'quick', outcome: 'aborted', wait: expect.any(Number), run: 0 }])
+    expect(seen[0]?.wait).toBeGreaterThanOrEqual(0)
+    const { count } = offloader.stats().run
+    hold.open()
+    await held
+    expect(offloader.stats().run.count).toBe(count + 1)
   })
 
   it('of moved buffers are not among them: those could not be sent again', async () => {

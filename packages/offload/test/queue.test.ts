@@ -1,9 +1,29 @@
 import { FakeClock } from '@spillway/kit/testing'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
+import { defaultCall } from '../src/call.js'
 import { type Deadline, Deadlines } from '../src/deadlines.js'
+import { TaskDefinition } from '../src/definition.js'
 import { OverloadedError } from '../src/index.js'
+import { Job } from '../src/job.js'
+import { Lane } from '../src/lane.js'
+import { JobQueue } from '../src/queue.js'
+import { Track } from '../src/track.js'
 import { cells, gate, offloaderWith, rejection, task, until } from './support.js'
+
+function definitionOf(): TaskDefinition {
+  return new TaskDefinition({
+    id: 1,
+    module: undefined,
+    name: 'any',
+    level: 'normal',
+    timeout: 1_000,
+    maxWait: 1_000,
+    terminable: true,
+    lane: new Lane(),
+    track: new Track('any', undefined),
+  })
+}
 
 describe('bounds', () => {
   it('O9: tasks with a signal stand in the same queue as all others', async () => {
@@ -197,6 +217,53 @@ describe('order', () => {
     hold.open()
     await Promise.all(calls)
     expect(Atomics.load(hold.cells, 1)).toBe(3)
+  })
+})
+
+describe('JobQueue', () => {
+  it('gives the lowest rank first, whatever is taken out and comes back', () => {
+    const level = fc.constantFrom('high' as const, 'normal' as const, 'low' as const)
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('push' as const), level, after: fc.integer({ min: 0, max: 3_000 }) }),
+      fc.record({ do: fc.constantFrom('shift' as const, 'remove' as const, 'return' as const) }),
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const queue = new JobQueue(1_000)
+        const definition = definitionOf()
+        let now = 0
+        const inside: Job[] = []
+        const outside: Job[] = []
+        const call = { ...defaultCall(definition) }
+        for (const one of steps) {
+          if (one.do === 'push') {
+            now += one.after
+            const job = new Job(definition, undefined, { ...call, level: one.level }, undefined, now)
+            queue.push(job, definition.lane)
+            inside.push(job)
+          } else if (one.do === 'return') {
+            const job = outside.pop()
+            if (job !== undefined) {
+              queue.push(job, definition.lane)
+              inside.push(job)
+            }
+          } else {
+            inside.sort((a, b) => a.rank - b.rank)
+            const job = one.do === 'shift' ? queue.shift() : inside.at(-1)
+            expect(job?.rank).toBe((one.do === 'shift' ? inside[0] : inside.at(-1))?.rank)
+            if (job !== undefined) {
+              queue.remove(job)
+              inside.splice(inside.indexOf(job), 1)
+              outside.push(job)
+            }
+          }
+          expect(queue.size).toBe(inside.length)
+        }
+        const ranks = Array.from(inside, () => queue.shift()?.rank)
+        expect(ranks).toEqual(inside.map(({ rank }) => rank).sort((a, b) => a - b))
+        expect(queue.shift()).toBeUndefined()
+      }),
+    )
   })
 })
 

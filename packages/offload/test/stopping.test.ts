@@ -13,6 +13,10 @@ async function quiet(counter: Int32Array): Promise<void> {
   }, 'the counter stands still')
 }
 
+function block(milliseconds: number): void {
+  Atomics.wait(cells(), 0, 0, milliseconds)
+}
+
 describe('stopping', () => {
   it('O16: twenty aborts of tasks that listen cost no thread', async () => {
     const offloader = offloaderWith({ grace: '10s' })
@@ -72,6 +76,26 @@ describe('stopping', () => {
     expect(error).toMatchObject({ code: 'ERR_OFFLOAD_TIMEOUT', status: 504, task: 'spin', timeout: 50 })
     expect(await task(offloader, 'echo')('next', { timeout: false })).toBe('next')
     await quiet(counter)
+  })
+
+  it('what was done in time while our own event loop was blocked is no timeout, and costs no thread', async () => {
+    const offloader = offloaderWith({ timeout: 40, grace: 20 })
+    const echo = task(offloader, 'echo')
+    await echo('warm', { timeout: false })
+    const call = echo('in time')
+    block(400)
+    expect(await call).toBe('in time')
+    const controller = new AbortController()
+    const counter = cells()
+    const polite = rejection(
+      task(offloader, 'spinPolitely')(counter, { signal: controller.signal, timeout: false }),
+    )
+    await until(() => Atomics.load(counter, 0) > 0, 'it spins')
+    controller.abort(new Error('stop'))
+    block(400)
+    expect((await polite).message).toBe('stop')
+    expect(await echo('same thread', { timeout: false })).toBe('same thread')
+    expect(offloader.stats().threads.started).toBe(1)
   })
 
   it('a task that awaits and does not listen is ended with its thread', async () => {
