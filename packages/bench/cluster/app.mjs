@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 
 if (process.env.FORKS_FILE) {
   appendFileSync(process.env.FORKS_FILE, 'x')
-  if (process.env.CRASH_AT_BOOT) throw new Error('crash at boot')
+  if (process.env.CRASH_AT_BOOT) process.exit(1)
 }
 if (process.env.CRASH_AFTER) setTimeout(() => process.exit(1), Number(process.env.CRASH_AFTER))
 
