@@ -135,8 +135,8 @@ export class Cache implements AsyncDisposable {
     const { plain, bytes } = shapeOf(value)
     const encoded = second && encode(value, plain)
     const times = timesOf(call.ttl, call, this.#now(), this.#options.jitter, 0)
-    const meta = { ...times, bytes, tags: call.tags, id: '', clock: 0 }
-    const held = hold({ ...meta, value, plain, known: true }, call.share)
+    const material = { value, plain, known: true, bytes, tags: call.tags, id: '', clock: 0 }
+    const held = hold(material, times, call.share)
     if (encoded !== undefined && !second?.admits(encoded)) return this.#invalidation.keys([text])
     this.#invalidation.touch(text)
     const mark = this.#fence.mark(text)

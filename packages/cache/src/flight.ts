@@ -1,3 +1,4 @@
+import { Aborting } from './aborting.js'
 import type { Loader } from './context.js'
 import type { Mark } from './fence.js'
 import { type Held, handOut, handOver } from './held.js'
@@ -39,7 +40,7 @@ export class Flight {
   /** It has ended. */
   over = false
   #waiters: Waiter[] = []
-  #controller: AbortController | undefined
+  #aborting: Aborting | undefined
   #waitsFor: Set<Flight> | undefined
 
   constructor(
@@ -58,16 +59,15 @@ export class Flight {
     this.parent = parent
   }
 
-  /** Made when asked for: a hit in the store needs none. */
-  get controller(): AbortController {
-    this.#controller ??= new AbortController()
-    return this.#controller
-  }
-
   /** Flights that this one's loader waits for. */
   get waitsFor(): Set<Flight> {
     this.#waitsFor ??= new Set()
     return this.#waitsFor
+  }
+
+  get aborting(): Aborting {
+    this.#aborting ??= new Aborting()
+    return this.#aborting
   }
 
   get waiting(): number {

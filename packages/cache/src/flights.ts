@@ -82,7 +82,7 @@ export class Flights {
       await drainWithin(new Promise<void>((resolve) => (this.#landed = resolve)), options, '5s')
     }
     for (const flight of this.#flying) {
-      flight.controller.abort(reason)
+      flight.aborting.abort(reason)
       flight.fail(reason)
     }
   }
@@ -131,7 +131,7 @@ export class Flights {
   /** Nobody waits any more: the loader is told to stop, and the next caller begins anew. */
   #abandon(flight: Flight): void {
     this.#unlist(flight)
-    flight.controller.abort()
+    flight.aborting.abort()
   }
 
   #unlist(flight: Flight): void {

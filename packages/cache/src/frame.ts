@@ -1,5 +1,6 @@
-import { randomFillSync } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { Encoded } from './codec.js'
+import { randomBytes } from './entropy.js'
 import type { Stamps } from './epochs.js'
 import type { Times } from './freshness.js'
 
@@ -31,23 +32,29 @@ export const ID_OFFSET = 4
 export const ID_LENGTH = 8
 
 /** @param ahead milliseconds that the clock of the store is ahead of the one that the times are by */
-export function writeFrame(frame: Omit<Frame, 'id'>, compressAbove: number | false, ahead = 0): Buffer {
-  const squeeze = compressAbove !== false && frame.payload.length > compressAbove
-  const packed = squeeze ? deflateRawSync(frame.payload, { level: 1 }) : frame.payload
-  const compressed = packed.length < frame.payload.length
-  const payload = compressed ? packed : frame.payload
-  const stamps = Buffer.from(JSON.stringify(frame.stamps))
+export function writeFrame(
+  encoded: Encoded,
+  times: Times,
+  stampsOf: Stamps,
+  compressAbove: number | false,
+  ahead = 0,
+): Buffer {
+  const squeeze = compressAbove !== false && encoded.payload.length > compressAbove
+  const packed = squeeze ? deflateRawSync(encoded.payload, { level: 1 }) : encoded.payload
+  const compressed = packed.length < encoded.payload.length
+  const payload = compressed ? packed : encoded.payload
+  const stamps = Buffer.from(JSON.stringify(stampsOf))
   const bytes = Buffer.allocUnsafe(HEAD + stamps.length + payload.length)
   bytes[0] = MAGIC
   bytes[1] = VERSION
-  bytes[2] = frame.codec
+  bytes[2] = encoded.codec
   bytes[3] = compressed ? COMPRESSED : 0
-  randomFillSync(bytes, ID_OFFSET, ID_LENGTH)
-  bytes.writeDoubleLE(frame.created + ahead, 12)
-  bytes.writeDoubleLE(frame.freshUntil + ahead, 20)
-  bytes.writeDoubleLE(frame.swrUntil + ahead, 28)
-  bytes.writeDoubleLE(frame.staleUntil + ahead, 36)
-  bytes.writeUInt32LE(Math.min(Math.round(frame.loadMs), 0xffff_ffff), 44)
+  randomBytes(ID_LENGTH).copy(bytes, ID_OFFSET)
+  bytes.writeDoubleLE(times.created + ahead, 12)
+  bytes.writeDoubleLE(times.freshUntil + ahead, 20)
+  bytes.writeDoubleLE(times.swrUntil + ahead, 28)
+  bytes.writeDoubleLE(times.staleUntil + ahead, 36)
+  bytes.writeUInt32LE(Math.min(Math.round(times.loadMs), 0xffff_ffff), 44)
   bytes.writeUInt32LE(stamps.length, 48)
   bytes.writeUInt32LE(payload.length, 52)
   stamps.copy(bytes, HEAD)

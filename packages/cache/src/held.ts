@@ -25,7 +25,7 @@ export interface Held extends Times {
 /** `own`: nothing is kept here, so that whoever gets a value may have it to themselves. */
 export type Share = 'freeze' | 'clone' | 'reference' | 'own'
 
-export interface Material extends Omit<Held, 'copied' | 'own' | 'promise' | 'hotUntil' | 'verifyAt'> {
+export interface Material extends Pick<Held, 'value' | 'bytes' | 'tags' | 'id' | 'clock'> {
   /** Freezing protects the value. */
   readonly plain: boolean
   /** Somebody outside holds the value, and could change it later. */
@@ -33,7 +33,7 @@ export interface Material extends Omit<Held, 'copied' | 'own' | 'promise' | 'hot
 }
 
 /** Makes an entry that no caller can harm. */
-export function hold(material: Material, share: Share): Held {
+export function hold(material: Material, times: Times, share: Share): Held {
   const { value, plain, known } = material
   const freeze = known ? deepFreeze : freezeNew
   const copied = share === 'clone' || share === 'own' || (share === 'freeze' && !plain)
@@ -50,11 +50,11 @@ export function hold(material: Material, share: Share): Held {
     bytes: material.bytes,
     hotUntil: 0,
     verifyAt: 0,
-    created: material.created,
-    freshUntil: material.freshUntil,
-    swrUntil: material.swrUntil,
-    staleUntil: material.staleUntil,
-    loadMs: material.loadMs,
+    created: times.created,
+    freshUntil: times.freshUntil,
+    swrUntil: times.swrUntil,
+    staleUntil: times.staleUntil,
+    loadMs: times.loadMs,
     tags: material.tags,
     id: material.id,
     clock: material.clock,

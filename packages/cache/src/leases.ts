@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { sleep } from '@spillway/kit'
 import { channels } from './channels.js'
+import { randomBytes } from './entropy.js'
 import type { Parts } from './parts.js'
 import type { Look, Permit } from './second-tier.js'
 

@@ -22,15 +22,16 @@ export interface Loaded {
  * nobody's business any more, and cannot become an unhandled rejection.
  */
 export function runLoader(flight: Flight, cache: string): Promise<Loaded> {
-  const { call, controller } = flight
-  const { signal } = controller
+  const { call, aborting } = flight
   const started = performance.now()
   let ttl = call.ttl
   let leniency: Leniency = call
   let tags = call.tags
   let skipped = false
   const context: LoadContext = {
-    signal,
+    get signal() {
+      return aborting.signal
+    },
     // A copy: the entry itself must not reach somebody who may change it.
     stale: flight.stale && (call.share === 'reference' ? flight.stale.value : deepClone(flight.stale.value)),
     background: flight.background,
@@ -53,28 +54,27 @@ export function runLoader(flight: Flight, cache: string): Promise<Loaded> {
       loadTimeout === false
         ? undefined
         : setTimeout(
-            () => controller.abort(new LoadTimeoutError(loadTimeout)),
+            () => aborting.abort(new LoadTimeoutError(loadTimeout)),
             Math.min(loadTimeout, MAX_TIMER),
           )
-    const onAbort = () => end(false, () => reject(signal.reason))
+    const deafen = aborting.listen((reason) => end(false, () => reject(reason)))
     const end = (ok: boolean, settle: () => void) => {
       leaveLoader()
       clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
+      deafen()
       const milliseconds = performance.now() - started
       channels.load.publish(() => ({ cache, milliseconds, ok, background: flight.background }))
       settle()
     }
-    signal.addEventListener('abort', onAbort, { once: true })
     enterLoader(flight, () => flight.loader(context)).then(
       (value) => {
-        if (signal.aborted) return
+        if (aborting.done) return
         end(true, () =>
           resolve({ value, ttl, leniency, tags, skipped, milliseconds: performance.now() - started }),
         )
       },
       (error) => {
-        if (!signal.aborted) end(false, () => reject(error))
+        if (!aborting.done) end(false, () => reject(error))
       },
     )
   })

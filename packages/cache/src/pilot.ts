@@ -85,7 +85,7 @@ export class Pilot {
           return 'answered'
         }
         if (flight.background && flight.waiting === 0) return 'answered'
-        await this.#leases.change(key, pause, flight.controller.signal)
+        await this.#leases.change(key, pause, flight.aborting.signal)
       }
       if (call.loadTimeout !== false && performance.now() - started > call.loadTimeout) {
         throw new LoadTimeoutError(call.loadTimeout)
@@ -180,7 +180,7 @@ export class Pilot {
 
   async #load(flight: Flight, permit: Permit | undefined): Promise<void> {
     const { second, fence, options, counters } = this.#parts
-    if (flight.controller.signal.aborted) return this.#leases.giveBack(permit)
+    if (flight.aborting.done) return this.#leases.giveBack(permit)
     const renewal = permit && setInterval(() => this.#leases.renew(permit), options.lease / 3)
     flight.mark = fence.mark(flight.key)
     flight.dropped = false
@@ -241,9 +241,9 @@ export class Pilot {
 
   async #failed(flight: Flight, permit: Permit | undefined, error: unknown): Promise<void> {
     const { failures, counters, options } = this.#parts
-    const { key, call, mark, controller } = flight
+    const { key, call, mark, aborting } = flight
     const now = options.clock.now()
-    const abandoned = controller.signal.aborted && !(error instanceof LoadTimeoutError)
+    const abandoned = aborting.done && !(error instanceof LoadTimeoutError)
     if (!abandoned) {
       counters.loadErrors++
       failures.record(key, error, now, call.errorTtl, mark, call.tags)
@@ -272,8 +272,8 @@ export class Pilot {
       const { plain, bytes } = shapeOf(value)
       const encoded = second && encode(value, plain)
       const times = timesOf(ttl, leniency, options.clock.now(), options.jitter, milliseconds)
-      const meta = { ...times, bytes, tags, id: '', clock: mark.clock }
-      return { held: hold({ ...meta, value, plain, known: true }, call.share), encoded }
+      const material = { value, plain, known: true, bytes, tags, id: '', clock: mark.clock }
+      return { held: hold(material, times, call.share), encoded }
     } catch (error) {
       channels.reject.publish(() => ({ cache: options.name, reason: 'uncacheable', error }))
       return undefined

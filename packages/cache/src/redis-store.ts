@@ -69,6 +69,7 @@ class RedisTier implements Tier {
   readonly #evalsha: RedisCommand
   readonly #eval: RedisCommand
   #bus: RedisBus | undefined
+  #last: { readonly name: string; readonly keys: readonly string[] } = { name: '', keys: [] }
 
   constructor(client: RedisClient, namespace: string, withBus: boolean) {
     this.#client = client
@@ -110,7 +111,7 @@ class RedisTier implements Tier {
   }
 
   read(key: string, epochs: readonly string[]): Promise<Reading> {
-    const names = epochs.map((name) => this.#epoch(name))
+    const names = epochs.length === 1 ? this.#only(epochs[0]!) : epochs.map((name) => this.#epoch(name))
     if (!this.#client.isCluster) return this.#reads.read(this.#entry(key), names)
     return this.#values([this.#entry(key), ...names]).then(([frame = null, ...values]) => ({
       frame: frameOf(frame),
@@ -209,6 +210,12 @@ class RedisTier implements Tier {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
       return this.#eval(text, 1, key, ...args)
     }
+  }
+
+  /** Most reads want the namespace's epoch and no other: its key is made once. */
+  #only(name: string): readonly string[] {
+    if (this.#last.name !== name) this.#last = { name, keys: [this.#epoch(name)] }
+    return this.#last.keys
   }
 
   #entry(key: string): string {

@@ -134,26 +134,9 @@ export class SecondTier {
     try {
       const value = decode(frame.codec, frame.payload)
       const plain = frame.codec === JSON_CODEC
-      const { created, freshUntil, swrUntil, staleUntil, loadMs, id } = frame
       const bytes = plain ? frame.payload.length * 2 + 64 : shapeOf(value).bytes
-      const tags = tagsOf(frame.stamps)
-      return hold(
-        {
-          value,
-          plain,
-          known: false,
-          bytes,
-          created,
-          freshUntil,
-          swrUntil,
-          staleUntil,
-          loadMs,
-          tags,
-          id,
-          clock,
-        },
-        share,
-      )
+      const { id, stamps } = frame
+      return hold({ value, plain, known: false, bytes, tags: tagsOf(stamps), id, clock }, frame, share)
     } catch (error) {
       this.#reject('corrupt', error)
       return undefined
@@ -223,15 +206,14 @@ export class SecondTier {
 
   #judge(guard: Guard, bytes: Buffer | undefined, epochs: Epochs): Judged {
     if (bytes === undefined) return { seen: '', frame: undefined, epochs, unseen: NONE }
-    const seen = idOf(bytes)
     try {
       const frame = readFrame(bytes, this.#options.maxValueBytes, this.#ahead(guard))
       const unseen = epochs.unseen(frame.stamps)
-      if (unseen !== undefined) return { seen, frame, epochs, unseen }
+      if (unseen !== undefined) return { seen: frame.id, frame, epochs, unseen }
     } catch (error) {
       this.#reject('corrupt', error)
     }
-    return { seen, frame: undefined, epochs, unseen: NONE }
+    return { seen: idOf(bytes), frame: undefined, epochs, unseen: NONE }
   }
 
   /** Looks at the epochs that only the entry could name: tags that its loader set. */
@@ -265,7 +247,7 @@ export class SecondTier {
   }
 
   #pack(guard: Guard, { encoded, times }: Draft, stamps: Stamps): Buffer {
-    return writeFrame({ ...encoded, ...times, stamps }, this.#options.compressAbove, this.#ahead(guard))
+    return writeFrame(encoded, times, stamps, this.#options.compressAbove, this.#ahead(guard))
   }
 
   /** Milliseconds that the clock of a server is ahead of the cache's. */

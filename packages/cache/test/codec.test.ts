@@ -50,7 +50,7 @@ const MAX = 1 << 20
 
 function framed(given: unknown, compressAbove: number | false = false): Buffer {
   const encoded = encode(given, shapeOf(given).plain)
-  return writeFrame({ ...encoded, ...TIMES, stamps: ['all', '1', '#tag', '2'] }, compressAbove)
+  return writeFrame(encoded, TIMES, ['all', '1', '#tag', '2'], compressAbove)
 }
 
 function opened(frame: Buffer): unknown {

@@ -14,7 +14,7 @@ const NO_TAGS: readonly string[] = ['all', '0']
 function frame(text: string): Buffer {
   const now = Date.now()
   const times = { created: now, freshUntil: now + 1e4, swrUntil: now + 1e4, staleUntil: now + 1e4, loadMs: 3 }
-  return writeFrame({ ...times, codec: 2, stamps: NO_TAGS, payload: Buffer.from(text) }, false)
+  return writeFrame({ codec: 2, payload: Buffer.from(text) }, times, NO_TAGS, false)
 }
 
 function textOf(bytes: Buffer | undefined): string | undefined {
