@@ -43,6 +43,8 @@ export class Watched {
   /** It has answered, and its lag was worked out since. Before that nothing is known of it, and it serves no read. */
   measured = false
   #asked = Position.START
+  /** What {@link has} said yes to last: the next read of the same session asks for the same. */
+  #hadLast = Position.START
   #waiting: Promise<void> | undefined
   /** The connection it was asked on: behind another one may be another server, without what this one had. */
   #askedOn: Link | undefined
@@ -66,6 +68,14 @@ export class Watched {
       this.down = true
       this.#forget()
     }
+  }
+
+  /** Whether it is known to have everything up to there. */
+  has(position: Position): boolean {
+    if (position === this.#hadLast) return true
+    if (!this.position.covers(position)) return false
+    this.#hadLast = position
+    return true
   }
 
   /** Finds out how far it is behind, from where the primary was at which time. */
@@ -130,6 +140,7 @@ export class Watched {
 
   #forget(): void {
     this.position = Position.START
+    this.#hadLast = Position.START
     this.lag = undefined
     this.measured = false
     this.#currentAt = undefined

@@ -34,16 +34,18 @@ export class SideLink {
   async ask(sql: string, timeout: number): Promise<unknown> {
     const { deadlines, options } = this.#settings
     let late = false
-    const abort = new AbortController()
+    let opening: AbortController | undefined
     const limit = after(deadlines, options.clock.now() + timeout, () => {
       late = true
-      abort.abort()
+      opening?.abort()
       this.#link?.destroy()
     })
     try {
       return await this.#inTurn(async () => {
         if (late) throw tooLate(this.#settings)
-        const link = await this.#open(abort.signal)
+        if (this.#link !== undefined) return this.#link.command(sql)
+        opening = new AbortController()
+        const link = await this.#open(opening.signal)
         return link.command(sql)
       })
     } catch (error) {

@@ -70,13 +70,17 @@ export class Topology {
   reader(position: Position | undefined): MysqlNode | Promise<MysqlNode> {
     const reads = this.#reads
     if (reads === undefined) return this.writer
-    const fit = this.#all.filter((one) => this.#serves(one))
+    const fit: Watched[] = []
+    const there: Watched[] = []
+    for (const one of this.#all) {
+      if (!this.#serves(one)) continue
+      fit.push(one)
+      if (position !== undefined && one.has(position)) there.push(one)
+    }
+    if (there.length > 0) return pick(there).node
     if (fit.length === 0) return this.#withoutReplicas()
     // A position that nobody told us can be on the primary only.
-    if (position === undefined) return this.writer
-    const there = position.empty ? fit : fit.filter((one) => one.position.covers(position))
-    if (there.length > 0) return pick(there).node
-    if (reads.wait === 0) return this.writer
+    if (position === undefined || reads.wait === 0) return this.writer
     const candidate = pick(fit)
     return candidate.reaches(position, reads.wait).then((has) => (has ? candidate.node : this.writer))
   }
@@ -86,9 +90,7 @@ export class Topology {
     if (this.#all.length === 1) return failed.reachable ? failed : undefined
     if (failed !== this.writer && !this.#writer.down) return this.writer
     if (position === undefined) return undefined
-    const others = this.#all.filter(
-      (one) => one.node !== failed && !one.down && one.position.covers(position),
-    )
+    const others = this.#all.filter((one) => one.node !== failed && !one.down && one.has(position))
     return others.length > 0 ? pick(others).node : undefined
   }
 
@@ -216,6 +218,7 @@ export class Topology {
 
 /** The less busy of two at random (Mitzenmacher, "The Power of Two Choices", 2001). */
 function pick(all: readonly Watched[]): Watched {
+  if (all.length === 1) return all[0]!
   const first = all[Math.floor(Math.random() * all.length)]!
   const second = all[Math.floor(Math.random() * all.length)]!
   return load(second) < load(first) ? second : first

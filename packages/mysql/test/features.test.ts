@@ -130,6 +130,27 @@ describe('insight', () => {
     expect(JSON.stringify(slow[0])).not.toContain('secret')
   })
 
+  it("leaves mysql2's own channel of executions to those who trace, and prepares nothing twice for it", async () => {
+    await using own = new MysqlPool({ uri: server.url(), connectionLimit: 1 })
+    const prepared = async () => {
+      const [rows] = await server.query("SHOW GLOBAL STATUS LIKE 'Com_stmt_prepare'")
+      return Number(rows![0]!.Value)
+    }
+    await own.execute('SELECT ? AS n', [1])
+    const before = await prepared()
+    const traced: unknown[] = []
+    const listen = (message: unknown) => traced.push((message as { query: unknown }).query)
+    subscribe('tracing:mysql2:execute:start', listen)
+    try {
+      expect(await own.one('SELECT ? AS n', [2])).toEqual({ n: 2 })
+    } finally {
+      unsubscribe('tracing:mysql2:execute:start', listen)
+    }
+    expect(await own.one('SELECT ? AS n', [3])).toEqual({ n: 3 })
+    expect(traced).toEqual(['SELECT ? AS n'])
+    expect(await prepared()).toBe(before)
+  })
+
   it('publishes what it decides on channels', async () => {
     const messages: [string, object][] = []
     const listen = (message: unknown, name: string | symbol) =>
