@@ -23,7 +23,7 @@ const SHORT = 10 * TICK
 /**
  * All deadlines of a pool on one wheel: a hashed timing wheel (Varghese and Lauck, 1987, scheme 6). Adding and removing
  * are O(1). A deadline fires at most 10 ms late; one that is closer than 100 ms when it is added, 1 ms (and a turn of the
- * event loop). The timers run only while there are deadlines, and do not keep the process alive: the sockets that are
+ * event loop), since a tick of 1 ms costs some 3 % of a CPU, and one of 10 ms half a percent. The timers run only while there are deadlines, and do not keep the process alive: the sockets that are
  * waited for do.
  */
 export class Deadlines {

@@ -249,9 +249,9 @@ describe('deadlines', () => {
     let finished = 0
     const worker = async () => {
       for (let i = 0; i < 150; i++) {
-        // The deadline fires within 20 to 30 ms: from 10 to 40 ms, some end well before, some just around it, some after.
+        // The deadline is 20 ms: from 0 to 40 ms, some end well before, some just around it, some after.
         const error = await pool
-          .query('SELECT SLEEP(?)', [0.01 + i / 5000], { timeout: 20 })
+          .query('SELECT SLEEP(?)', [i / 3_750], { timeout: 20 })
           .catch((reason: unknown) => reason)
         if (error instanceof MysqlTimeoutError) stopped++
         else if (error instanceof MysqlAcquireTimeoutError) continue
