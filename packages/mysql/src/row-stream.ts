@@ -77,6 +77,9 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
 
   async #leave(): Promise<void> {
     this.#over = true
-    await this.#open?.close()
+    const open = this.#open
+    // What is in store is not for anybody now.
+    this.#open = undefined
+    await open?.close()
   }
 }

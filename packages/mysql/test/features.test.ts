@@ -53,6 +53,79 @@ describe('the loader', () => {
   })
 })
 
+describe('a stream', () => {
+  const numbers = 'SELECT seq FROM seq_1_to_1000'
+  const done = { done: true, value: undefined }
+  const single = () => new MysqlPool({ uri: server.url(), connectionLimit: 1 })
+
+  it('keeps the order of steps that are asked for at once, and stays at its end', async () => {
+    await using own = single()
+    const rows = own.stream<{ seq: number }>('SELECT seq FROM seq_1_to_3')
+    const steps = await Promise.all(Array.from({ length: 6 }, () => rows.next()))
+    expect(steps.map((step) => step.value?.seq)).toEqual([1, 2, 3, undefined, undefined, undefined])
+    expect(steps.map((step) => step.done)).toEqual([false, false, false, true, true, true])
+    expect(await rows.next()).toEqual(done)
+    expect(own.stats()).toMatchObject({ active: 0 })
+  })
+
+  it('asks nothing before its first step, and nothing more after its last', async () => {
+    await using own = single()
+    const unused = own.stream(numbers)
+    expect(await unused.return()).toEqual(done)
+    expect(await unused.next()).toEqual(done)
+    expect(own.stats().nodes[0]).toMatchObject({ opened: 0 })
+    const mistake = new Error('mistake')
+    const rows = own.stream(numbers)
+    await rows.next()
+    await expect(rows.throw(mistake)).rejects.toBe(mistake)
+    expect(await rows.next()).toEqual(done)
+    {
+      await using scoped = own.stream(numbers)
+      await scoped.next()
+    }
+    // Each has given its connection back, or the only one could not be used.
+    expect(await own.one('SELECT 1 AS one', [], { timeout: '5s' })).toEqual({ one: 1 })
+  })
+
+  it('ends with the reason of its signal at once, whatever has been read ahead', async () => {
+    await using own = single()
+    const controller = new AbortController()
+    const reason = new Error('nobody reads on')
+    const rows = own.stream(numbers, [], { signal: controller.signal, readAhead: 500 })
+    await rows.next()
+    controller.abort(reason)
+    await expect(rows.next()).rejects.toBe(reason)
+    expect(await rows.next()).toEqual(done)
+    expect(await own.one('SELECT 1 AS one', [], { timeout: '5s' })).toEqual({ one: 1 })
+  })
+
+  it('rejects its first step when it cannot begin, and the one that meets an error', async () => {
+    await using own = single()
+    await expect(own.stream(numbers, [], { readAhead: 0 }).next()).rejects.toMatchObject({
+      code: 'ERR_MYSQL_OPTION',
+      message: expect.stringContaining('readAhead'),
+    })
+    await expect(own.stream('BEGIN').next()).rejects.toMatchObject({ code: 'ERR_MYSQL_STATEMENT' })
+    await expect(own.stream('SELECT ?').next()).rejects.toMatchObject({ code: 'ERR_MYSQL_PARAMETER' })
+    await expect(own.stream('SELECT nope').next()).rejects.toMatchObject({ errno: 1054, sql: 'SELECT nope' })
+    await own.transaction(() =>
+      expect(own.stream(numbers).next()).rejects.toMatchObject({ code: 'ERR_MYSQL_OUTSIDE_TRANSACTION' }),
+    )
+    // Fails on its way, after many rows.
+    let seen = 0
+    const failing = async () => {
+      for await (const _ of own.stream(
+        'SELECT seq, IF(seq < 50000, 1, (SELECT 1 UNION ALL SELECT seq)) AS n FROM seq_1_to_60000',
+      ))
+        seen++
+    }
+    await expect(failing()).rejects.toMatchObject({ errno: 1242 })
+    expect(seen).toBeLessThan(50_000)
+    expect(own.stats().nodes[0]).toMatchObject({ kills: 0, lost: 0 })
+    expect(await own.one('SELECT 1 AS one')).toEqual({ one: 1 })
+  })
+})
+
 describe('shards', () => {
   it('each key has its home; all are asked together; a transaction stays in one', async () => {
     await server.query('CREATE DATABASE s1', 'CREATE DATABASE s2', 'CREATE DATABASE s3')
