@@ -1,5 +1,9 @@
 import type { Leak } from './leak.js'
 import type { MemoryReport } from './report.js'
+import type { ConstructorGrowth, SnapshotDiff } from './snapshot-diff.js'
+
+/** What grew by less than this share of what grew most is left out. */
+const LEAST_SHARE = 0.005
 
 /** The report for people: a headline, the numbers, and for each leak what grows, how fast, from where, held by whom. */
 export function reportText(report: MemoryReport): string {
@@ -60,13 +64,20 @@ function leakLines(leak: Leak): string[] {
     lines.push(`  ${name} is held (${percent(share)} of them) by`)
     lines.push(...path.map((step) => `       ${step}`))
   }
-  for (const { name, countBefore, countAfter, bytesBefore, bytesAfter } of leak.diff?.grown ?? []) {
+  for (const { name, countBefore, countAfter, bytesBefore, bytesAfter } of worthTelling(leak.diff)) {
     lines.push(
       `  ${name}: ${countAfter - countBefore} more (${countAfter}), ${size(bytesAfter - bytesBefore)} more`,
     )
   }
   lines.push(...leak.files.map((file) => `  file ${file}`), ...leak.notes.map((note) => `  note: ${note}`))
   return lines
+}
+
+/** A snapshot of a running process has compiled code and the like beside what leaks. */
+function worthTelling(diff: SnapshotDiff | undefined): readonly ConstructorGrowth[] {
+  const growth = ({ bytesBefore, bytesAfter }: ConstructorGrowth) => bytesAfter - bytesBefore
+  const [first] = diff?.grown ?? []
+  return diff?.grown.filter((one) => growth(one) >= LEAST_SHARE * growth(first!)) ?? []
 }
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB']
