@@ -1,10 +1,19 @@
+/** Something that waits. */
+export interface Waiting {
+  /** Milliseconds of `performance.now()`. */
+  readonly since: number
+  /** It waits no more. */
+  over: boolean
+}
+
 /**
- * Tells which of many things, all with the same patience, have waited too long. One timer for all, set for the oldest:
- * a timer for each would cost more than the call that it guards.
+ * Tells which of many things, all with the same patience, have waited too long. One timer for all, set for the oldest,
+ * and a plain queue: a timer for each, or a Map, would cost more than the call that it guards.
  */
-export class Deadlines<T> {
-  /** When each began to wait; the oldest first, as a Map keeps its order. */
-  readonly #waiting = new Map<T, number>()
+export class Deadlines<T extends Waiting> {
+  /** The oldest first; those that are over are dropped when nothing waits, or by the timer. */
+  #queue: T[] = []
+  #size = 0
   readonly #patience: number
   readonly #late: (item: T) => void
   #timer: NodeJS.Timeout | undefined
@@ -15,31 +24,36 @@ export class Deadlines<T> {
     this.#late = late
   }
 
+  /** How many wait. */
   get size(): number {
-    return this.#waiting.size
+    return this.#size
   }
 
-  add(item: T, now: number): void {
-    this.#waiting.set(item, now)
+  add(item: T): void {
+    this.#queue.push(item)
+    this.#size++
     if (this.#timer === undefined) this.#timer = setTimeout(this.#look, this.#patience)
-    else if (this.#waiting.size === 1) this.#timer.ref()
+    else if (this.#size === 1) this.#timer.ref()
   }
 
-  /** Tells whether it still waited. */
-  delete(item: T): boolean {
-    const waited = this.#waiting.delete(item)
+  /** Ends the waiting; tells whether it still waited. */
+  end(item: T): boolean {
+    if (item.over) return false
+    item.over = true
+    if (--this.#size > 0) return true
+    this.#queue.length = 0
     // A timer with nothing to guard keeps no process alive.
-    if (this.#waiting.size === 0) this.#timer?.unref()
-    return waited
+    this.#timer?.unref()
+    return true
   }
 
   /** Nothing waits any more; returns what did. */
   drain(): readonly T[] {
-    const items = [...this.#waiting.keys()]
-    this.#waiting.clear()
+    const waiting = this.#queue.filter(({ over }) => !over)
+    for (const item of waiting) this.end(item)
     clearTimeout(this.#timer)
     this.#timer = undefined
-    return items
+    return waiting
   }
 
   // After a pause of this process its timers fire before it reads what came meanwhile: read once more, then judge.
@@ -48,8 +62,9 @@ export class Deadlines<T> {
   readonly #judge = (): void => {
     this.#timer = undefined
     const now = performance.now()
-    for (const [item, since] of this.#waiting) {
-      const left = since + this.#patience - now
+    this.#queue = this.#queue.filter(({ over }) => !over)
+    for (const item of [...this.#queue]) {
+      const left = item.since + this.#patience - now
       if (left > 0) {
         clearTimeout(this.#timer)
         this.#timer = setTimeout(this.#look, Math.ceil(left))

@@ -95,7 +95,7 @@ export class RedisStore extends SharedStore {
   }
 
   protected send(request: Request): Promise<readonly number[]> {
-    return this.#run(request).then((numbers) => numbers ?? this.#sendAgain(request))
+    return this.#run(request, () => this.#sendAgain(request))
   }
 
   protected release(): void {
@@ -107,13 +107,15 @@ export class RedisStore extends SharedStore {
    * moved; the answer corrected our idea.
    */
   async #sendAgain(request: Request): Promise<readonly number[]> {
-    const numbers = performance.now() < request.deadline ? await this.#run(request) : undefined
-    if (numbers === undefined) throw new Error('The call reached Redis too late')
-    return numbers
+    const tooLate = () => {
+      throw new Error('The call reached Redis too late')
+    }
+    return performance.now() < request.deadline ? this.#run(request, tooLate) : tooLate()
   }
 
-  /** The answer; `undefined` if the call came too late. */
-  #run({ id, keys, numbers, node, deadline }: Request): Promise<readonly number[] | undefined> {
+  /** @param late answers instead, if the call came too late for the server */
+  #run(request: Request, late: () => Promise<readonly number[]>): Promise<readonly number[]> {
+    const { id, keys, numbers, node, deadline } = request
     const ahead = this.#ahead.get(node)
     const latest = ahead === undefined ? 0 : microseconds(deadline) + ahead
     const receipt = this.#needsReceipt ? (this.#freeReceipts.pop() ?? this.#receipts++) : undefined
@@ -126,7 +128,7 @@ export class RedisStore extends SharedStore {
     const read = (reply: unknown) => {
       // After an error the client might still send the call again, so only an answer sets its receipt free.
       if (receipt !== undefined) this.#freeReceipts.push(receipt)
-      return this.#read(reply, node, sent)
+      return this.#read(reply, node, sent) ?? late()
     }
     return this.#commands.evalsha(SCRIPT_SHA, keyCount, ...args).then(read, (error) => {
       // Nothing was carried out, so this one may be sent again; EVAL also leaves the script there.
@@ -135,19 +137,19 @@ export class RedisStore extends SharedStore {
     })
   }
 
+  /** The numbers of an answer; `undefined` if the call came too late. */
   #read(reply: unknown, node: string, sent: number): readonly number[] | undefined {
-    if (!(reply instanceof Uint8Array) || reply.length < 16 || reply.length % 8 !== 0) {
+    if (!Buffer.isBuffer(reply) || reply.length < 16 || reply.length % 8 !== 0) {
       throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
     }
-    const doubles = new DataView(reply.buffer, reply.byteOffset, reply.length)
-    const isLate = doubles.getFloat64(8) === 1
-    const upper = doubles.getFloat64(0) - microseconds(sent)
+    const isLate = reply.readDoubleBE(8) === 1
+    const upper = reply.readDoubleBE(0) - microseconds(sent)
     const ahead = this.#ahead.get(node)
     // The least of the upper bounds is the best one, until it proves too small: then that clock was moved.
-    this.#ahead.set(node, ahead === undefined || isLate ? upper : Math.min(ahead, upper))
+    if (ahead === undefined || isLate || upper < ahead) this.#ahead.set(node, upper)
     if (isLate) return undefined
     const numbers: number[] = []
-    for (let at = 16; at < reply.length; at += 8) numbers.push(doubles.getFloat64(at))
+    for (let at = 16; at < reply.length; at += 8) numbers.push(reply.readDoubleBE(at))
     return numbers
   }
 

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { type CloseOptions, channel, closeOnce, notify } from '@spillway/kit'
 import { Batch } from './batch.js'
 import { Breaker } from './breaker.js'
-import { Deadlines } from './deadlines.js'
+import { Deadlines, type Waiting } from './deadlines.js'
 import type { Decision } from './decision.js'
 import type { Limit } from './limit.js'
 import { type Asker, Question } from './question.js'
@@ -42,12 +42,16 @@ const MOST_BUCKETS = 128
 /** How often to look whether nodes that are down are still part of the cluster, in milliseconds. */
 const LOOK_AGAIN = 500
 
+interface SlotBatch {
+  readonly slot: number
+  readonly batch: Batch
+}
+
 /** A batch under way. */
-interface Journey {
+interface Journey extends Waiting {
   readonly id: number
   readonly batch: Batch
   readonly node: string
-  readonly sent: number
 }
 
 const changes = channel<{ store: string; node: string; up: boolean; reason: string | undefined }>(
@@ -70,10 +74,12 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   #lookAgainAt = 0
   /** What is under way, and how it ends when it is late. */
   readonly #open: Deadlines<Journey>
-  /** What will be sent next: all of it, by slot, and the last question for each key. */
-  #collected: [slot: number, batch: Batch][] = []
-  readonly #batches = new Map<number, Batch>()
+  /** What will be sent next. */
+  #collected: SlotBatch[] = []
+  /** The open batch of each slot, and the last question for each key, but for the newest: mostly there is only one. */
+  readonly #batches = new Map<number, SlotBatch>()
   readonly #questions = new Map<string, Question>()
+  #newest: Question | undefined
   #closed = false
   #calls = 0
   #failures = 0
@@ -112,7 +118,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
    * @param advance most tokens in advance, for a lease
    */
   ask(asker: Asker, kind: Kind, key: string, cost: number, limits: readonly Limit[], advance = 0) {
-    let question = this.#questions.get(key)
+    let question = this.#newest?.key === key ? this.#newest : this.#questions.get(key)
     if (question === undefined || !question.covers(asker, kind, cost, limits)) {
       const buckets = limits.map(({ name }) => this.bucketOf(key, name))
       question = new Question(asker, kind, key, cost, limits, buckets, advance)
@@ -153,16 +159,20 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   }
 
   #collect(question: Question): void {
-    const slot = this.slotOf(question.buckets[0]!)
-    let batch = this.#batches.get(slot)
-    if (batch === undefined || batch.size >= MOST_BUCKETS) {
-      if (this.#collected.length === 0) this.#flushSoon()
-      batch = new Batch()
-      this.#batches.set(slot, batch)
-      this.#collected.push([slot, batch])
-    }
-    batch.add(question)
-    this.#questions.set(question.key, question)
+    this.#batchFor(this.slotOf(question.buckets[0]!)).add(question)
+    if (this.#newest !== undefined) this.#questions.set(this.#newest.key, this.#newest)
+    this.#newest = question
+  }
+
+  #batchFor(slot: number): Batch {
+    const newest = this.#collected.at(-1)
+    const open = newest?.slot === slot ? newest : this.#batches.get(slot)
+    if (open !== undefined && open.batch.size < MOST_BUCKETS) return open.batch
+    if (newest === undefined) this.#flushSoon()
+    else this.#batches.set(newest.slot, newest)
+    const batch = new Batch()
+    this.#collected.push({ slot, batch })
+    return batch
   }
 
   #flushSoon(): void {
@@ -173,9 +183,11 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   readonly #flush = (): void => {
     const collected = this.#collected
     this.#collected = []
-    this.#batches.clear()
-    this.#questions.clear()
-    for (const [slot, batch] of collected) {
+    this.#newest = undefined
+    // An empty Map, too, makes itself a new table when it is cleared.
+    if (this.#batches.size > 0) this.#batches.clear()
+    if (this.#questions.size > 0) this.#questions.clear()
+    for (const { slot, batch } of collected) {
       if (this.#closed) batch.fail()
       else this.#transmit(slot, batch)
     }
@@ -188,9 +200,11 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
       batch.fail()
       return
     }
-    const journey = { id: ++this.#calls, batch, node, sent }
-    this.#open.add(journey, sent)
-    this.send({ id: journey.id, ...batch.encode(), node, deadline: sent + this.#deadline }).then(
+    const id = ++this.#calls
+    const journey = { id, batch, node, since: sent, over: false }
+    this.#open.add(journey)
+    const { keys, numbers } = batch.encode()
+    this.send({ id, keys, numbers, node, deadline: sent + this.#deadline }).then(
       (numbers) => this.#answered(journey, numbers),
       (reason) => this.#failed(journey, reason),
     )
@@ -198,16 +212,16 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
 
   /** Once for each; an answer after the deadline finds it gone. */
   #answered(journey: Journey, numbers: readonly number[]): void {
-    if (!this.#open.delete(journey)) return
-    const { id, batch, node, sent } = journey
+    if (!this.#open.end(journey)) return
+    const { id, batch, node, since } = journey
     this.forget(id)
     if (this.#breakerOf(node).succeeded()) this.#changed(node, undefined)
-    if (this.#down.size > 0) this.#forgetStrangers(sent)
-    batch.answer(numbers, sent)
+    if (this.#down.size > 0) this.#forgetStrangers(since)
+    batch.answer(numbers, since)
   }
 
   #failed(journey: Journey, reason: Error): void {
-    if (!this.#open.delete(journey)) return
+    if (!this.#open.end(journey)) return
     const { id, batch, node } = journey
     this.forget(id)
     this.#failures++
