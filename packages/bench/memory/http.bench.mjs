@@ -134,8 +134,8 @@ const forced = {
   title: 'A server that leaks, with and without forced collections',
   note: 'node:http keeps 200 B of each request. The warm-up is a second instead of a minute, all else by default: profile and collections begin in the first round.',
   baseline: PLAIN,
-  rounds: 5,
-  roundMs: 2_000,
+  rounds: 3,
+  roundMs: 6_000,
   contenders: {
     [PLAIN]: () => leaking(),
     'forceCollections: false': () => leaking({ forceCollections: false }),

@@ -13,6 +13,8 @@ export interface InvestigationOptions {
   readonly snapshots: boolean
 }
 
+/** Buffers show in the heap by their wrappers only, so those are looked at more closely. */
+const OF_WRAPPERS = 1 / 4
 /** A profile is taken anew after this many milliseconds. */
 const WINDOW = 600_000
 
@@ -57,7 +59,8 @@ export class Investigation {
   resume(now: number): void {
     const { profileInterval } = this.#options
     if (profileInterval === false || this.#kind === 'native' || this.#stopping.signal.aborted) return
-    this.#profile ??= new AllocationProfile(profileInterval)
+    const part = this.#kind === 'external' ? OF_WRAPPERS : 1
+    this.#profile ??= new AllocationProfile(profileInterval * part)
     this.#profileAt = now
   }
 
