@@ -1,6 +1,6 @@
 import type { FieldPacket, QueryError, QueryResult } from 'mysql2'
 import { killChannel, retryChannel } from './channels.js'
-import { isConnectionFailure, presentable } from './errno.js'
+import { isConnectionFailure, isInterrupted, isStopped, presentable } from './errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from './errors.js'
 import type { Link } from './link.js'
 import type { MysqlNode } from './node.js'
@@ -38,7 +38,6 @@ export type Rows = [QueryResult, FieldPacket[]]
 
 // The statement could not be run in prepared form, and so has not been run: too many, not supported, to be prepared again.
 const NOT_PREPARED = new Set([1461, 1295, 1615])
-const STOPPED = new Set([1317, 1969, 3024, 1028])
 const READ_ONLY = new Set([1290, 1792, 1836, 3100])
 
 /** One statement on its way: waits for a connection, runs, and is stopped when it is over time. */
@@ -65,6 +64,11 @@ export class Call extends Waiter {
     this.#resolve = resolve
     this.#reject = reject
     init.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** Its time is over, or nobody wants it any more. */
+  get stopping(): boolean {
+    return this.#stopping !== undefined
   }
 
   /** Waits for a connection of its node. */
@@ -151,7 +155,7 @@ export class Call extends Waiter {
         this.#resolve([result, fields])
       }
     }
-    this.#absorb = this.#stopping !== undefined && !(error && STOPPED.has(error.errno ?? 0))
+    this.#absorb = this.#stopping !== undefined && !isStopped(error)
     if (this.#stopping !== undefined && this.#killDone) this.#stopped(link, now)
     else if (this.#stopping === undefined || link.broken) this.#leave(link, now)
   }
@@ -185,7 +189,7 @@ export class Call extends Waiter {
       } else if (!this.#again(error.message)) {
         this.#lost(error, statement.isRead || link.inTransaction ? 'none' : 'unknown')
       }
-    } else if (this.#stopping === 'timeout' && STOPPED.has(error.errno ?? 0)) {
+    } else if (this.#stopping === 'timeout' && isInterrupted(error)) {
       this.#fail(new MysqlTimeoutError(init.timeout, 'run', 'none', statement.sql))
     } else this.#fail(presentable(error, statement.sql))
   }

@@ -58,6 +58,8 @@ const BY_ERRNO: ReadonlyMap<number, Failure> = new Map([
   [1461, none('too-many-statements', true)],
 ])
 
+const STOPPED: ReadonlySet<number> = new Set([1317, 1969, 3024, 1028])
+
 // Named here because the driver has no name for them.
 const NAMES: ReadonlyMap<number, string> = new Map([
   [1927, 'ER_CONNECTION_KILLED'],
@@ -98,4 +100,22 @@ export function presentable(error: unknown, sql: string): unknown {
     if (name !== undefined) own.code = name
   }
   return error
+}
+
+const BEGUN = Symbol('begun')
+
+/** What the server says of a statement that was interrupted, said by us of one that we did not begin. */
+export function notBegun(): QueryError {
+  const error = new Error('Query execution was interrupted')
+  return Object.assign(error, { errno: 1317, code: 'ER_QUERY_INTERRUPTED', fatal: false, [BEGUN]: false })
+}
+
+/** It ended before its time, having done nothing. */
+export function isInterrupted(error: QueryError): boolean {
+  return STOPPED.has(error.errno ?? 0)
+}
+
+/** Whether the server has stopped it, and so has done with the kill. */
+export function isStopped(error: QueryError | null): boolean {
+  return error !== null && isInterrupted(error) && !(BEGUN in error)
 }

@@ -11,7 +11,7 @@ import {
 } from 'mysql2'
 import type { Call } from './call.js'
 import type { Deadlines } from './deadlines.js'
-import { isConnectionFailure } from './errno.js'
+import { isConnectionFailure, notBegun } from './errno.js'
 import type { PoolOptions, Server } from './options.js'
 import { RowFeed } from './row-feed.js'
 import { type Flavour, flavourOf, newsOf, type SessionNews, sessionStatements } from './session-state.js'
@@ -183,6 +183,8 @@ export class Link {
     this.#connection.prepare(sql, (error, statement) => {
       if (error !== null) return reply(error, [], [])
       this.#prepared.set(sql, statement)
+      // Its time ended during the preparation, and the kill with it: nothing would stop it now.
+      if (this.call?.stopping) return reply(notBegun(), [], [])
       this.#executeKnown(statement, sql, values, reply)
     })
   }

@@ -213,6 +213,25 @@ describe('deadlines', () => {
     expect(await pool.one('SELECT COUNT(*) AS n FROM t')).toEqual({ n: 2 })
   })
 
+  it('B14 a write whose preparation took all its time is not run any more', async () => {
+    const pool = poolOf({ connectionLimit: 1, killGrace: '20s' })
+    // The connection for kills is there from now on.
+    await rejection(pool.query('SELECT SLEEP(20)', [], { timeout: 50 }))
+    await server.pause()
+    const asked = rejection(pool.execute('INSERT INTO t (id, n) VALUES (?, 1)', [1], { timeout: 100 }))
+    try {
+      await eventually(() => pool.stats().nodes[0]!.kills === 2)
+    } finally {
+      await server.resume()
+    }
+    expect(await asked).toMatchObject({ code: 'ERR_MYSQL_TIMEOUT', phase: 'run', outcome: 'none' })
+    expect(await pool.one('SELECT COUNT(*) AS n FROM t')).toEqual({ n: 0 })
+    // Prepared it is, and the connection is as good as before.
+    await pool.execute('INSERT INTO t (id, n) VALUES (?, 1)', [2])
+    expect(await pool.one('SELECT COUNT(*) AS n FROM t')).toEqual({ n: 1 })
+    expect(pool.stats().nodes[0]).toMatchObject({ lost: 0 })
+  })
+
   it('an aborted statement rejects with the reason of its signal, and is stopped on the server', async () => {
     const pool = poolOf({ connectionLimit: 1 })
     await pool.query('SELECT 1')
@@ -284,27 +303,30 @@ describe('a network that swallows bytes', () => {
       ...options,
     })
 
+  /** Both connections are there and work, however slow the machine is. */
+  const working = (pool: MysqlPool) =>
+    eventually(() =>
+      Promise.all([1, 2].map(() => pool.query('SELECT 1', [], { timeout: '10s' }))).then(
+        () => true,
+        () => false,
+      ),
+    )
+
   it('every call ends, running or waiting, and the pool is whole afterwards', async () => {
     const pool = through()
-    await Promise.all([pool.query('SELECT 1'), pool.query('SELECT 2')])
+    await working(pool)
     await proxy.stall()
     const errors = await Promise.all(Array.from({ length: 6 }, () => rejection(pool.query('SELECT 1'))))
     for (const error of errors)
       expect((error as { code: string }).code).toMatch(/^ERR_MYSQL_(TIMEOUT|ACQUIRE_TIMEOUT|UNAVAILABLE)$/)
     await proxy.pass()
-    await eventually(() =>
-      pool.query('SELECT 1', [], { timeout: '2s' }).then(
-        () => true,
-        () => false,
-      ),
-    )
-    await Promise.all([pool.query('SELECT 1'), pool.query('SELECT 2')])
+    await working(pool)
     expect(pool.stats()).toMatchObject({ active: 0, waiting: 0 })
   })
 
   it('B21 a stream over it ends', async () => {
     const pool = through()
-    await pool.query('SELECT 1')
+    await working(pool)
     let seen = 0
     const error = await rejection(
       (async () => {
