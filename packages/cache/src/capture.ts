@@ -4,6 +4,8 @@ import { type Head, type HeadersGiven, headersAsText } from './http-message.js'
 
 /** A response in full. */
 export interface Answer extends Head {
+  /** Headers of this moment: the age, and what the cache did. They go after the others. */
+  readonly told: Readonly<Record<string, string>>
   readonly body: Buffer
 }
 
@@ -69,6 +71,7 @@ export function capture(res: ServerResponse, maxBytes: number, recorder: Recorde
     substitute = answer.body
     for (const name of res.getHeaderNames()) res.removeHeader(name)
     for (const name in answer.headers) res.setHeader(name, answer.headers[name]!)
+    for (const name in answer.told) res.setHeader(name, answer.told[name]!)
     res.statusCode = answer.status
     res.statusMessage = ''
     return answer

@@ -26,9 +26,10 @@ export function cacheResponse(cache: Cache, options?: ExpressCacheResponseOption
   }
 }
 
-function send({ status, headers, body }: Answer, req: Request, res: Response): void {
+function send({ status, headers, told, body }: Answer, req: Request, res: Response): void {
   res.status(status)
   for (const name in headers) res.setHeader(name, headers[name]!)
+  for (const name in told) res.setHeader(name, told[name]!)
   if (req.method === 'HEAD') res.end()
   else res.end(body)
 }

@@ -66,7 +66,7 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown })
 }
 
-function send({ status, headers, body }: Answer, reply: FastifyReply): FastifyReply {
-  reply.code(status).headers(headers)
+function send({ status, headers, told, body }: Answer, reply: FastifyReply): FastifyReply {
+  reply.code(status).headers(headers).headers(told)
   return status === 304 || status === 204 ? reply.send() : reply.send(body)
 }

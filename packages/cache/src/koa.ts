@@ -1,5 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import type { Cache } from './cache.js'
+import type { Answer } from './capture.js'
 import type { CacheResponseOptions } from './http-options.js'
 import { ResponseCache } from './response-cache.js'
 
@@ -16,16 +17,22 @@ export type KoaCacheResponseOptions = CacheResponseOptions<[ctx: Context]>
  */
 export function cacheResponse(cache: Cache, options?: KoaCacheResponseOptions): Middleware {
   const responses = new ResponseCache<[Context]>(cache, options)
-  return async (ctx, next) => {
+  return (ctx, next) => {
     const { req, res, originalUrl } = ctx
+    const give = (answer: Answer | undefined) => (answer === undefined ? next() : send(answer, ctx))
     const exchange = { req, res, url: originalUrl, before: () => res.getHeaders() }
-    const found = responses.answer(exchange, [ctx])
-    const answer = found instanceof Promise ? await found : found
-    if (answer === undefined) return next()
-    ctx.status = answer.status
-    // Before the headers, so that Koa's own guess at the type and length does not replace them.
-    if (answer.status !== 304 && answer.status !== 204) ctx.body = answer.body
-    ctx.remove('content-type')
-    for (const name in answer.headers) ctx.set(name, answer.headers[name]!)
+    const answer = responses.answer(exchange, [ctx])
+    return answer instanceof Promise ? answer.then(give) : give(answer)
   }
+}
+
+function send({ status, headers, told, body }: Answer, ctx: Context): void {
+  const { res } = ctx
+  ctx.status = status
+  for (const name in headers) res.setHeader(name, headers[name]!)
+  for (const name in told) res.setHeader(name, told[name]!)
+  if (status === 304 || status === 204) return
+  ctx.body = body
+  // Koa has guessed.
+  if (headers['content-type'] === undefined) ctx.remove('content-type')
 }

@@ -206,7 +206,7 @@ export class ResponseCache<Args extends unknown[]> {
       return this.#replay(visit, found, now)
     }
     if (!visit.wishes.onlyIfCached) return this.#pass(visit, { fwd: 'uri-miss' })
-    return { status: 504, headers: {}, body: NOTHING }
+    return { status: 504, headers: {}, told: {}, body: NOTHING }
   }
 
   async #stored(visit: Visit): Promise<StoredResponse | undefined> {
@@ -231,17 +231,16 @@ export class ResponseCache<Args extends unknown[]> {
   /** @param collapsed it was made for another while this one waited */
   #replay({ req }: Visit, stored: StoredResponse, now: number, collapsed = false): Answer {
     const { status, headers, body, born, freshUntil } = stored
-    const told: CacheStatus = collapsed
+    const did: CacheStatus = collapsed
       ? { fwd: 'uri-miss', collapsed: true }
       : { hit: true, ttl: freshUntil - now }
-    const all: Record<string, string | string[]> = {
-      ...headers,
-      age: String(Math.max(0, Math.floor((now - born) / 1000))),
+    const age = String(Math.max(0, Math.floor((now - born) / 1000)))
+    const field = withCacheStatus(undefined, this.#options.statusName, did)
+    const told: Record<string, string> = field === undefined ? { age } : { age, 'cache-status': field }
+    if (clientHasIt(req.headers, stored)) {
+      return { status: 304, headers: headersOf304(headers), told, body: NOTHING }
     }
-    const field = withCacheStatus(undefined, this.#options.statusName, told)
-    if (field !== undefined) all['cache-status'] = field
-    if (clientHasIt(req.headers, stored)) return { status: 304, headers: headersOf304(all), body: NOTHING }
-    return { status, headers: all, body }
+    return { status, headers, told, body }
   }
 
   /** The handler runs, unwatched. */

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import {
   Cache,
   type CacheOptions,
-  type CacheStore,
   type LoadContext,
   LoadTimeoutError,
   memoryStore,
@@ -273,98 +272,6 @@ describe('a store that fails', () => {
       await expect(cache.getOrSet('e', () => Promise.reject(new Error('own')))).rejects.toThrow('own')
     },
   )
-})
-
-describe('two nodes on one store', () => {
-  function nodes(options: CacheOptions = {}, store: CacheStore = memoryStore()) {
-    return [new Cache({ store, ...options }), new Cache({ store, ...options })] as const
-  }
-
-  it.each(['delete', 'set', 'clear', 'deleteByTag'] as const)(
-    'C3 a %s on one wins over a load on the other',
-    async (what) => {
-      const [a, b] = nodes()
-      await using _a = a
-      await using _b = b
-      const old = gatedLoader<string>()
-      const caller = a.getOrSet('k', old.load, { tags: ['t'] })
-      await old.begun
-      if (what === 'set') await b.set('k', 'set')
-      else if (what === 'clear') await b.clear()
-      else if (what === 'deleteByTag') await b.deleteByTag('t')
-      else await b.delete('k')
-      old.finish('old')
-      expect(await caller).toBe('old')
-      const expected = what === 'set' ? 'set' : 'new'
-      expect(await a.getOrSet('k', () => 'new', { tags: ['t'] })).toBe(expected)
-      expect(await b.getOrSet('k', () => 'newer', { tags: ['t'] })).toBe(expected)
-    },
-  )
-
-  it('C2 one loads, the others wait and get its value', async () => {
-    const [a, b] = nodes()
-    await using _a = a
-    await using _b = b
-    const { load, begun, finish, ...loader } = gatedLoader<number>()
-    const first = a.getOrSet('k', load)
-    await begun
-    const others = Array.from({ length: 50 }, () => b.getOrSet('k', () => 2))
-    await expect.poll(() => b.stats().leaseWaits).toBeGreaterThan(0)
-    finish(1)
-    expect(await first).toBe(1)
-    expect(new Set(await Promise.all(others))).toEqual(new Set([1]))
-    expect([a.stats().loads, b.stats().loads, loader.runs]).toEqual([1, 0, 0])
-  })
-
-  it('C14 the lease is renewed while the loader runs, and freed when it fails', async () => {
-    const [a, b] = nodes({ lease: 60 })
-    await using _a = a
-    await using _b = b
-    let renewals = 0
-    const store = tapped(memoryStore(), (name) => {
-      if (name === 'renew') renewals++
-    })
-    await using c = new Cache({ store, lease: 60 })
-    await using d = new Cache({ store, lease: 60 })
-    const { load, begun, fail } = gatedLoader<number>()
-    const first = c.getOrSet('k', load)
-    await begun
-    const second = d.getOrSet('k', () => 2)
-    await expect.poll(() => renewals, { timeout: 10_000 }).toBeGreaterThan(6) // more than two leases long
-    expect(d.stats().loads).toBe(0)
-    fail(new Error('own'))
-    await expect(first).rejects.toThrow('own')
-    expect(await second).toBe(2)
-  })
-
-  it('C5 a tag invalidated during a background refresh wins', async () => {
-    const clock = manualClock()
-    const [a, b] = nodes({ clock, swr: '1h', ttl: 100, jitter: 0, tags: ['t'] }, memoryStore({ clock }))
-    await using _a = a
-    await using _b = b
-    await a.set('k', 1)
-    clock.advance(150)
-    const refresh = gatedLoader<number>()
-    expect(await a.getOrSet('k', refresh.load)).toBe(1)
-    await refresh.begun
-    await b.deleteByTag('t')
-    refresh.finish(2)
-    await expect.poll(() => a.stats().inFlight).toBe(0)
-    expect(await a.getOrSet('k', () => 3)).toBe(3)
-    expect(await b.getOrSet('k', () => 4)).toBe(3)
-  })
-
-  it('D6 clear takes one namespace only', async () => {
-    const store = memoryStore()
-    await using a = new Cache({ store, name: 'a' })
-    await using b = new Cache({ store, name: 'b' })
-    await using a2 = new Cache({ store, name: 'a' })
-    await Promise.all([a.set('k', 1), b.set('k', 2)])
-    expect(await a2.get('k')).toBe(1)
-    await a.clear()
-    expect([await a.get('k'), await b.get('k')]).toEqual([undefined, 2])
-    await expect.poll(() => a2.get('k')).toBe(undefined)
-  })
 })
 
 it('an invalidation seen before the acknowledgement of a read is not lost', async () => {

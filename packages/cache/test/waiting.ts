@@ -57,17 +57,24 @@ export function tapped(store: CacheStore, before: (operation: string) => unknown
   return {
     kind: store.kind,
     open(namespace) {
-      const tier = single(store.open(namespace))
-      return new Proxy(tier, {
-        get(target, name) {
-          const value: unknown = Reflect.get(target, name, target)
-          if (typeof value !== 'function' || name === 'listen') return value
-          return async (...args: unknown[]) => {
-            await before(String(name))
-            return Reflect.apply(value, target, args)
-          }
-        },
-      }) satisfies Tier
+      const opened = store.open(namespace)
+      return 'tiers' in opened
+        ? { tiers: opened.tiers.map((tier) => tap(tier, before)), of: opened.of }
+        : tap(opened, before)
     },
   }
+}
+
+function tap(tier: Tier, before: (operation: string) => unknown): Tier {
+  return new Proxy(tier, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      if (name === 'listen' || name === 'now') return value.bind(target)
+      return async (...args: unknown[]) => {
+        await before(String(name))
+        return Reflect.apply(value, target, args)
+      }
+    },
+  })
 }
