@@ -1,6 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { diffSnapshotFiles } from './snapshot-diff.js'
+import { compare, type SnapshotSummary, summarize } from './snapshot-diff.js'
 
-// The script of the thread that compares snapshots: see diff.ts.
-const { before, after } = workerData as { before: string; after: string }
-parentPort?.postMessage(diffSnapshotFiles(before, after))
+/** What the thread is to do: sum up the earlier snapshot, or compare the later one with that. */
+export type DiffWork =
+  | { readonly before: string }
+  | { readonly first: SnapshotSummary; readonly after: string }
+
+// The script of the threads that compare snapshots: see diff.ts.
+const work = workerData as DiffWork
+parentPort?.postMessage('before' in work ? summarize(work.before) : compare(work.first, work.after))

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { misuse } from '@spillway/kit'
-import type { SnapshotDiff } from './snapshot-diff.js'
+import type { DiffWork } from './diff-worker.js'
+import type { SnapshotDiff, SnapshotSummary } from './snapshot-diff.js'
 
 export interface DiffOptions {
   /** Ends the thread; the promise rejects with its reason. */
@@ -10,23 +11,29 @@ export interface DiffOptions {
 }
 
 /**
- * Compares two `.heapsnapshot` files of one process, in a thread of its own with a heap of its own: what grew, by
- * constructor, and what holds it. Takes about half the size of the larger file in memory, outside of the app's heap.
+ * Compares two `.heapsnapshot` files of one process: what grew, by constructor, and what holds it. Each is read in a thread
+ * of its own, one after the other, and its memory given back with the thread: about one and a half times the size of the larger
+ * file, outside of the app's heap.
  *
  * @throws SyntaxError when a file is no heap snapshot
  * @throws Error of the file system when it cannot be read
  * @throws Error `ERR_MEMORY_WORKER_FILE` when a bundler has moved the package away from its thread script
  */
-export function diffSnapshots(
+export async function diffSnapshots(
   before: string,
   after: string,
   { signal }: DiffOptions = {},
 ): Promise<SnapshotDiff> {
+  const first = await inThread<SnapshotSummary>({ before }, signal)
+  return inThread<SnapshotDiff>({ first, after }, signal)
+}
+
+function inThread<Result>(work: DiffWork, signal: AbortSignal | undefined): Promise<Result> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
     const worker = new Worker(workerFile(), {
       name: 'spillway-memory-diff',
-      workerData: { before, after },
+      workerData: work,
       // The app's own flags (loaders, inspectors, heap limits) are not for this thread.
       execArgv: [],
     })
@@ -35,11 +42,16 @@ export function diffSnapshots(
       worker.terminate()
     }
     signal?.addEventListener('abort', stop, { once: true })
-    worker.once('message', resolve)
+    let result: Result | undefined
+    worker.once('message', (message: Result) => {
+      result = message
+    })
     worker.once('error', reject)
+    // Not before the thread is gone, and its memory with it.
     worker.once('exit', (code) => {
       signal?.removeEventListener('abort', stop)
-      reject(new Error(`The thread that compares snapshots ended with ${code}`))
+      if (result !== undefined) resolve(result)
+      else reject(new Error(`The thread that compares snapshots ended with ${code}`))
     })
   })
 }

@@ -41,12 +41,30 @@ const MOST_HOLDERS = 3
 /** Enough objects to know what is usual. */
 const LOOKED_AT = 2_000
 
+/** What is needed of the earlier snapshot. */
+export interface SnapshotSummary {
+  readonly objects: number
+  readonly bytes: number
+  /** The highest number that V8 has given to an object. */
+  readonly lastId: number
+  readonly tallies: ReadonlyMap<string, Readonly<Tally>>
+}
+
+/** @throws SyntaxError when the file is no heap snapshot */
+export function summarize(file: string): SnapshotSummary {
+  const graph = new HeapGraph(file)
+  const tallies = tally(graph, ownersOf(graph, new Retention(graph)))
+  const lastId = graph.ids.reduce((most, id) => Math.max(most, id), 0)
+  return { tallies, lastId, objects: graph.count, bytes: total(tallies) }
+}
+
 /**
- * Compares two snapshots of one process, by constructor, and finds what holds the objects that were added. Holds one of
- * them at a time.
+ * Compares a snapshot with an earlier one of the same process, by constructor, and finds what holds the objects that were
+ * added.
+ *
+ * @throws SyntaxError when the file is no heap snapshot
  */
-export function diffSnapshotFiles(before: string, after: string): SnapshotDiff {
-  const first = summary(new HeapGraph(before))
+export function compare(first: SnapshotSummary, after: string): SnapshotDiff {
   const graph = new HeapGraph(after)
   const retention = new Retention(graph)
   const owners = ownersOf(graph, retention)
@@ -63,12 +81,6 @@ export function diffSnapshotFiles(before: string, after: string): SnapshotDiff {
       .map(({ name }) => holderOf(name, graph, retention, owners, first.lastId))
       .filter((holder) => holder !== undefined),
   }
-}
-
-function summary(graph: HeapGraph) {
-  const tallies = tally(graph, ownersOf(graph, new Retention(graph)))
-  const lastId = graph.ids.reduce((most, id) => Math.max(most, id), 0)
-  return { tallies, lastId, objects: graph.count, bytes: total(tallies) }
 }
 
 /**
