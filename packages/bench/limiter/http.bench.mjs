@@ -115,7 +115,7 @@ export const scenarios = Object.keys(frameworks).map((framework) => ({
   title: `Limiter on ${framework}, in memory, 32 connections`,
   note: 'CPU is that of the server process; the load comes from another one on the same two cores, so CPU per request is the steadier figure.',
   baseline: HAND,
-  rounds: 5,
+  rounds: 9, // the contenders differ by less than a second of this machine differs from the next
   roundMs: 1_000,
   contenders: Object.fromEntries(
     Object.entries(contenders[framework]).map(([name, use]) => [name, served(framework, use)]),

@@ -51,6 +51,11 @@ function load(inFlight, count, make) {
     const { consume, close } = await make(client)
     const keys = Array.from({ length: count }, (_, i) => `client-${i}`)
     let at = 0
+    // A round of one call after the other has too few calls to have everything compiled.
+    for (let i = 0; i < 300; i++) {
+      await Promise.all(Array.from({ length: 64 }, (_, n) => consume(keys[(i * 64 + n) % count])))
+    }
+    for (let i = 0; i < 5_000; i++) await consume(keys[i % count])
     return {
       async run(roundMs) {
         const end = performance.now() + roundMs

@@ -11,7 +11,10 @@ export interface Waiting {
  * and a plain queue: a timer for each, or a Map, would cost more than the call that it guards.
  */
 export class Deadlines<T extends Waiting> {
-  /** The oldest first; those that are over are dropped when nothing waits, or by the timer. */
+  /**
+   * The oldest first. Those that are over stay until something comes while nothing waits, or until the timer: with the last
+   * one its classes stay alive, since V8 drops what it has compiled for a class that has no instance at a collection.
+   */
   #queue: T[] = []
   #size = 0
   readonly #patience: number
@@ -30,6 +33,7 @@ export class Deadlines<T extends Waiting> {
   }
 
   add(item: T): void {
+    if (this.#size === 0) this.#queue.length = 0
     this.#queue.push(item)
     this.#size++
     if (this.#timer === undefined) this.#timer = setTimeout(this.#look, this.#patience)
@@ -40,10 +44,8 @@ export class Deadlines<T extends Waiting> {
   end(item: T): boolean {
     if (item.over) return false
     item.over = true
-    if (--this.#size > 0) return true
-    this.#queue.length = 0
     // A timer with nothing to guard keeps no process alive.
-    this.#timer?.unref()
+    if (--this.#size === 0) this.#timer?.unref()
     return true
   }
 
@@ -62,8 +64,9 @@ export class Deadlines<T extends Waiting> {
   readonly #judge = (): void => {
     this.#timer = undefined
     const now = performance.now()
-    this.#queue = this.#queue.filter(({ over }) => !over)
+    if (this.#size > 0) this.#queue = this.#queue.filter(({ over }) => !over)
     for (const item of [...this.#queue]) {
+      if (item.over) continue
       const left = item.since + this.#patience - now
       if (left > 0) {
         clearTimeout(this.#timer)

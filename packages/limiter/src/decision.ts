@@ -49,6 +49,10 @@ export class Terms {
   }
 }
 
+const NO_LIMIT = { name: '', capacity: 0, tokens: 0, micros: 1, shadow: false }
+/** Terms of the decisions that are kept as examples. */
+export const EXAMPLE = new Terms(NO_LIMIT, 1, 'memory')
+
 /**
  * An admission, and the base of all other decisions. As small as can be, with late sums and what is always the same on
  * the prototype: this is made for each request, most of it is never read, and at a million a second its bytes are what
@@ -56,6 +60,12 @@ export class Terms {
  * from storing numbers as numbers.
  */
 class Admission implements Decision {
+  /**
+   * One is kept: V8 forgets the shape of a class that has no instance at a collection, and drops the code it has compiled
+   * for it. Its level has a fraction, so that this field is a double from the beginning.
+   */
+  static readonly kept = new Admission(EXAMPLE, '', 0.5)
+
   declare readonly terms: Terms
   declare readonly key: string
   /** Tokens in use. */
@@ -124,6 +134,8 @@ Object.assign(Admission.prototype, {
 
 /** Everything else. */
 class Answered extends Admission {
+  static override readonly kept = new Answered(EXAMPLE, '', 0.5, { allowed: false, retryAfter: 0.5 })
+
   declare readonly allowed: boolean
   declare readonly retryAfter: number
   declare readonly impossible: boolean

@@ -1,21 +1,31 @@
 import { levelAt } from './bucket.js'
-import { admitted, combined, type Decision, standing, type Terms } from './decision.js'
+import { admitted, combined, type Decision, EXAMPLE, standing, type Terms } from './decision.js'
 import type { Limit } from './limit.js'
 import type { Question } from './question.js'
-import { CHARGE, RESET } from './wire.js'
+import { CHARGE, RESET, TAKE } from './wire.js'
+
+type Asked = Pick<Question, 'kind' | 'key' | 'cost' | 'limits'>
 
 /**
  * The calls of one question, one after the other, on what a shared store said of the buckets. The store did the same steps
  * on the same doubles, so each call learns how the buckets were when its turn came.
  */
 export class Turns {
+  /** As in `decision.ts`: with one of them the compiled code is kept. */
+  static readonly kept = new Turns(
+    { kind: TAKE, key: '', cost: 1, limits: [EXAMPLE.limit] },
+    [0, 0.5],
+    0,
+    EXAMPLE,
+  )
+
   /** `used` and `elapsed` of each bucket at the next turn. */
   readonly state: number[]
-  readonly #question: Question
+  readonly #question: Asked
   readonly #usual: Terms
 
   /** @param usual terms of most calls, to share */
-  constructor(question: Question, answer: readonly number[], at: number, usual: Terms) {
+  constructor(question: Asked, answer: readonly number[], at: number, usual: Terms) {
     this.state = answer.slice(at, at + 2 * question.limits.length)
     this.#question = question
     this.#usual = usual
