@@ -144,6 +144,34 @@ describe('two nodes', () => {
     expect(await a.get('k0')).toBe(undefined)
   })
 
+  it('a hit is one command, and hits of one turn share one', async () => {
+    const own = await startRedis()
+    try {
+      const client = connect(own.url())
+      const cache = node({ l1: false, store: redisStore(client, { bus: false }) })
+      const keys = Array.from({ length: 50 }, (_, i) => `k${i}`)
+      for (const key of keys) await cache.set(key, key, { tags: ['t'] })
+      const get = (key: string) => cache.getOrSet(key, () => 'loaded', { tags: ['t'] })
+      const sent = async () => {
+        const stats = await own.command('INFO', 'commandstats')
+        const counts = [...String(stats).matchAll(/cmdstat_(\w+):calls=(\d+)/g)].map(([, name, calls]) => [
+          name,
+          Number(calls),
+        ])
+        return Object.fromEntries(
+          counts.filter(([name]) => !['info', 'hello', 'client'].includes(String(name))),
+        )
+      }
+      await own.command('CONFIG', 'RESETSTAT')
+      for (const key of keys.slice(0, 5)) expect(await get(key)).toBe(key)
+      expect(await sent()).toEqual({ mget: 5 })
+      expect(await Promise.all(keys.map(get))).toEqual(keys)
+      expect(await sent()).toEqual({ mget: 6 })
+    } finally {
+      await own[Symbol.asyncDispose]()
+    }
+  })
+
   it('an evicted tag or namespace makes misses, and brings nothing back', async () => {
     const [a, b] = await pair({ l1: false })
     const raw = connect()
