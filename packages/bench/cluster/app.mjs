@@ -10,7 +10,7 @@ if (process.env.CRASH_AFTER) setTimeout(() => process.exit(1), Number(process.en
 
 createServer((req, res) => {
   if (req.url === '/pid') return res.end(String(process.pid))
-  if (req.url === '/hang') return res.end('hanging', () => setImmediate(hang))
+  if (req.url === '/hang') return res.end(String(process.pid), () => setImmediate(hang))
   if (req.url === '/slow') return setTimeout(() => res.end('slow'), 200)
   res.end('ok')
 }).listen(Number(process.env.PORT), '127.0.0.1')

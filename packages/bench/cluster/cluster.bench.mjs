@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -116,13 +116,15 @@ const LONGEST_HANG = 30_000
 async function hang(start) {
   const running = await start()
   let rounds = 0
+  let victim
   return {
     async run() {
       // The harness warms up; there is nothing to warm up here, and a worker can hang only once.
       if (rounds++ === 0) return { ops: 1 }
       const before = await pids(running.url)
       const begin = performance.now()
-      await fetch(`${running.url}/hang`, { headers: { connection: 'close' } })
+      const answer = await fetch(`${running.url}/hang`, { headers: { connection: 'close' } })
+      victim = Number(await answer.text())
       let replaced = false
       while (!replaced && performance.now() - begin < LONGEST_HANG) {
         const now = await pids(running.url)
@@ -131,7 +133,11 @@ async function hang(start) {
       }
       return { ops: 1, replaced: Number(replaced), 'seconds waited': (performance.now() - begin) / 1_000 }
     },
-    close: () => running.close(),
+    async close() {
+      // One that hangs outlives most supervisors.
+      if (victim !== undefined && existsSync(`/proc/${victim}`)) process.kill(victim, 'SIGKILL')
+      await running.close()
+    },
   }
 }
 
