@@ -37,6 +37,8 @@ export class Flight {
   replaces: string | undefined
   /** Its key was written or deleted meanwhile; everybody who waits came before that. */
   dropped = false
+  /** Gives the lease back before the end of the load, whose result will not be written. */
+  letGo: (() => void) | undefined
   /** It has ended. */
   over = false
   #waiters: Waiter[] = []

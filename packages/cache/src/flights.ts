@@ -73,7 +73,12 @@ export class Flights {
   }
 
   dropAll(): void {
-    for (const key of [...this.#table.keys()]) this.drop(key)
+    for (const flight of [...this.#table.values()]) this.#supersede(flight)
+  }
+
+  /** Tags were invalidated: loads of theirs that began before hold up nobody any more, here or on other nodes. */
+  dropStale(): void {
+    for (const flight of [...this.#table.values()]) if (!this.#isCurrent(flight)) this.#supersede(flight)
   }
 
   /** Waits for what is under way, and aborts what is left after the time. */
@@ -98,9 +103,20 @@ export class Flights {
   /** The flight that a caller may join: none that began before one of its tags was invalidated. */
   #current(key: string): Flight | undefined {
     const found = this.#table.get(key)
-    if (found === undefined || this.#parts.fence.current(found.mark.clock, found.call.tags)) return found
-    this.#table.delete(key)
+    if (found === undefined || this.#isCurrent(found)) return found
+    this.#supersede(found)
     return undefined
+  }
+
+  #isCurrent({ mark, call }: Flight): boolean {
+    return this.#parts.fence.current(mark.clock, call.tags)
+  }
+
+  /** A deleted key has lost its lease in the store; after a tag or a clear it must be given back. */
+  #supersede(flight: Flight): void {
+    this.drop(flight.key)
+    flight.letGo?.()
+    flight.letGo = undefined
   }
 
   #begin(

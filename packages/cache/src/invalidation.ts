@@ -48,6 +48,7 @@ export class Invalidation implements BusListener {
     const { second, bus, fence } = this.#parts
     const touch = () => {
       for (const tag of tags) fence.touchTag(tag)
+      this.#flights.dropStale()
     }
     touch()
     const sent = tags.flatMap((tag) => {
@@ -115,8 +116,10 @@ export class Invalidation implements BusListener {
     const event = this.#parts.bus.read(text)
     if (event === undefined) return
     if (event.kind === 'all') this.touchEverything()
-    else if (event.kind === 'tags') for (const tag of event.names) this.#parts.fence.touchTag(tag)
-    else {
+    else if (event.kind === 'tags') {
+      for (const tag of event.names) this.#parts.fence.touchTag(tag)
+      this.#flights.dropStale()
+    } else {
       for (const key of event.names) {
         this.touch(key)
         this.#parts.bus.wake(key)

@@ -184,6 +184,7 @@ export class Pilot {
     const renewal = permit && setInterval(() => this.#leases.renew(permit), options.lease / 3)
     flight.mark = fence.mark(flight.key)
     flight.dropped = false
+    flight.letGo = permit && (() => this.#leases.giveBack(permit))
     const begun = performance.now()
     counters.loads++
     if (!flight.background) {
@@ -198,6 +199,7 @@ export class Pilot {
       return
     } finally {
       clearInterval(renewal)
+      flight.letGo = undefined
     }
     this.#parts.failures.forget(flight.key)
     const entry = this.#prepare(flight, loaded)

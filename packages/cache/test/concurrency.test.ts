@@ -89,18 +89,22 @@ describe.each(TIERS)('loads %s', (_, options) => {
     expect(await cache.get('k')).toBe(undefined)
   })
 
-  it('C4 who comes after a delete does not join the load that began before', async () => {
-    await using cache = new Cache(options())
-    const old = gatedLoader<string>()
-    const before = cache.getOrSet('k', old.load)
-    await old.begun
-    await cache.delete('k')
-    const after = cache.getOrSet('k', async () => 'new')
-    old.finish('old')
-    expect(await before).toBe('old')
-    expect(await after).toBe('new')
-    expect(await cache.get('k')).toBe('new')
-  })
+  it.each(['delete', 'clear', 'deleteByTag'] as const)(
+    'C4 who comes after a %s does not join the load that began before, nor wait for its end',
+    async (what) => {
+      await using cache = new Cache(options())
+      const old = gatedLoader<string>()
+      const before = cache.getOrSet('k', old.load, { tags: ['t'] })
+      await old.begun
+      if (what === 'clear') await cache.clear()
+      else if (what === 'deleteByTag') await cache.deleteByTag('t')
+      else await cache.delete('k')
+      expect(await cache.getOrSet('k', async () => 'new', { tags: ['t'] })).toBe('new')
+      old.finish('old')
+      expect(await before).toBe('old')
+      expect(await cache.get('k')).toBe('new')
+    },
+  )
 
   it('C8 an abort ends the wait of its caller only', async () => {
     await using cache = new Cache(options())
