@@ -2,6 +2,7 @@ import { type MemcachedServer, type RedisServer, startMemcached, startRedis } fr
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cache, type CacheOptions, memcachedStore, redisStore } from '../src/index.js'
+import { ServerClock } from '../src/server-clock.js'
 
 /** The clocks of nodes differ; how long an entry lives is the store's to say. */
 
@@ -73,5 +74,27 @@ describe.each(Object.entries(STORES))('over %s, with clocks that differ', (kind,
     // The message about the write may come after the first of these reads, and undo it.
     const held = async () => ((await other.get('k')) === 1 ? other.peek('k') : undefined)
     await expect.poll(held, { timeout: 10_000 }).toBe(1)
+  })
+})
+
+describe('the clock of a server', () => {
+  const MINUTE = 60_000
+  const known = async (ask: () => Promise<number>, precision?: number) => {
+    const clock = new ServerClock(ask, precision)
+    clock.measure()
+    await new Promise((resolve) => setImmediate(resolve))
+    return clock.now() - Date.now()
+  }
+
+  it('is taken as it says', async () => {
+    expect(Math.abs((await known(async () => Date.now() + 10 * MINUTE)) - 10 * MINUTE)).toBeLessThan(2_000)
+    expect(Math.abs((await known(async () => Date.now() - 10 * MINUTE)) + 10 * MINUTE)).toBeLessThan(2_000)
+  })
+
+  it('is the clock here when it says no more than that, or nothing', async () => {
+    const here = (difference: number) => expect(Math.abs(difference)).toBeLessThan(500)
+    here(await known(async () => Date.now() + 1_000, 3_000))
+    here(await known(() => Promise.reject(new Error('no answer'))))
+    here(await known(() => new Promise(() => {})))
   })
 })
