@@ -45,6 +45,10 @@ export class Turns implements TurnWatch {
   #late: readonly [before: number, last: number] = NEVER
   #usual = 0
   #outside = 0
+  /** Since the door was last free: how many have come by when, how many have passed, how many stood there at most. */
+  #came: { readonly count: number; readonly at: number }[] = []
+  #passed = 0
+  #most = 0
 
   /** `limit`: milliseconds from which a turn is late. */
   constructor(limit: number, door: Queue) {
@@ -65,6 +69,7 @@ export class Turns implements TurnWatch {
     this.#late = NEVER
     this.#usual = 0
     this.#outside = 0
+    this.#came = []
     this.#door.close()
   }
 
@@ -85,9 +90,24 @@ export class Turns implements TurnWatch {
     const length = now - this.#beganAt
     if (length >= this.#limit) this.#late = [this.#late[1], now]
     this.#usual += (length - this.#usual) * WEIGHT
-    const waiting = this.#door.length()
-    this.#outside = waiting < FEWEST_WAITING ? 0 : waiting * this.#usual
+    this.#outside = this.#waitAtDoor(now)
     this.#begin(now)
+  }
+
+  /** For as long as the first in the queue has stood there, or as the last will have. */
+  #waitAtDoor(now: number): number {
+    const waiting = this.#door.length()
+    if (waiting === 0 || this.#came.length === 0) {
+      this.#came = []
+      this.#passed = 0
+      this.#most = 0
+    } else this.#passed++
+    if (waiting === 0) return 0
+    const count = this.#passed + waiting
+    if (count > (this.#came.at(-1)?.count ?? 0)) this.#came.push({ count, at: now })
+    while (this.#came.length > 1 && this.#came[0]!.count <= this.#passed) this.#came.shift()
+    this.#most = Math.max(this.#most, waiting)
+    return this.#most < FEWEST_WAITING ? 0 : Math.max(now - this.#came[0]!.at, waiting * this.#usual)
   }
 }
 

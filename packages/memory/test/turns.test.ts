@@ -86,6 +86,9 @@ describe('turns of the event loop', () => {
     const [fresh, other] = await backlogs(500)
     expect(fresh).toBeGreaterThan(500 * (LONG / 10))
     expect(other).toBe(0)
+    // The last of them have waited for as long as the others took.
+    expect((await backlogs(3))[0]).toBeGreaterThanOrEqual(LONG)
+    expect(await backlogs(0)).toEqual([0, 0])
   })
 
   it('nothing is followed any more after rest', async () => {
