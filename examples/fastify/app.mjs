@@ -38,10 +38,10 @@ const body = { type: 'object', required: ['text'], properties: { text } }
 // In a scope of its own, so that probes and metrics are never refused.
 await app.register(async (api) => {
   await api.register(drainGate)
-  await api.register(shedLoad(monitor))
+  await api.register(shedLoad, { monitor })
   await api.register(rateLimit, { limiter })
   await api.register(async (cached) => {
-    await cached.register(cacheResponse(cache, { ttl: '30s', tags: () => ['notes'] }))
+    await cached.register(cacheResponse, { cache, ttl: '30s', tags: () => ['notes'] })
     cached.get('/notes', async () => notes)
     cached.get('/alike', () => offloader.runInline(mostAlike, notes))
   })

@@ -75,10 +75,10 @@ async function withFastify() {
   await app.register(metricsFastify.metrics, { metrics: collector })
   await app.register(clusterFastify.health)
   await app.register(clusterFastify.drainGate)
-  await app.register(memoryFastify.shedLoad(monitor))
+  await app.register(memoryFastify.shedLoad, { monitor })
   await app.register(limiterFastify.rateLimit, { limit: 100, window: '1m', key: (request) => request.ip })
   await app.register(mysqlFastify.mysqlPool, { pool })
-  await app.register(cacheFastify.cacheResponse(cache, { ttl: '30s' }))
+  await app.register(cacheFastify.cacheResponse, { cache, ttl: '30s' })
   app.get('/one', { config: { rateLimit: false } }, (request) =>
     request.mysql.one<{ one: number }>('SELECT 1 AS one'),
   )

@@ -199,7 +199,7 @@ await fastifyApp.register(metricsFastify, {
 })
 await fastifyApp.register(healthFastify, { live: '/live' })
 await fastifyApp.register(drainFastify, { retryAfter: '2s' })
-await fastifyApp.register(shedFastify(monitor, { skip: (request) => request.url === '/status' }))
+await fastifyApp.register(shedFastify, { monitor, skip: (request) => request.url === '/status' })
 await fastifyApp.register(limitFastify, {
   limit: 100,
   window: '15m',
@@ -209,7 +209,7 @@ await fastifyApp.register(boundFastify, { limit: 200, key: (request) => request.
 fastifyApp.get('/memory', reportFastify(monitor, { allow: async (request) => request.ip === '127.0.0.1' }))
 await fastifyApp.register(mysqlFastify, { pool })
 await fastifyApp.register(offloaderPlugin, { offloader })
-await fastifyApp.register(cacheFastify(cache, { ttl: '30s', tags: (request) => [request.url] }))
+await fastifyApp.register(cacheFastify, { cache, ttl: '30s', tags: (request) => [request.url] })
 fastifyApp.get(
   '/users/:id',
   { config: { rateLimit: { limit: 10, window: '1s' }, cacheResponse: false, shedLoad: { priority: 2 } } },

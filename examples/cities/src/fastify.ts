@@ -27,7 +27,7 @@ export async function fastifyApp(services: Services): Promise<FastifyInstance> {
   await app.register(helmet)
   await app.register(health, { checks })
   await app.register(drainGate)
-  await app.register(shedLoad(monitor))
+  await app.register(shedLoad, { monitor })
   // A scope of its own: what is limited here is not limited for health checks and scrapes.
   await app.register(api, services)
   return app
@@ -49,13 +49,12 @@ async function api(app: FastifyInstance, services: Services): Promise<void> {
   })
 
   await app.register(async (cached) => {
-    await cached.register(
-      cacheResponse(cache, {
-        ttl: '1m',
-        skip: () => !cities.shared,
-        tags: (request) => [tagOf(idOf(request.params))],
-      }),
-    )
+    await cached.register(cacheResponse, {
+      cache,
+      ttl: '1m',
+      skip: () => !cities.shared,
+      tags: (request) => [tagOf(idOf(request.params))],
+    })
     cached.get('/cities/:id', async (request) => cities.page(idOf(request.params), request.mysql))
   })
 

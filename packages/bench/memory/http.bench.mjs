@@ -98,7 +98,7 @@ const onFastify = {
     async [OURS]() {
       const { shedLoad } = await import('@spillway/memory/fastify')
       const monitor = await monitored()
-      return fastify(shedLoad(monitor), {}, () => monitor.close())
+      return fastify(shedLoad, { monitor }, () => monitor.close())
     },
     async '@fastify/under-pressure'() {
       const { default: underPressure } = await import('@fastify/under-pressure')

@@ -108,7 +108,7 @@ export const scenarios = [
       async '@spillway/memory'() {
         const { shedLoad } = await import('@spillway/memory/fastify')
         const monitor = await monitored()
-        return fastify(shedLoad(monitor), {}, () => monitor.close())
+        return fastify(shedLoad, { monitor }, () => monitor.close())
       },
       async '@fastify/under-pressure'() {
         const { default: underPressure } = await import('@fastify/under-pressure')

@@ -5,12 +5,17 @@ import type { Answer } from './capture.js'
 import type { CacheResponseOptions } from './http-options.js'
 import { ResponseCache } from './response-cache.js'
 
-export type FastifyCacheResponseOptions = CacheResponseOptions<[request: FastifyRequest, reply: FastifyReply]>
+/** Of one route, by its `config.cacheResponse`. */
+export type FastifyRouteCacheOptions = CacheResponseOptions<[request: FastifyRequest, reply: FastifyReply]>
+
+export interface FastifyCacheResponseOptions extends FastifyRouteCacheOptions {
+  readonly cache: Cache
+}
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Other options for the responses of this route, or `false`: they are not cached. */
-    cacheResponse?: FastifyCacheResponseOptions | false
+    cacheResponse?: FastifyRouteCacheOptions | false
   }
 }
 
@@ -21,22 +26,23 @@ type Responses = ResponseCache<[FastifyRequest, FastifyReply]>
  * RFC 9111. It decides in `preHandler`, after authentication in `onRequest` and the parsing of the body.
  *
  * ```ts
- * await app.register(cacheResponse(cache, { ttl: '30s' }))
+ * await app.register(cacheResponse, { cache, ttl: '30s' })
  * app.get('/me', { config: { cacheResponse: false } }, handler)
  * ```
  *
  * @throws TypeError | RangeError `ERR_CACHE_OPTION`
  */
-export function cacheResponse(cache: Cache, options?: FastifyCacheResponseOptions): FastifyPluginAsync {
-  const own: Responses = new ResponseCache(cache, options)
-  const ofRoutes = new WeakMap<object, Responses>()
-  const responsesOf = (config: FastifyCacheResponseOptions | undefined): Responses => {
-    if (config === undefined) return own
-    let responses = ofRoutes.get(config)
-    if (responses === undefined) ofRoutes.set(config, (responses = new ResponseCache(cache, config)))
-    return responses
-  }
-  return plugin('@spillway/cache', async (app: FastifyInstance) => {
+export const cacheResponse: FastifyPluginAsync<FastifyCacheResponseOptions> = plugin(
+  '@spillway/cache',
+  async (app: FastifyInstance, { cache, ...options }: FastifyCacheResponseOptions) => {
+    const own: Responses = new ResponseCache(cache, options)
+    const ofRoutes = new WeakMap<object, Responses>()
+    const responsesOf = (config: FastifyRouteCacheOptions | undefined): Responses => {
+      if (config === undefined) return own
+      let responses = ofRoutes.get(config)
+      if (responses === undefined) ofRoutes.set(config, (responses = new ResponseCache(cache, config)))
+      return responses
+    }
     app.addHook('preHandler', (request, reply, done) => {
       const config = request.routeOptions.config.cacheResponse
       if (config === false) return done()
@@ -58,8 +64,10 @@ export function cacheResponse(cache: Cache, options?: FastifyCacheResponseOption
         done(asError(error))
       }
     })
-  })
-}
+  },
+)
+
+export default cacheResponse
 
 /** A callback of the user's may throw anything. */
 function asError(thrown: unknown): Error {

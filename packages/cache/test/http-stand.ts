@@ -29,7 +29,7 @@ export interface HttpOptions extends Omit<CacheResponseOptions<[]>, 'key' | 'tag
 export function mounts(cache: Cache, options: HttpOptions = {}): Mounts {
   return {
     express: (app) => app.use(express(cache, options)),
-    fastify: (app) => app.register(fastify(cache, options)),
+    fastify: (app) => app.register(fastify, { cache, ...options }),
     koa: (app) => app.use(koa(cache, options)),
   }
 }

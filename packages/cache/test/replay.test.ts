@@ -13,7 +13,7 @@ replaySuite('cacheResponse', {
     const options = { maxBodyBytes: 1_000 }
     return {
       express: (app) => app.use(express(cache, options)),
-      fastify: (app) => app.register(fastify(cache, options)),
+      fastify: (app) => app.register(fastify, { cache, ...options }),
       koa: (app) => app.use(koa(cache, options)),
       close: () => cache.close(),
     }

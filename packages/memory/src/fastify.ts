@@ -1,5 +1,11 @@
 import { plugin, setHeaders } from '@spillway/kit/fastify'
-import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyPluginCallback,
+  FastifyReply,
+  FastifyRequest,
+  RouteHandlerMethod,
+} from 'fastify'
 import { gate, isFresh, type ShedLoadOptions } from './gate.js'
 import type { MemoryMonitor } from './monitor.js'
 import {
@@ -19,18 +25,20 @@ declare module 'fastify' {
   }
 }
 
+export interface FastifyShedLoadOptions extends ShedLoadOptions<FastifyRequest> {
+  readonly monitor: MemoryMonitor
+}
+
 /**
- * Refuses requests while the monitor says so: `await app.register(shedLoad(monitor))`. The app's error handler gets an
- * {@link OverloadedError} (503, `Retry-After`). A route opts out, or says what it is worth, by `config.shedLoad`.
+ * Refuses requests while the monitor says so: `await app.register(shedLoad, { monitor })`. The app's error handler gets
+ * an {@link OverloadedError} (503, `Retry-After`). A route opts out, or says what it is worth, by `config.shedLoad`.
  *
  * @throws TypeError `ERR_MEMORY_OPTION`
  */
-export function shedLoad(
-  monitor: MemoryMonitor,
-  options?: ShedLoadOptions<FastifyRequest>,
-): FastifyPluginCallback {
-  const { isExempt, skip, priority } = gate(options)
-  return plugin('@spillway/memory', (app, _options, done) => {
+export const shedLoad: FastifyPluginCallback<FastifyShedLoadOptions> = plugin(
+  '@spillway/memory',
+  (app: FastifyInstance, { monitor, ...options }: FastifyShedLoadOptions, done: (error?: Error) => void) => {
+    const { isExempt, skip, priority } = gate(options)
     app.addHook('onRequest', (request, reply, next) => {
       if (monitor.calm) return next()
       const own = request.routeOptions.config.shedLoad
@@ -40,8 +48,8 @@ export function shedLoad(
       next(error)
     })
     done()
-  })
-}
+  },
+)
 
 /** Liveness: `app.get('/healthz', health(monitor))`. 200 as long as the process answers, whatever the level. */
 export function health(monitor: MemoryMonitor): RouteHandlerMethod {

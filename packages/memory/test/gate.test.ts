@@ -15,7 +15,7 @@ gateSuite('shedLoad', {
     const monitor = monitorThatIs(mode === 'refuse' ? 'critical' : 'ok')
     return {
       express: (app) => app.use(express.shedLoad(monitor)),
-      fastify: (app) => app.register(fastify.shedLoad(monitor)),
+      fastify: (app) => app.register(fastify.shedLoad, { monitor }),
       koa: (app) => app.use(koa.shedLoad(monitor)),
       close: () => monitor.close(),
     }

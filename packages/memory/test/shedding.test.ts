@@ -292,9 +292,10 @@ describe('refusals', () => {
     const { monitor, pass } = stand({ health: () => 'critical' }, machine())
     pass(1_000)
     const app = Fastify()
-    await app.register(
-      fastifyAdapter.shedLoad(monitor, { priority: ({ method }) => (method === 'GET' ? 0 : 2) }),
-    )
+    await app.register(fastifyAdapter.shedLoad, {
+      monitor,
+      priority: ({ method }) => (method === 'GET' ? 0 : 2),
+    })
     app.get('/healthz', fastifyAdapter.health(monitor))
     app.get('/readyz', fastifyAdapter.readiness(monitor))
     app.get('/', () => 'page')

@@ -83,11 +83,16 @@ expectTypeOf(
 ).toEqualTypeOf<RequestHandler>()
 express.shedLoad(monitor, { skip: (req) => expectTypeOf(req).toEqualTypeOf<Request>() })
 
-expectTypeOf(fastify.shedLoad(monitor)).toEqualTypeOf<FastifyPluginCallback>()
-fastify.shedLoad(monitor, { skip: (request) => expectTypeOf(request).toEqualTypeOf<FastifyRequest>() })
+expectTypeOf(fastify.shedLoad).toEqualTypeOf<FastifyPluginCallback<fastify.FastifyShedLoadOptions>>()
 expectTypeOf(fastify.health(monitor)).toEqualTypeOf<RouteHandlerMethod>()
 const app = Fastify()
-app.register(fastify.shedLoad(monitor))
+app.register(fastify.shedLoad, { monitor })
+app.register(fastify.shedLoad, {
+  monitor,
+  skip: (request) => expectTypeOf(request).toEqualTypeOf<FastifyRequest>(),
+})
+// @ts-expect-error whose load?
+app.register(fastify.shedLoad, {})
 app.get('/free', { config: { shedLoad: false } }, () => 'free')
 app.get('/cheap', { config: { shedLoad: { priority: 0 } } }, () => 'cheap')
 // @ts-expect-error a priority that does not exist
