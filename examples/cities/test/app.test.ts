@@ -133,7 +133,8 @@ describe('the story app', () => {
     const { app, origin } = await start(['--embedded'], { RATE_LIMIT: '1000000' })
     const pids = async () => {
       const found = new Set<number>()
-      for (let i = 0; i < 8; i++) found.add((await ask(`${origin}/healthz`)).json.pid)
+      // Over connections of their own: one that is kept stays with its worker.
+      for (let i = 0; i < 8; i++) found.add((await ask(`${origin}/healthz`, { reset: true })).json.pid)
       return found
     }
     await eventually(async () => (await pids()).size === 2, { what: 'two workers' })
