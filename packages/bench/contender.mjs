@@ -3,7 +3,8 @@ const [, , file, index, name] = process.argv
 
 try {
   const { scenarios } = await import(file)
-  const contender = await scenarios[Number(index)].contenders[name]()
+  const { contenders, warmMs = 0 } = scenarios[Number(index)]
+  const contender = await contenders[name]()
   process.on('message', async (message) => {
     if (message.close) {
       await contender.close?.()
@@ -11,6 +12,7 @@ try {
     }
     try {
       globalThis.gc?.()
+      if (warmMs > 0) await contender.run(warmMs)
       const cpu = process.cpuUsage()
       const start = performance.now()
       const { ops, ...figures } = await contender.run(message.roundMs)

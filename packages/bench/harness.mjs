@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url'
  * to the baseline's, taken round by round.
  *
  * A bench file exports `scenarios`, a list of
- * `{ title, baseline, rounds?, roundMs?, contenders: { [name]: async () => ({ run, close? }) } }`.
+ * `{ title, baseline, rounds?, roundMs?, warmMs?, contenders: { [name]: async () => ({ run, close? }) } }`.
  * `run(roundMs)` does work for about that long and returns `{ ops, ...figures }`; what it returns beside `ops`
- * becomes a column (numbers only).
+ * becomes a column (numbers only). Before each round the garbage is collected, and V8 forgets compiled code with it:
+ * `warmMs` of work that is not counted bring it back.
  */
 export async function runScenario(file, index, scenario) {
   const rounds = scenario.rounds ?? 5

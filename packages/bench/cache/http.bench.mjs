@@ -64,6 +64,7 @@ export const scenarios = [
     baseline: RAW,
     rounds: 5,
     roundMs: 1_000,
+    warmMs: 300,
     contenders: {
       [RAW]: onExpress(),
       'Express, @spillway/cache': onExpress(ours('express')),

@@ -41,6 +41,7 @@ export const scenarios = [
     baseline: RAW,
     rounds: 7,
     roundMs: 500,
+    warmMs: 300,
     contenders: {
       [RAW]: hits(async () => {
         const { LRUCache } = await import('lru-cache')

@@ -97,6 +97,7 @@ export const scenarios = Object.entries(SIZES).flatMap(([size, rows]) =>
     baseline: RAW,
     rounds: 5,
     roundMs: 500,
+    warmMs: 300,
     contenders: contenders(rows, inFlight),
   })),
 )

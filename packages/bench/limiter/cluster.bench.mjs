@@ -44,6 +44,7 @@ export const scenarios = [
     baseline: RAW,
     rounds: 5,
     roundMs: 700,
+    warmMs: 300,
     contenders: {
       [RAW]: asked('raw', () => {
         cluster.on('message', (worker, message) => {

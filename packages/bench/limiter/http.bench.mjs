@@ -117,6 +117,7 @@ export const scenarios = Object.keys(frameworks).map((framework) => ({
   baseline: HAND,
   rounds: 9, // the contenders differ by less than a second of this machine differs from the next
   roundMs: 1_000,
+  warmMs: 300,
   contenders: Object.fromEntries(
     Object.entries(contenders[framework]).map(([name, use]) => [name, served(framework, use)]),
   ),

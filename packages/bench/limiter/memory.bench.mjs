@@ -103,6 +103,7 @@ const scenario = (title, wrap, note) => ({
   baseline: RAW,
   rounds: 5,
   roundMs: 700,
+  warmMs: 300,
   contenders: Object.fromEntries(Object.entries(contenders).map(([name, make]) => [name, wrap(make)])),
 })
 

@@ -92,6 +92,7 @@ const scenario = (title, inFlight, count) => ({
   baseline: RAW,
   rounds: 5,
   roundMs: 700,
+  warmMs: 300,
   contenders: Object.fromEntries(
     Object.entries(contenders).map(([name, make]) => [name, load(inFlight, count, make)]),
   ),

@@ -34,6 +34,7 @@ const http = {
   baseline: PLAIN,
   rounds: 15,
   roundMs: 800,
+  warmMs: 300,
   contenders: {
     [PLAIN]: () => served(createServer((_request, response) => response.end('hello'))),
     async [OURS]() {
@@ -60,6 +61,7 @@ const onExpress = {
   baseline: PLAIN,
   rounds: 15,
   roundMs: 800,
+  warmMs: 300,
   contenders: {
     [PLAIN]: () => express(),
     async [OURS]() {
@@ -93,6 +95,7 @@ const onFastify = {
   baseline: PLAIN,
   rounds: 15,
   roundMs: 800,
+  warmMs: 300,
   contenders: {
     [PLAIN]: () => fastify(),
     async [OURS]() {
@@ -136,6 +139,7 @@ const forced = {
   baseline: PLAIN,
   rounds: 3,
   roundMs: 6_000,
+  warmMs: 300,
   contenders: {
     [PLAIN]: () => leaking(),
     'forceCollections: false': () => leaking({ forceCollections: false }),

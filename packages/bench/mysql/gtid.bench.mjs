@@ -90,6 +90,7 @@ export const scenarios = [
     baseline: 'spillway, eventual',
     rounds: 7,
     roundMs: 500,
+    warmMs: 300,
     contenders: {
       'spillway, eventual': loops(async () => {
         const db = await pool({ reads: { consistency: 'eventual' } })
@@ -117,6 +118,7 @@ export const scenarios = [
     baseline: 'any replica',
     rounds: 7,
     roundMs: 500,
+    warmMs: 300,
     contenders: {
       'any replica': writing({ reads: { consistency: 'eventual' } }, one),
       'by position': writing({ reads: { wait: '2s' } }, one),

@@ -11,6 +11,7 @@ const scenario = (concurrency, names = NAMES, rounds = 5) => ({
   baseline: 'mysql2 trace: false',
   rounds,
   roundMs: 700,
+  warmMs: 300,
   contenders: Object.fromEntries(names.map((name) => [name, reading(name, concurrency)])),
 })
 
@@ -20,6 +21,7 @@ const batching = (concurrency) => ({
   baseline: 'mysql2 trace: false',
   rounds: 5,
   roundMs: 700,
+  warmMs: 300,
   contenders: Object.fromEntries(
     ['mysql2 trace: false', 'mysql2 default', 'spillway loader'].map((name) => [
       name,

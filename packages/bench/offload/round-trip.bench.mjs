@@ -109,6 +109,7 @@ function scenario(title, inFlight, call, extra = {}) {
     baseline: 'piscina',
     rounds: 5,
     roundMs: 800,
+    warmMs: 300,
     ...extra,
     contenders: Object.fromEntries(
       Object.entries(contenders).map(([name, open]) => [
