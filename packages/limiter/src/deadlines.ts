@@ -1,21 +1,27 @@
-/** Something that waits. */
-export interface Waiting {
+/** Something that waits; a link of the chain of all that do, the oldest first. */
+export interface Waiting<T> {
   /** Milliseconds of `performance.now()`. */
   readonly since: number
   /** It waits no more. */
   over: boolean
+  before: T | undefined
+  after: T | undefined
 }
 
 /**
- * Tells which of many things, all with the same patience, have waited too long. One timer for all, set for the oldest,
- * and a plain queue: a timer for each, or a Map, would cost more than the call that it guards.
+ * Tells which of many things, all with the same patience, have waited too long. One timer for all, set for the oldest: a
+ * timer for each, or a Map, would cost more than the call that it guards. What is over leaves the chain at once: kept until
+ * the timer, everything answered meanwhile would be copied by the garbage collector again and again.
  */
-export class Deadlines<T extends Waiting> {
+export class Deadlines<T extends Waiting<T>> {
+  #first: T | undefined
+  #last: T | undefined
   /**
-   * The oldest first. Those that are over stay until something comes while nothing waits, or until the timer: with the last
-   * one its classes stay alive, since V8 drops what it has compiled for a class that has no instance at a collection.
+   * The last one that ended. With it its classes stay alive, since V8 drops what it has compiled for a class that has no
+   * instance at a collection.
    */
-  #queue: T[] = []
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is there to be there
+  #kept: T | undefined
   #size = 0
   readonly #patience: number
   readonly #late: (item: T) => void
@@ -33,8 +39,10 @@ export class Deadlines<T extends Waiting> {
   }
 
   add(item: T): void {
-    if (this.#size === 0) this.#queue.length = 0
-    this.#queue.push(item)
+    item.before = this.#last
+    if (this.#last === undefined) this.#first = item
+    else this.#last.after = item
+    this.#last = item
     this.#size++
     if (this.#timer === undefined) this.#timer = setTimeout(this.#look, this.#patience)
     else if (this.#size === 1) this.#timer.ref()
@@ -44,6 +52,14 @@ export class Deadlines<T extends Waiting> {
   end(item: T): boolean {
     if (item.over) return false
     item.over = true
+    const { before, after } = item
+    if (before === undefined) this.#first = after
+    else before.after = after
+    if (after === undefined) this.#last = before
+    else after.before = before
+    item.before = undefined
+    item.after = undefined
+    this.#kept = item
     // A timer with nothing to guard keeps no process alive.
     if (--this.#size === 0) this.#timer?.unref()
     return true
@@ -51,8 +67,11 @@ export class Deadlines<T extends Waiting> {
 
   /** Nothing waits any more; returns what did. */
   drain(): readonly T[] {
-    const waiting = this.#queue.filter(({ over }) => !over)
-    for (const item of waiting) this.end(item)
+    const waiting: T[] = []
+    for (let item = this.#first; item !== undefined; item = this.#first) {
+      this.end(item)
+      waiting.push(item)
+    }
     clearTimeout(this.#timer)
     this.#timer = undefined
     return waiting
@@ -64,9 +83,7 @@ export class Deadlines<T extends Waiting> {
   readonly #judge = (): void => {
     this.#timer = undefined
     const now = performance.now()
-    if (this.#size > 0) this.#queue = this.#queue.filter(({ over }) => !over)
-    for (const item of [...this.#queue]) {
-      if (item.over) continue
+    for (let item = this.#first; item !== undefined; item = this.#first) {
       const left = item.since + this.#patience - now
       if (left > 0) {
         clearTimeout(this.#timer)
@@ -74,6 +91,7 @@ export class Deadlines<T extends Waiting> {
         return
       }
       this.#late(item)
+      this.end(item)
     }
   }
 }

@@ -45,18 +45,12 @@ local function done(answer)
   return answer
 end
 
-if #KEYS == key + 1 then
-  local kind, cost, count = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-  local capacity, tokens, micros = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-  local value, used, noted = values[key + 1], 0, now
-  if value and #value == 16 then used, noted = struct.unpack('>dd', value) end
-  local elapsed = max(0, now - noted)
-  local level, admitted = max(0, used - (elapsed * tokens) / micros), 0
-  if kind == 3 then
-    level, admitted = 0, 1
-  elseif kind == 2 then
-    level, admitted = max(0, level + cost), 1
-  elseif kind ~= 1 then
+-- One bucket that no other one has a say about.
+local function decide(kind, cost, count, capacity, level)
+  if kind == 3 then return 0, 1 end
+  if kind == 2 then return max(0, level + cost), 1 end
+  local admitted = 0
+  if kind ~= 1 then
     local most = kind == 4 and 1 or count
     while admitted < most and level + cost <= capacity do
       level, admitted = level + cost, admitted + 1
@@ -66,81 +60,109 @@ if #KEYS == key + 1 then
       level, admitted = level + extra, 1 + extra
     end
   end
+  return level, admitted
+end
+
+if #KEYS == key + 1 then
+  local tokens, micros = tonumber(ARGV[9]), tonumber(ARGV[10])
+  local value, used, noted = values[key + 1], 0, now
+  if value and #value == 16 then used, noted = struct.unpack('>dd', value) end
+  local elapsed = max(0, now - noted)
+  local level = max(0, used - (elapsed * tokens) / micros)
+  local admitted
+  level, admitted = decide(tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[8]), level)
   if admitted > 0 then write(KEYS[key + 1], level, noted + elapsed, tokens, micros) end
   return done(pack('>ddddd', now, 0, admitted, used, elapsed))
 end
 
 local used, noted, first = {}, {}, {}
 local touched, pace, period = {}, {}, {}
+-- The place of the bucket of the next key, read when it is first asked about.
+local function bucket()
+  key = key + 1
+  local name = KEYS[key]
+  local p = first[name]
+  if p then return p end
+  first[name] = key
+  local value = values[key]
+  if value and #value == 16 then
+    used[key], noted[key] = struct.unpack('>dd', value)
+  else
+    used[key], noted[key] = 0, now
+  end
+  return key
+end
+local function charge(p, level, at, tokens, micros)
+  if not pace[p] then touched[#touched + 1] = p end
+  pace[p], period[p] = tokens, micros
+  used[p], noted[p] = level, level == 0 and now or at
+end
 local out = { pack('>dd', now, 0) }
 local arg = 3
 while arg < #ARGV do
   local kind, cost, count = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   local groups, n = tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4])
   arg = arg + 5
-  local capacity, tokens, micros, shadow = {}, {}, {}, {}
-  for i = 1, n do
-    capacity[i], tokens[i], micros[i] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
-    shadow[i] = ARGV[arg + 3] == '1'
+  if n == 1 then
+    local capacity, tokens, micros = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
     arg = arg + 4
-  end
-  local layout = '>d' .. string.rep('dd', n)
-  local place, level, charged, state = {}, {}, {}, {}
-  for _ = 1, groups do
+    for _ = 1, groups do
+      local p = bucket()
+      local before, at = used[p], noted[p]
+      local elapsed = max(0, now - at)
+      local level, admitted = decide(kind, cost, count, capacity, max(0, before - (elapsed * tokens) / micros))
+      if admitted > 0 then charge(p, level, at + elapsed, tokens, micros) end
+      out[#out + 1] = pack('>ddd', admitted, before, elapsed)
+    end
+  else
+    local capacity, tokens, micros, shadow = {}, {}, {}, {}
     for i = 1, n do
-      key = key + 1
-      local p = first[KEYS[key]]
-      if not p then
-        p = key
-        first[KEYS[p]] = p
-        local value = values[p]
-        if value and #value == 16 then
-          used[p], noted[p] = struct.unpack('>dd', value)
-        else
-          used[p], noted[p] = 0, now
+      capacity[i], tokens[i], micros[i] = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+      shadow[i] = ARGV[arg + 3] == '1'
+      arg = arg + 4
+    end
+    local layout = '>d' .. string.rep('dd', n)
+    local place, level, charged, state = {}, {}, {}, {}
+    for _ = 1, groups do
+      for i = 1, n do
+        local p = bucket()
+        local elapsed = max(0, now - noted[p])
+        place[i], charged[i] = p, false
+        level[i] = max(0, used[p] - (elapsed * tokens[i]) / micros[i])
+        state[2 * i - 1], state[2 * i] = used[p], elapsed
+      end
+      local admitted = 0
+      if kind == 3 then
+        for i = 1, n do level[i], charged[i] = 0, true end
+        admitted = 1
+      elseif kind == 2 then
+        for i = 1, n do level[i], charged[i] = max(0, level[i] + cost), true end
+        admitted = 1
+      elseif kind ~= 1 then
+        local most = kind == 4 and 1 or count
+        while admitted < most do
+          local fits = true
+          for i = 1, n do fits = fits and (shadow[i] or level[i] + cost <= capacity[i]) end
+          if not fits then break end
+          for i = 1, n do
+            if level[i] + cost <= capacity[i] then level[i], charged[i] = level[i] + cost, true end
+          end
+          admitted = admitted + 1
+        end
+        if kind == 4 and admitted == 1 then
+          local extra = count
+          for i = 1, n do extra = min(extra, floor((capacity[i] - level[i]) / ${LEASE_PART})) end
+          extra = max(0, extra)
+          for i = 1, n do level[i] = level[i] + extra end
+          admitted = 1 + extra
         end
       end
-      local elapsed = max(0, now - noted[p])
-      place[i], charged[i] = p, false
-      level[i] = max(0, used[p] - (elapsed * tokens[i]) / micros[i])
-      state[2 * i - 1], state[2 * i] = used[p], elapsed
-    end
-    local admitted = 0
-    if kind == 3 then
-      for i = 1, n do level[i], charged[i] = 0, true end
-      admitted = 1
-    elseif kind == 2 then
-      for i = 1, n do level[i], charged[i] = max(0, level[i] + cost), true end
-      admitted = 1
-    elseif kind ~= 1 then
-      local most = kind == 4 and 1 or count
-      while admitted < most do
-        local fits = true
-        for i = 1, n do fits = fits and (shadow[i] or level[i] + cost <= capacity[i]) end
-        if not fits then break end
-        for i = 1, n do
-          if level[i] + cost <= capacity[i] then level[i], charged[i] = level[i] + cost, true end
-        end
-        admitted = admitted + 1
-      end
-      if kind == 4 and admitted == 1 then
-        local extra = count
-        for i = 1, n do extra = min(extra, floor((capacity[i] - level[i]) / ${LEASE_PART})) end
-        extra = max(0, extra)
-        for i = 1, n do level[i] = level[i] + extra end
-        admitted = 1 + extra
-      end
-    end
-    for i = 1, n do
-      if charged[i] then
+      for i = 1, n do
         local p = place[i]
-        if not pace[p] then touched[#touched + 1] = p end
-        pace[p], period[p] = tokens[i], micros[i]
-        used[p] = level[i]
-        noted[p] = level[i] == 0 and now or noted[p] + state[2 * i]
+        if charged[i] then charge(p, level[i], noted[p] + state[2 * i], tokens[i], micros[i]) end
       end
+      out[#out + 1] = pack(layout, admitted, unpack(state, 1, 2 * n))
     end
-    out[#out + 1] = pack(layout, admitted, unpack(state, 1, 2 * n))
   end
 end
 

@@ -48,7 +48,7 @@ interface SlotBatch {
 }
 
 /** A batch under way. */
-interface Journey extends Waiting {
+interface Journey extends Waiting<Journey> {
   readonly id: number
   readonly batch: Batch
   readonly node: string
@@ -77,8 +77,8 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   /** What will be sent next. */
   #collected: SlotBatch[] = []
   /** The open batch of each slot, and the last question for each key, but for the newest: mostly there is only one. */
-  readonly #batches = new Map<number, SlotBatch>()
-  readonly #questions = new Map<string, Question>()
+  #batches = new Map<number, SlotBatch>()
+  #questions = new Map<string, Question>()
   #newest: Question | undefined
   #closed = false
   #calls = 0
@@ -184,9 +184,10 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     const collected = this.#collected
     this.#collected = []
     this.#newest = undefined
-    // An empty Map, too, makes itself a new table when it is cleared.
-    if (this.#batches.size > 0) this.#batches.clear()
-    if (this.#questions.size > 0) this.#questions.clear()
+    // Not cleared: V8 links the table that a Map leaves behind to its next one, so once one of them is old, all that came
+    // after it would outlive every collection of young objects.
+    if (this.#batches.size > 0) this.#batches = new Map()
+    if (this.#questions.size > 0) this.#questions = new Map()
     for (const { slot, batch } of collected) {
       if (this.#closed) batch.fail()
       else this.#transmit(slot, batch)
@@ -201,7 +202,15 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
       return
     }
     const id = ++this.#calls
-    const journey = { id, batch, node, since: sent, over: false }
+    const journey: Journey = {
+      id,
+      batch,
+      node,
+      since: sent,
+      over: false,
+      before: undefined,
+      after: undefined,
+    }
     this.#open.add(journey)
     const { keys, numbers } = batch.encode()
     this.send({ id, keys, numbers, node, deadline: sent + this.#deadline }).then(
