@@ -247,14 +247,12 @@ export class Cache implements AsyncDisposable {
     let found = 0
     const marks = open.map(({ key }) => this.#fence.mark(key))
     const looks = await second?.lookMany(open.map(({ key }) => key))
+    const { share } = this.#resolve(undefined)
     for (const [i, { at, key }] of open.entries()) {
       const frame = looks?.get(key)?.frame
       if (frame === undefined || this.#now() >= frame.freshUntil) continue
       const known = this.#valid(key)
-      const held =
-        known?.id === frame.id
-          ? known
-          : second!.unpack(frame, marks[i]!.clock, this.#resolve(undefined).share)
+      const held = known?.id === frame.id ? known : second!.unpack(frame, marks[i]!.clock, share)
       if (held === undefined) continue
       if (this.#fence.holds(key, marks[i]!, held.tags)) {
         this.#first.keep(key, held, this.#fence.clock, this.#now())

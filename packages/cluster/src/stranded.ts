@@ -22,7 +22,10 @@ export class Stranded {
     const { process } = worker
     const send = process.send.bind(process)
     process.send = (message: unknown, handle?: unknown, ...rest: unknown[]) => {
-      if (isNewConnection(message) && isConnector(handle)) this.#unanswered.set(message.seq, handle)
+      // Most messages bring no connection.
+      if (handle !== undefined && isConnector(handle) && isNewConnection(message)) {
+        this.#unanswered.set(message.seq, handle)
+      }
       return Reflect.apply(send, process, [message, handle, ...rest])
     }
     process.on('internalMessage', ({ ack }: { ack?: number }) => {
