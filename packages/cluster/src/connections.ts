@@ -2,23 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2Session, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 import type { Clock } from '@spillway/kit'
+import { Chain } from './chain.js'
+import { Connection, type ConnectionKind } from './connection.js'
 import { goingAway } from './websocket.js'
-
-/** One client connection, as far as draining needs to know it. */
-interface Connection {
-  /** Requests in flight. */
-  active: number
-  /** When the last request ended, or the connection came. */
-  since: number
-  /** Bytes received when the last request ended: more than that means that the next one is arriving. */
-  bytes: number
-  /** `http` until a request says otherwise; a connection in its TLS handshake is `raw`. */
-  kind: 'raw' | 'http' | 'http2' | 'upgraded' | 'websocket'
-  /** The latest response, as long as it is not over. With pipelining, only the last one may end the connection. */
-  response: ServerResponse | undefined
-  /** Called at the end of each response: one listener for all of them, because there are many. */
-  readonly responded: () => void
-}
 
 export interface EndOptions {
   /** A connection that was quiet for less than this may bring one more request. Milliseconds. */
@@ -29,6 +15,9 @@ export interface EndOptions {
 
 /** How often idle connections are looked for while draining. Milliseconds. */
 const SWEEP = 25
+
+/** How often connections are looked at otherwise, to know since when they are idle. Milliseconds. */
+const LOOK = 500
 
 /** Between the two GOAWAYs of HTTP/2, at most: one round trip is what it takes. Milliseconds. */
 const GOAWAY_GAP = 1_000
@@ -49,18 +38,21 @@ const LAST_STREAM = 2 ** 31 - 1
  *   event loop has read everything that had come, which leaves only the way over the wire.
  * - HTTP/2 sessions get a first GOAWAY that refuses nothing, then the last one (RFC 9113 section 6.8).
  * - WebSockets get a close frame with 1001 and close by themselves.
+ *
+ * Before that it costs a request next to nothing: whether a response is over is asked now and then, instead of being told.
  */
 export class Connections {
   /** Finished and running requests since the beginning. */
   requests = 0
-  /** Requests in flight. */
-  active = 0
   readonly #server: Server
   readonly #clock: Clock
-  readonly #open = new Map<Socket, Connection>()
+  readonly #open = new Chain<Connection>()
+  /** Streams of HTTP/2 in flight. */
+  #streams = 0
   readonly #sessions = new Set<Http2Session>()
   /** With TLS: the socket of each client, by its address and port. */
   readonly #peers: Map<string, Socket> | undefined
+  #looker: NodeJS.Timeout | undefined
   #ending: EndOptions | undefined
   #patientUntil = Number.POSITIVE_INFINITY
   #sweeper: NodeJS.Timeout | undefined
@@ -84,16 +76,26 @@ export class Connections {
     return this.#open.size
   }
 
+  /** Requests in flight. */
+  get active(): number {
+    let sum = this.#streams
+    for (const { active } of this.#open) sum += active
+    return sum
+  }
+
   /** Begins to end them all. It is over when the server has closed. */
   end(options: EndOptions): void {
     if (this.#ending !== undefined) return
     this.#ending = options
     this.#patientUntil = this.#clock.now() + options.linger
-    if (this.#closesAnnounced) {
-      for (const { response } of this.#open.values()) if (response !== undefined) announceClose(response)
+    this.#look()
+    clearInterval(this.#looker)
+    for (const connection of this.#open) {
+      const { response, kind, socket } = connection
+      if (response !== undefined) this.#follow(connection, response)
+      if (kind === 'websocket') goingAway(socket, GOING_AWAY)
     }
     for (const session of this.#sessions) this.#endSession(session)
-    for (const [socket, { kind }] of this.#open) if (kind === 'websocket') goingAway(socket, GOING_AWAY)
     // Right after the poll phase: what had arrived has been read, so a quiet connection is really quiet.
     this.#sweeper = setInterval(() => setImmediate(() => this.#sweep()), SWEEP)
     setImmediate(() => this.#sweep())
@@ -110,59 +112,66 @@ export class Connections {
     const lost = this.active
     clearInterval(this.#sweeper)
     for (const session of this.#sessions) session.destroy()
-    for (const socket of this.#open.keys()) socket.destroy()
+    for (const { socket } of this.#open) socket.destroy()
     return lost
   }
 
-  #opened(socket: Socket, kind: Connection['kind']): void {
+  #opened(socket: Socket, kind: ConnectionKind): void {
     const peer = this.#peers === undefined ? undefined : peerOf(socket)
     // On a unix socket, or gone already: nothing says which handshake this one becomes.
     if (kind === 'raw' && peer === undefined) return
-    const connection: Connection = {
-      active: 0,
-      since: this.#clock.now(),
-      bytes: 0,
-      kind,
-      response: undefined,
-      responded: () => this.#responded(socket, connection),
-    }
-    this.#open.set(socket, connection)
+    const connection = new Connection(socket, kind, this.#clock.now())
+    this.#open.add(connection)
     if (peer !== undefined) this.#meet(peer, socket)
-    socket.once('close', () => {
-      this.#open.delete(socket)
+    socket.on('close', () => {
+      this.#open.delete(connection)
       if (peer !== undefined && this.#peers?.get(peer) === socket) this.#peers.delete(peer)
       this.#checkEmpty()
     })
+    if (this.#looker === undefined && this.#ending === undefined) {
+      this.#looker = setInterval(() => this.#look(), LOOK).unref()
+    }
   }
 
   /** After its handshake the TLS socket stands for the connection; the raw one below it is no longer ours to judge. */
   #meet(peer: string, socket: Socket): void {
     const below = this.#peers?.get(peer)
-    if (below !== undefined && this.#open.get(below)?.kind === 'raw') this.#open.delete(below)
+    const raw = below === undefined ? undefined : Connection.of(below)
+    if (raw?.kind === 'raw') this.#open.delete(raw)
     this.#peers?.set(peer, socket)
   }
 
   #request(req: IncomingMessage, res: ServerResponse): void {
     // HTTP/2 streams are counted as streams.
     if (req.httpVersionMajor === 2) return
-    const connection = this.#open.get(req.socket)
-    if (connection === undefined) return
+    const connection = Connection.of(req.socket)
+    if (connection === undefined || !connection.begin(res)) return
     this.requests++
-    this.active++
-    connection.active++
-    connection.response = res
-    if (this.#closesAnnounced) announceClose(res)
-    res.on('close', connection.responded)
+    if (this.#ending !== undefined) this.#follow(connection, res)
+    // Where its body ends is known at the end of the response only.
+    else if (req.method !== 'GET' && req.method !== 'HEAD') this.#settleAfter(connection, res)
   }
 
-  #responded(socket: Socket, connection: Connection): void {
-    this.active--
-    connection.active--
-    if (connection.active > 0) return
-    connection.response = undefined
-    connection.since = this.#clock.now()
-    connection.bytes = socket.bytesRead
-    if (this.#ending?.move !== undefined && isQuiet(socket, connection)) this.#ending.move(socket)
+  /** While draining. */
+  #follow(connection: Connection, res: ServerResponse): void {
+    if (this.#closesAnnounced) announceClose(res)
+    this.#settleAfter(connection, res)
+  }
+
+  #settleAfter(connection: Connection, res: ServerResponse): void {
+    res.on('close', () => {
+      connection.settle(this.#clock.now())
+      if (connection.quiet) this.#ending?.move?.(connection.socket)
+    })
+  }
+
+  /** Finds out which connections have become idle. */
+  #look(): void {
+    const now = this.#clock.now()
+    for (const connection of this.#open) connection.settle(now)
+    if (this.#open.size > 0) return
+    clearInterval(this.#looker)
+    this.#looker = undefined
   }
 
   /** Whether responses end their connections: not as long as those can move. */
@@ -183,15 +192,17 @@ export class Connections {
   #find({ socket }: Http2Session): Connection | undefined {
     const peer = peerOf(socket)
     if (peer === undefined) return undefined
-    const open = this.#peers?.get(peer) ?? [...this.#open.keys()].find((each) => peerOf(each) === peer)
-    return open === undefined ? undefined : this.#open.get(open)
+    const open = this.#peers?.get(peer)
+    return open === undefined
+      ? [...this.#open].find((each) => peerOf(each.socket) === peer)
+      : Connection.of(open)
   }
 
   #stream(stream: ServerHttp2Stream): void {
     this.requests++
-    this.active++
+    this.#streams++
     stream.once('close', () => {
-      this.active--
+      this.#streams--
     })
   }
 
@@ -205,7 +216,7 @@ export class Connections {
   }
 
   #upgraded(req: IncomingMessage, socket: Socket): void {
-    const connection = this.#open.get(socket)
+    const connection = Connection.of(socket)
     if (connection === undefined) return
     const websocket = req.headers.upgrade?.toLowerCase() === 'websocket'
     connection.kind = websocket ? 'websocket' : 'upgraded'
@@ -216,9 +227,9 @@ export class Connections {
   #sweep(): void {
     const { linger = 0, move } = this.#ending ?? {}
     const now = this.#clock.now()
-    for (const [socket, connection] of this.#open) {
-      const { kind, since } = connection
-      if ((kind !== 'http' && kind !== 'raw') || !isQuiet(socket, connection)) continue
+    for (const connection of this.#open) {
+      const { kind, since, socket } = connection
+      if ((kind !== 'http' && kind !== 'raw') || !connection.quiet) continue
       if (kind === 'http' && move?.(socket)) continue
       if (now - since >= linger) socket.destroySoon()
     }
@@ -244,11 +255,6 @@ export class Connections {
     }
     this.#server.on('newListener', added)
   }
-}
-
-/** Between two requests, and nothing of the next one has come. */
-function isQuiet(socket: Socket, { active, bytes, kind }: Connection): boolean {
-  return active === 0 && (kind === 'raw' || socket.bytesRead <= bytes)
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string | undefined {

@@ -43,7 +43,7 @@ export interface RestartPolicyOptions {
   readonly backoff?: Duration
   /** The longest wait, also of a degraded supervisor. Default: `'15s'`. */
   readonly maxBackoff?: Duration
-  /** A worker that lived so long starts a new row when it crashes. Default: `'30s'`. */
+  /** A worker that lived so long starts a new row when it crashes. Default: `'10s'`. */
   readonly stableAfter?: Duration
 }
 
@@ -154,7 +154,7 @@ export const RESTART_DEFAULTS = Object.freeze({
   within: 60_000,
   backoff: 200,
   maxBackoff: 15_000,
-  stableAfter: 30_000,
+  stableAfter: 10_000,
 })
 
 export const HEARTBEAT_DEFAULTS = Object.freeze({ interval: 1_000, deadline: 10_000 })
