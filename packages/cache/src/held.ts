@@ -1,9 +1,11 @@
 import type { Times } from './freshness.js'
-import { deepClone, deepFreeze, freezeNew } from './sharing.js'
+import { clonePlain, deepClone, deepFreeze, freezeNew } from './sharing.js'
 
 /** An entry of the first tier. */
 export interface Held extends Times {
   readonly value: unknown
+  /** JSON keeps it as it is, and freezing protects it. */
+  readonly plain: boolean
   /** Each caller needs a copy of its own. */
   readonly copied: boolean
   /** The last of its callers may have the value itself. */
@@ -25,9 +27,7 @@ export interface Held extends Times {
 /** `own`: nothing is kept here, so that whoever gets a value may have it to themselves. */
 export type Share = 'freeze' | 'clone' | 'reference' | 'own'
 
-export interface Material extends Pick<Held, 'value' | 'bytes' | 'tags' | 'id' | 'clock'> {
-  /** Freezing protects the value. */
-  readonly plain: boolean
+export interface Material extends Pick<Held, 'value' | 'plain' | 'bytes' | 'tags' | 'id' | 'clock'> {
   /** Somebody outside holds the value, and could change it later. */
   readonly known: boolean
 }
@@ -42,8 +42,9 @@ export function hold(material: Material, times: Times, share: Share): Held {
       share === 'freeze' && plain
         ? freeze(value)
         : copied && known && share !== 'own'
-          ? deepClone(value)
+          ? copyOf(material)
           : value,
+    plain,
     copied,
     own: share === 'own',
     promise: undefined,
@@ -61,9 +62,14 @@ export function hold(material: Material, times: Times, share: Share): Held {
   }
 }
 
+/** A copy that shares nothing with the value. */
+export function copyOf({ value, plain }: Pick<Held, 'value' | 'plain'>): unknown {
+  return plain ? clonePlain(value) : deepClone(value)
+}
+
 /** The value for one caller. */
 export function handOut(held: Held): unknown {
-  return held.copied ? deepClone(held.value) : held.value
+  return held.copied ? copyOf(held) : held.value
 }
 
 /** The value for the last caller who will ever ask for it. */
@@ -73,7 +79,7 @@ export function handOver(held: Held): unknown {
 
 /** The value for one caller, as a promise. */
 export function promiseOf(held: Held): Promise<unknown> {
-  if (held.copied) return Promise.resolve(deepClone(held.value))
+  if (held.copied) return Promise.resolve(copyOf(held))
   held.promise ??= Promise.resolve(held.value)
   return held.promise
 }

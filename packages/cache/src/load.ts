@@ -4,8 +4,8 @@ import { enterLoader, type LoadContext, leaveLoader } from './context.js'
 import { LoadTimeoutError } from './errors.js'
 import type { Flight } from './flight.js'
 import type { Leniency } from './freshness.js'
+import { copyOf } from './held.js'
 import { resolveTags, resolveTtl, resolveWindows } from './options.js'
-import { deepClone } from './sharing.js'
 
 /** What a loader brought and decided. */
 export interface Loaded {
@@ -33,7 +33,7 @@ export function runLoader(flight: Flight, cache: string): Promise<Loaded> {
       return aborting.signal
     },
     // A copy: the entry itself must not reach somebody who may change it.
-    stale: flight.stale && (call.share === 'reference' ? flight.stale.value : deepClone(flight.stale.value)),
+    stale: flight.stale && (call.share === 'reference' ? flight.stale.value : copyOf(flight.stale)),
     background: flight.background,
     setTtl(given) {
       ttl = resolveTtl(given)

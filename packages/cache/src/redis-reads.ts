@@ -11,6 +11,8 @@ interface Wanted {
 
 /** Entries in one command at most, so that no reader waits for very many others. */
 const BATCH = 100
+/** Bytes that one reply should have at most: Redis makes the next one while this one is read. */
+const REPLY = 65_536
 
 /**
  * Reads that are wanted at the same time are one MGET: one write to the socket and one reply for all of them, and the
@@ -19,6 +21,8 @@ const BATCH = 100
 export class RedisReads {
   readonly #mget: RedisCommand
   #wanted: Wanted[] = []
+  /** Bytes of an entry, as of late. */
+  #size = 0
 
   constructor(mget: RedisCommand) {
     this.#mget = mget
@@ -36,6 +40,12 @@ export class RedisReads {
     const wanted = this.#wanted
     if (wanted.length === 0) return
     this.#wanted = []
+    const most = Math.max(1, Math.floor(REPLY / (this.#size + 1)))
+    if (wanted.length <= most) this.#ask(wanted)
+    else for (let i = 0; i < wanted.length; i += most) this.#ask(wanted.slice(i, i + most))
+  }
+
+  #ask(wanted: readonly Wanted[]): void {
     if (wanted.length === 1) this.#one(wanted[0]!)
     else this.#many(wanted)
   }
@@ -43,6 +53,7 @@ export class RedisReads {
   #one({ entry, epochs, resolve, reject }: Wanted): void {
     this.#mget(entry, ...epochs).then((reply) => {
       const [frame = null, ...values] = reply as (Buffer | null)[]
+      this.#weigh(frame?.length ?? 0)
       resolve({ frame: frameOf(frame), epochs: values.map(textOf) })
     }, reject)
   }
@@ -58,15 +69,23 @@ export class RedisReads {
         const values = reply as (Buffer | null)[]
         const texts = new Map<string, string | undefined>()
         for (const [name, at] of places) texts.set(name, textOf(values[at]!))
+        let bytes = 0
         for (let i = 0; i < wanted.length; i++) {
           const { epochs, resolve } = wanted[i]!
+          bytes += values[i]?.length ?? 0
           resolve({ frame: frameOf(values[i]!), epochs: epochs.map((name) => texts.get(name)) })
         }
+        this.#weigh(bytes / wanted.length)
       },
       (error) => {
         for (const { reject } of wanted) reject(error)
       },
     )
+  }
+
+  /** Large entries are believed at once, smaller ones by and by. */
+  #weigh(bytes: number): void {
+    this.#size = Math.max(bytes, this.#size + (bytes - this.#size) / 16)
   }
 }
 

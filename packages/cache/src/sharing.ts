@@ -15,6 +15,27 @@ export function freezeNew<T>(value: T): T {
   return Object.freeze(value)
 }
 
+/**
+ * A copy of what JSON keeps as it is: no cycles, no classes. Containers are copied whole, which the engine does by their
+ * shape, and what is in them only where it is a container again.
+ */
+export function clonePlain<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) {
+    const list = value.slice()
+    for (let i = 0; i < list.length; i++) {
+      if (typeof list[i] === 'object' && list[i] !== null) list[i] = clonePlain(list[i])
+    }
+    return list as T
+  }
+  const record = { ...value }
+  for (const name in record) {
+    const member = record[name]
+    if (typeof member === 'object' && member !== null) record[name] = clonePlain(member)
+  }
+  return record
+}
+
 /** A copy that shares nothing with the original. Keeps Buffers Buffers, which `structuredClone` does not. */
 export function deepClone<T>(value: T): T {
   return copy(value, new Map()) as T

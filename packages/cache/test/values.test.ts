@@ -1,4 +1,5 @@
 import type { Clock } from '@spillway/kit'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Cache, type CacheOptions, memoryStore, UncacheableValueError } from '../src/index.js'
 import { manualClock } from './waiting.js'
@@ -162,6 +163,22 @@ it('without a first tier each caller has a value of its own, to change as it lik
   for (const value of await Promise.all([get(), get()])) value.list.push({ n: 2 })
   for (const value of await Promise.all([get(), get()])) value.list.push({ n: 3 })
   expect(await get()).toEqual({ list: [{ n: 1 }] })
+})
+
+it('V2 a copy of plain data is equal and shares nothing, whatever the data', async () => {
+  const containers = (value: unknown): object[] =>
+    typeof value === 'object' && value !== null ? [value, ...Object.values(value).flatMap(containers)] : []
+  await fc.assert(
+    fc.asyncProperty(fc.jsonValue({ maxDepth: 5 }), async (value) => {
+      await using cache = new Cache({ share: 'clone' })
+      const own = JSON.parse(JSON.stringify(value))
+      await cache.set('k', own)
+      const copies = [await cache.get('k'), await cache.get('k')]
+      for (const copy of copies) expect(copy).toStrictEqual(own)
+      const all = [own, ...copies].flatMap(containers)
+      expect(new Set(all).size).toBe(all.length)
+    }),
+  )
 })
 
 it('clone gives each caller an own copy, reference the value itself', async () => {
