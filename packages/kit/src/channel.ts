@@ -11,14 +11,24 @@ export interface Channel<T extends object> {
 }
 
 export function channel<T extends object>(name: `spillway:${string}:${string}`): Channel<T> {
-  const target = diagnosticsChannel.channel(name)
-  return {
-    name,
-    get active() {
-      return target.hasSubscribers
-    },
-    publish(message) {
-      if (target.hasSubscribers) target.publish(message())
-    },
+  return new DiagnosticsChannel(name)
+}
+
+/** A class, because a getter on its prototype is inlined where it is asked on every call, other than one of its own. */
+class DiagnosticsChannel<T extends object> implements Channel<T> {
+  readonly name: string
+  readonly #target: diagnosticsChannel.Channel
+
+  constructor(name: string) {
+    this.name = name
+    this.#target = diagnosticsChannel.channel(name)
+  }
+
+  get active(): boolean {
+    return this.#target.hasSubscribers
+  }
+
+  publish(message: () => T): void {
+    if (this.#target.hasSubscribers) this.#target.publish(message())
   }
 }
