@@ -7,19 +7,31 @@ import { fileURLToPath } from 'node:url'
  * to the baseline's, taken round by round.
  *
  * A bench file exports `scenarios`, a list of
- * `{ title, baseline, rounds?, roundMs?, warmMs?, contenders: { [name]: async () => ({ run, close? }) } }`.
+ * `{ title, baseline, processes?, rounds?, roundMs?, warmMs?, contenders: { [name]: async () => ({ run, close? }) } }`.
  * `run(roundMs)` does work for about that long and returns `{ ops, ...figures }`; what it returns beside `ops`
  * becomes a column (numbers only). Before each round the garbage is collected, and V8 forgets compiled code with it:
- * `warmMs` of work that is not counted bring it back.
+ * `warmMs` of work that is not counted bring it back. Two processes of one contender can differ by some percent for
+ * their whole lives: where that matters, `processes` says how many of each take part, one after the other.
  */
 export async function runScenario(file, index, scenario) {
-  const rounds = scenario.rounds ?? 5
-  const roundMs = scenario.roundMs ?? 1_000
   const names = Object.keys(scenario.contenders)
-  const children = new Map()
-  for (const name of names) children.set(name, await startContender(file, index, name))
   const samples = new Map(names.map((name) => [name, []]))
+  for (let i = 0; i < (scenario.processes ?? 1); i++) await takeTurns(file, index, scenario, samples)
+  const base = samples.get(scenario.baseline)
+  return names.map((name) => {
+    const own = samples.get(name)
+    const row = { name, ratio: median(own.map((sample, i) => sample.perSecond / base[i].perSecond)) }
+    for (const figure of Object.keys(own[0])) row[figure] = median(own.map((sample) => sample[figure]))
+    return row
+  })
+}
+
+/** All rounds of one process of each contender. */
+async function takeTurns(file, index, { rounds = 5, roundMs = 1_000 }, samples) {
+  const names = [...samples.keys()]
+  const children = new Map()
   try {
+    for (const name of names) children.set(name, await startContender(file, index, name))
     for (const name of names) await children.get(name).round(roundMs) // warm-up, not counted
     for (let round = 0; round < rounds; round++) {
       // There and back: whoever comes after a dear one, or late in a round, is not always the same.
@@ -29,13 +41,6 @@ export async function runScenario(file, index, scenario) {
   } finally {
     for (const child of children.values()) await child.close()
   }
-  const base = samples.get(scenario.baseline)
-  return names.map((name) => {
-    const own = samples.get(name)
-    const row = { name, ratio: median(own.map((sample, i) => sample.perSecond / base[i].perSecond)) }
-    for (const figure of Object.keys(own[0])) row[figure] = median(own.map((sample) => sample[figure]))
-    return row
-  })
 }
 
 async function startContender(file, index, name) {

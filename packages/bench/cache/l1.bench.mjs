@@ -39,7 +39,8 @@ export const scenarios = [
   {
     title: 'Cache: hit of getOrSet in the first tier',
     baseline: RAW,
-    rounds: 7,
+    processes: 3,
+    rounds: 3,
     roundMs: 500,
     warmMs: 300,
     contenders: {

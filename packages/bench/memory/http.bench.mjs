@@ -32,7 +32,8 @@ const http = {
   title: 'node:http with and without the monitor',
   note,
   baseline: PLAIN,
-  rounds: 15,
+  processes: 5,
+  rounds: 4,
   roundMs: 800,
   warmMs: 300,
   contenders: {
@@ -59,7 +60,8 @@ const onExpress = {
   title: 'Express with and without the monitor',
   note,
   baseline: PLAIN,
-  rounds: 15,
+  processes: 5,
+  rounds: 4,
   roundMs: 800,
   warmMs: 300,
   contenders: {
@@ -93,7 +95,8 @@ const onFastify = {
   title: 'Fastify with and without the monitor',
   note,
   baseline: PLAIN,
-  rounds: 15,
+  processes: 5,
+  rounds: 4,
   roundMs: 800,
   warmMs: 300,
   contenders: {

@@ -34,8 +34,6 @@ export { type Size, sizeBytes } from './sizes.js'
 export {
   ADMIT,
   type RateLimitPolicy,
-  type RateLimitState,
-  rateLimitField,
   rateLimitPolicyField,
   retryAfterSeconds,
   type Verdict,

@@ -28,13 +28,6 @@ export interface RateLimitPolicy {
   readonly window?: number | undefined
 }
 
-export interface RateLimitState {
-  readonly name: string
-  readonly remaining: number
-  /** Milliseconds until more quota is there; left out when full. */
-  readonly resetAfter?: number | undefined
-}
-
 /**
  * The `RateLimit-Policy` field in the form of draft-ietf-httpapi-ratelimit-headers 08 to 11: a structured-field
  * list (RFC 9651) with one item per policy.
@@ -44,16 +37,6 @@ export function rateLimitPolicyField(policies: readonly RateLimitPolicy[]): stri
     .map(({ name, quota, window }) => {
       const seconds = window === undefined ? '' : `;w=${Math.max(1, wholeUp(window / 1000))}`
       return `${quoted(name)};q=${whole(quota)}${seconds}`
-    })
-    .join(', ')
-}
-
-/** The `RateLimit` field, same form. */
-export function rateLimitField(states: readonly RateLimitState[]): string {
-  return states
-    .map(({ name, remaining, resetAfter }) => {
-      const seconds = resetAfter === undefined ? '' : `;t=${wholeUp(resetAfter / 1000)}`
-      return `${quoted(name)};r=${whole(remaining)}${seconds}`
     })
     .join(', ')
 }

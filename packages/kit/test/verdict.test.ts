@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ADMIT, rateLimitField, rateLimitPolicyField, retryAfterSeconds } from '../src/index.js'
+import { ADMIT, rateLimitPolicyField, retryAfterSeconds } from '../src/index.js'
 
 describe('Retry-After', () => {
   it('is whole seconds, rounded up, at least 1', () => {
@@ -87,32 +87,9 @@ describe('RateLimit-Policy', () => {
       ),
     )
   })
-})
-
-describe('RateLimit', () => {
-  it('rounds what is left down and the waiting up', () => {
-    expect(rateLimitField([{ name: 'a', remaining: 4.9, resetAfter: 1 }])).toBe('"a";r=4;t=1')
-    expect(rateLimitField([{ name: 'a', remaining: 5 }])).toBe('"a";r=5')
-    expect(rateLimitField([{ name: 'a', remaining: -1, resetAfter: 0 }])).toBe('"a";r=0;t=0')
-  })
-
-  it('is a structured field for any state', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.record({ name, remaining: amount, resetAfter: fc.option(amount, { nil: undefined }) }), {
-          minLength: 1,
-        }),
-        (states) => {
-          const items = parseList(rateLimitField(states))
-          expect(items.map((item) => item.name)).toEqual(states.map((state) => visible(state.name)))
-          for (const { params } of items) expect(params.r).toBeGreaterThanOrEqual(0)
-        },
-      ),
-    )
-  })
 
   it('escapes quotes and backslashes, and shows what is not ASCII as a question mark', () => {
-    expect(rateLimitField([{ name: 'a"b\\c\né', remaining: 1 }])).toBe('"a\\"b\\\\c??";r=1')
+    expect(rateLimitPolicyField([{ name: 'a"b\\c\né', quota: 1 }])).toBe('"a\\"b\\\\c??";q=1')
   })
 })
 

@@ -16,6 +16,19 @@ import {
  */
 export type Trust = number | readonly string[]
 
+/** What the socket of a client keeps, since it brings many requests: its key, for one length of the prefix. */
+const CLIENT = Symbol('spillway.limiter.client')
+
+interface Known {
+  readonly prefix: number
+  readonly key: string
+}
+
+interface Addressed {
+  readonly remoteAddress?: string | undefined
+  [CLIENT]?: Known
+}
+
 /**
  * The key of a client by its address. Independent of what the framework trusts. Looks at `X-Forwarded-For` from the
  * right, since only what trusted proxies appended is true. IPv6 clients own a whole prefix, so the prefix is the key.
@@ -36,11 +49,16 @@ export class ClientAddress {
 
   /** The key, or `undefined` when there is no address (a Unix socket, a client that is gone). */
   of(req: IncomingMessage): string | undefined {
-    const socket = req.socket.remoteAddress
     const forwarded = req.headers['x-forwarded-for']
-    if (forwarded === undefined) return socket === undefined ? undefined : this.keyOf(socket)
-    if (this.#hops === 0 && this.#subnets === undefined) this.#warnOnce()
-    const client = this.clientOf(socket, Array.isArray(forwarded) ? forwarded.join(',') : forwarded)
+    if (forwarded === undefined) return this.#keyOfSocket(req.socket)
+    if (this.#hops === 0 && this.#subnets === undefined) {
+      this.#warnOnce()
+      return this.#keyOfSocket(req.socket)
+    }
+    const client = this.clientOf(
+      req.socket.remoteAddress,
+      Array.isArray(forwarded) ? forwarded.join(',') : forwarded,
+    )
     return client === undefined ? undefined : this.keyOf(client)
   }
 
@@ -72,6 +90,16 @@ export class ClientAddress {
     }
     const prefix = prefixOf(groups, this.#prefix)
     return `${prefix.map((group) => group.toString(16)).join(':')}/${this.#prefix}`
+  }
+
+  #keyOfSocket(socket: Addressed): string | undefined {
+    const known = socket[CLIENT]
+    if (known !== undefined && known.prefix === this.#prefix) return known.key
+    const { remoteAddress } = socket
+    if (remoteAddress === undefined) return undefined
+    const key = this.keyOf(remoteAddress)
+    socket[CLIENT] = { prefix: this.#prefix, key }
+    return key
   }
 
   #isTrusted(address: string): boolean {

@@ -1,7 +1,8 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
-import { decisionOn, type GateVerdict, listed, RateLimitGate } from './gate.js'
+import { listed } from './fields.js'
+import { decisionOn, type GateVerdict, RateLimitGate } from './gate.js'
 import type { RateLimitOptions } from './gate-options.js'
 
 type Args = [req: Request, res: Response, next: NextFunction]

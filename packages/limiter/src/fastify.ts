@@ -2,7 +2,8 @@ import { plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
-import { decisionOn, type GateVerdict, listed, RateLimitGate } from './gate.js'
+import { listed } from './fields.js'
+import { decisionOn, type GateVerdict, RateLimitGate } from './gate.js'
 import { overriding, type RateLimitOptions } from './gate-options.js'
 
 type Args = [request: FastifyRequest, reply: FastifyReply]

@@ -1,4 +1,4 @@
-import { rateLimitField, rateLimitPolicyField } from '@spillway/kit'
+import { rateLimitPolicyField } from '@spillway/kit'
 import type { Decision } from './decision.js'
 import { type Limit, windowOf } from './limit.js'
 
@@ -9,57 +9,75 @@ import { type Limit, windowOf } from './limit.js'
  */
 export type HeaderStyle = 'draft-8' | 'draft-7' | 'triple' | 'legacy'
 
-const policies = new WeakMap<readonly Limit[], string>()
+/** In small letters: Node would make them small for each response. */
+const [POLICY, STATE] = ['ratelimit-policy', 'ratelimit']
 
-/**
- * The header fields of a decision. A store that failed has nothing to say about limits, and a limit in shadow mode is not
- * shown: clients would heed it.
- */
-export function headersOf(
-  decision: Decision,
-  limits: readonly Limit[],
-  styles: readonly HeaderStyle[],
-): Record<string, string> {
-  if (decision.source === 'fallback' || decision.limit.shadow) return {}
-  if (styles.length === 1 && styles[0] === 'draft-8') {
-    return { 'RateLimit-Policy': policyOf(decision, limits), RateLimit: stateOf(decision) }
+/** The header fields for the decisions of one limiter; what is the same in all responses is written once. */
+export class Fields {
+  readonly #limits: readonly Limit[]
+  readonly #styles: readonly HeaderStyle[]
+  readonly #isDraft8: boolean
+  readonly #policy: string
+  readonly #prefix: string
+
+  constructor(limits: readonly Limit[], styles: readonly HeaderStyle[]) {
+    this.#limits = limits
+    this.#styles = styles
+    this.#isDraft8 = styles.length === 1 && styles[0] === 'draft-8'
+    this.#policy = policyField(limits)
+    this.#prefix = prefixOf(limits[0]!)
   }
-  const headers: Record<string, string> = {}
-  for (const style of styles) {
-    if (style === 'draft-8') {
-      headers['RateLimit-Policy'] = policyOf(decision, limits)
-      headers.RateLimit = stateOf(decision)
-      continue
+
+  /** A store that failed has nothing to say about limits, and a limit in shadow mode is not shown: clients would heed it. */
+  of(decision: Decision): Record<string, string> {
+    const { source, limit } = decision
+    if (source === 'fallback' || limit.shadow) return {}
+    if (!this.#isDraft8) return this.#inStyles(decision)
+    if (limit === this.#limits[0] && decision.parts === undefined) {
+      return { [POLICY]: this.#policy, [STATE]: this.#prefix + standing(decision) }
     }
-    const [limit, remaining] = [Math.floor(decision.capacity), decision.remaining]
-    const reset = resetOf(decision, style)
-    if (style !== 'legacy') headers['RateLimit-Policy'] ??= plainPolicyOf(decision)
-    if (style === 'draft-7') {
-      headers.RateLimit = `limit=${limit}, remaining=${remaining}, reset=${reset}`
-    } else {
-      const prefix = style === 'legacy' ? 'X-RateLimit-' : 'RateLimit-'
-      headers[`${prefix}Limit`] = String(limit)
-      headers[`${prefix}Remaining`] = String(remaining)
-      headers[`${prefix}Reset`] = String(reset)
-    }
+    return { [POLICY]: this.#policyOf(decision), [STATE]: stateOf(decision) }
   }
-  return headers
+
+  #inStyles(decision: Decision): Record<string, string> {
+    const headers: Record<string, string> = {}
+    for (const style of this.#styles) {
+      if (style === 'draft-8') {
+        headers[POLICY] = this.#policyOf(decision)
+        headers[STATE] = stateOf(decision)
+        continue
+      }
+      const [limit, remaining] = [Math.floor(decision.capacity), decision.remaining]
+      const reset = resetOf(decision, style)
+      if (style !== 'legacy') headers[POLICY] ??= plainPolicyOf(decision)
+      if (style === 'draft-7') {
+        headers[STATE] = `limit=${limit}, remaining=${remaining}, reset=${reset}`
+      } else {
+        const prefix = style === 'legacy' ? 'x-ratelimit' : 'ratelimit'
+        headers[`${prefix}-limit`] = String(limit)
+        headers[`${prefix}-remaining`] = String(remaining)
+        headers[`${prefix}-reset`] = String(reset)
+      }
+    }
+    return headers
+  }
+
+  #policyOf({ limit, parts }: Decision): string {
+    const decided = parts?.map((part) => part.limit) ?? [limit]
+    return decided.every((each, i) => each === this.#limits[i]) ? this.#policy : policyField(decided)
+  }
+}
+
+/** A second limiter on the same response adds its items to the list fields of draft 08 instead of replacing them. */
+export function listed(name: string, value: string, earlier: unknown): string {
+  const isList = (name === STATE || name === POLICY) && value.startsWith('"')
+  return isList && typeof earlier === 'string' ? `${earlier}, ${value}` : value
 }
 
 /** The policy as drafts up to 07 write it. */
 function plainPolicyOf({ limit }: Decision): string {
   const window = windowOf(limit)
   return `${Math.floor(limit.capacity)}${window === undefined ? '' : `;w=${Math.ceil(window / 1_000)}`}`
-}
-
-function policyOf(decision: Decision, limits: readonly Limit[]): string {
-  const { limit, parts } = decision
-  const isUsual =
-    parts === undefined ? limit === limits[0] : parts.every((part, i) => part.limit === limits[i])
-  if (!isUsual) return policyField(parts?.map((part) => part.limit) ?? [limit])
-  let field = policies.get(limits)
-  if (field === undefined) policies.set(limits, (field = policyField(limits)))
-  return field
 }
 
 function policyField(limits: readonly Limit[]): string {
@@ -71,19 +89,22 @@ function policyField(limits: readonly Limit[]): string {
 }
 
 function stateOf(decision: Decision): string {
-  if (decision.parts === undefined) return stateItem(decision)
-  return decision.parts
-    .filter(({ limit }) => !limit.shadow)
-    .map(stateItem)
-    .join(', ')
+  const shown = decision.parts?.filter(({ limit }) => !limit.shadow) ?? [decision]
+  return shown.map((part) => prefixOf(part.limit) + standing(part)).join(', ')
 }
 
 /** Names need no quoting and numbers are checked, so the hot path writes the item itself. */
-function stateItem(part: Decision): string {
+function prefixOf({ name }: Limit): string {
+  return `"${name}";r=`
+}
+
+function standing(part: Decision): string {
+  const remaining = integer(part.remaining)
+  if (part.resetAfter === 0) return `${remaining}`
   const wait = part.allowed ? untilNext(part) : part.retryAfter
-  if (part.resetAfter === 0) return `"${part.limit.name}";r=${integer(part.remaining)}`
-  if (!Number.isFinite(wait)) return rateLimitField([{ name: part.limit.name, remaining: part.remaining }])
-  return `"${part.limit.name}";r=${integer(part.remaining)};t=${integer(Math.max(1, Math.ceil(wait / 1_000)))}`
+  return Number.isFinite(wait)
+    ? `${remaining};t=${integer(Math.max(1, Math.ceil(wait / 1_000)))}`
+    : `${remaining}`
 }
 
 /** Milliseconds until one more token is there. */

@@ -3,7 +3,7 @@ import { misuse, onResponseEnd, type Verdict } from '@spillway/kit'
 import { ClientAddress } from './address.js'
 import { type Decision, denied } from './decision.js'
 import { refusalOf } from './errors.js'
-import { type HeaderStyle, headersOf, problemOf } from './fields.js'
+import { Fields, problemOf } from './fields.js'
 import {
   inOwnWords,
   type OptionsUsed,
@@ -33,7 +33,7 @@ export interface Reply {
 /** What an adapter does with a request: set headers, then go on, refuse, or answer. */
 export interface GateVerdict extends Verdict {
   readonly decision: Decision | undefined
-  /** Another limiter has decided about this request before; see {@link listed}. */
+  /** Another limiter has decided about this request before; see `listed`. */
   readonly again: boolean
 }
 
@@ -49,7 +49,7 @@ export class RateLimitGate<Args extends unknown[]> {
   readonly limiter: RateLimiter<Answer>
   readonly statusCode: number
   readonly #options: RateLimitOptions<Args>
-  readonly #styles: readonly HeaderStyle[]
+  readonly #fields: Fields
   readonly #address: ClientAddress
   readonly #key: ((...args: Args) => MaybePromise<string | undefined>) | undefined
   readonly #limitFor: ((...args: Args) => MaybePromise<PerCall>) | undefined
@@ -63,12 +63,12 @@ export class RateLimitGate<Args extends unknown[]> {
     const options = inOwnWords(given)
     const { headers, statusCode, trust, ipv6Prefix } = resolveGate(options)
     this.#options = options
-    this.#styles = headers === false ? [] : [headers].flat()
     this.statusCode = statusCode
     this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given))
     this.#key = options.key
     this.#limitFor = limitRule(options)
     this.limiter = options.limiter ?? new RateLimiter<Answer>(limiterOptions(options))
+    this.#fields = new Fields(this.limiter.limits, headers === false ? [] : [headers].flat())
     const { handler } = options
     if (handler !== undefined) {
       const used = this.#optionsUsed(given)
@@ -134,7 +134,7 @@ export class RateLimitGate<Args extends unknown[]> {
     if (requestPropertyName !== undefined) {
       ;(args[0] as Record<string, unknown>)[requestPropertyName] = infoOf(decision)
     }
-    const headers = headersOf(decision, this.limiter.limits, this.#styles)
+    const headers = this.#fields.of(decision)
     if (!decision.allowed) {
       return { headers, decision, error: refusalOf(decision, headers, this.statusCode), again }
     }
@@ -187,12 +187,6 @@ interface Decided extends IncomingMessage {
 /** The last decision that `rateLimit` made for a request: for `limiter.settle(decision, actualCost)`, for a log. */
 export function decisionOn(req: IncomingMessage): Decision | undefined {
   return (req as Decided)[DECISION]
-}
-
-/** A second limiter on the same response adds its items to the list fields of draft 08 instead of replacing them. */
-export function listed(name: string, value: string, earlier: unknown): string {
-  const isList = (name === 'RateLimit' || name === 'RateLimit-Policy') && value.startsWith('"')
-  return isList && typeof earlier === 'string' ? `${earlier}, ${value}` : value
 }
 
 function infoOf({ capacity, remaining, resetAfter, key }: Decision): RateLimitInfo {

@@ -22,6 +22,15 @@ describe('the key of a client', () => {
     expect(keyOf('2001:db8:1:2ff::1', undefined, 0, 56)).toBe(keyOf('2001:db8:1:200::1', undefined, 0, 56))
   })
 
+  it('L1: is kept with the connection, for each length of the prefix', () => {
+    const socket = { remoteAddress: '2001:db8:1:2::1' }
+    const request = { socket, headers: {} } as IncomingMessage
+    const [long, short] = [new ClientAddress(0, 64), new ClientAddress(0, 48)]
+    const first = [long.of(request), short.of(request)]
+    expect(first).toEqual([keyOf(socket.remoteAddress), keyOf(socket.remoteAddress, undefined, 0, 48)])
+    expect([long.of(request), short.of(request)]).toEqual(first)
+  })
+
   it('L2: is the plain IPv4 for a mapped one in every notation, and only for that', () => {
     for (const mapped of ['::ffff:1.2.3.4', '::ffff:102:304', '0:0:0:0:0:ffff:1.2.3.4', '::FFFF:0102:0304']) {
       expect(keyOf(mapped)).toBe('1.2.3.4')
