@@ -1,3 +1,4 @@
+import type { Linked } from '@spillway/kit'
 import { Aborting } from './aborting.js'
 import type { Loader } from './context.js'
 import type { Mark } from './fence.js'
@@ -17,7 +18,23 @@ interface Waiter {
 }
 
 /** One search and load of one key, and everybody who waits for it. */
-export class Flight {
+export class Flight implements Linked {
+  /**
+   * One is kept: V8 forgets the shape of a class that has no instance at a collection, and drops all code it has compiled
+   * for it. A cache that happens to have nothing under way at that moment would be slow for a second.
+   */
+  static readonly kept = new Flight(
+    {},
+    '',
+    async () => {},
+    Object.create(null),
+    { generation: 0, clock: 0 },
+    undefined,
+  )
+
+  /** Neighbours among those under way. */
+  next: this | undefined
+  previous: this | undefined
   /** The table it stands in. */
   readonly owner: object
   readonly key: string

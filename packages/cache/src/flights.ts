@@ -1,4 +1,4 @@
-import { drainWithin } from '@spillway/kit'
+import { Chain, drainWithin } from '@spillway/kit'
 import { asking, type Loader, refuseCycle } from './context.js'
 import { Flight } from './flight.js'
 import { freshnessOf } from './freshness.js'
@@ -23,7 +23,7 @@ export class Flights {
   readonly #parts: Parts
   readonly #pilot: Pilot
   readonly #table = new Map<string, Flight>()
-  readonly #flying = new Set<Flight>()
+  readonly #flying = new Chain<Flight>()
   #landed: (() => void) | undefined
 
   constructor(parts: Parts) {
@@ -136,6 +136,8 @@ export class Flights {
     this.#flying.add(flight)
     this.#pilot.fly(flight, () => {
       flight.over = true
+      // The table that the flight stood in may outlive it, and keep alive what it points to.
+      flight.stale = undefined
       this.#unlist(flight)
       // Those who came while the last answers were given.
       flight.redirect()

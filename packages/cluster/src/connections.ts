@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2Session, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
-import type { Clock } from '@spillway/kit'
-import { Chain } from './chain.js'
+import { Chain, type Clock } from '@spillway/kit'
 import { Connection, type ConnectionKind } from './connection.js'
 import { goingAway } from './websocket.js'
 

@@ -1,5 +1,6 @@
 export { abortable, MAX_TIMER, type SleepOptions, sleep } from './abort.js'
 export { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota, memoryLimit } from './cgroup.js'
+export { Chain, type Linked } from './chain.js'
 export { type Channel, channel } from './channel.js'
 export { type Clock, monotonicClock, wallClock } from './clock.js'
 export { type Duration, durationMs } from './durations.js'
