@@ -15,15 +15,11 @@ export type CacheStatus =
     }
 
 function cacheStatusField(name: string, status: CacheStatus): string {
-  const parts: string[] = [name]
-  if (status.hit) parts.push('hit', `ttl=${Math.floor(status.ttl / 1000)}`)
-  else {
-    parts.push(`fwd=${status.fwd}`)
-    if (status.stored) parts.push('stored')
-    if (status.collapsed) parts.push('collapsed')
-  }
-  if (status.detail !== undefined) parts.push(`detail=${status.detail}`)
-  return parts.join('; ')
+  const detail = status.detail === undefined ? '' : `; detail=${status.detail}`
+  if (status.hit) return `${name}; hit; ttl=${Math.floor(status.ttl / 1000)}${detail}`
+  const stored = status.stored ? '; stored' : ''
+  const collapsed = status.collapsed ? '; collapsed' : ''
+  return `${name}; fwd=${status.fwd}${stored}${collapsed}${detail}`
 }
 
 /** Adds our word to those of caches nearer to the origin, which stand first (RFC 9211 section 2). */

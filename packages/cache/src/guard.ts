@@ -1,7 +1,6 @@
-import { sleep } from '@spillway/kit'
+import { Deadlines, sleep, type Waiting } from '@spillway/kit'
 import { Breaker } from './breaker.js'
 import { channels } from './channels.js'
-import { Deadlines } from './deadlines.js'
 import { StoreUnavailableError } from './errors.js'
 import { type Debt, Journal } from './journal.js'
 import type { Tier } from './store.js'
@@ -21,6 +20,11 @@ export interface GuardOptions {
 /** Sends one operation although the tier is not trusted yet. */
 export type Send = (operation: (tier: Tier) => Promise<void>) => Promise<void>
 
+/** An operation under way. */
+interface Pending extends Waiting {
+  readonly expire: () => void
+}
+
 const FIRST_PROBE = 250
 const MAX_PROBE = 1_000
 
@@ -33,7 +37,7 @@ export class Guard {
   readonly tier: Tier
   readonly journal: Journal
   readonly #options: GuardOptions
-  readonly #deadlines: Deadlines
+  readonly #deadlines: Deadlines<Pending>
   readonly #breaker = new Breaker()
   readonly #stop = new AbortController()
   #pending = 0
@@ -47,11 +51,13 @@ export class Guard {
     this.#options = options
     this.tier = options.tier
     this.journal = new Journal(options.maxQueuedInvalidations)
-    this.#deadlines = new Deadlines(options.timeout)
+    this.#deadlines = new Deadlines(options.timeout, ({ expire }) => expire())
     // A client that is still connecting is given its chance once, within the same time as any operation.
     if (!this.tier.ready) {
-      this.#opened = this.#deadlines
-        .within(this.tier.opened(), () => new StoreUnavailableError('it did not connect in time'))
+      this.#opened = this.#within(
+        this.tier.opened(),
+        () => new StoreUnavailableError('it did not connect in time'),
+      )
         .catch(() => {})
         .finally(() => {
           this.#opened = undefined
@@ -101,7 +107,7 @@ export class Guard {
       return Promise.reject(new StoreUnavailableError(this.#breaker.open ? 'breaker open' : 'not ready'))
     }
     this.#pending++
-    return this.#deadlines.within(start(operation, this.tier), this.#late, this.#ended)
+    return this.#within(start(operation, this.tier), this.#late, this.#ended)
   }
 
   /** Makes sure that somebody keeps asking until the tier is back. */
@@ -113,7 +119,37 @@ export class Guard {
 
   close(): void {
     this.#stop.abort()
-    this.#deadlines.close()
+  }
+
+  /**
+   * Settles like the promise, or rejects with `late()` when that takes too long. A late rejection is swallowed.
+   *
+   * @param ended called just before it settles, in whatever way
+   */
+  #within<T>(
+    promise: Promise<T>,
+    late: () => Error,
+    ended: (failed: boolean) => void = () => {},
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => {
+        if (!this.#deadlines.end(pending)) return
+        ended(true)
+        reject(error)
+      }
+      const pending: Pending = {
+        next: undefined,
+        previous: undefined,
+        since: performance.now(),
+        expire: () => fail(late()),
+      }
+      this.#deadlines.add(pending)
+      promise.then((value) => {
+        if (!this.#deadlines.end(pending)) return
+        ended(false)
+        resolve(value)
+      }, fail)
+    })
   }
 
   readonly #late = () => {
@@ -148,7 +184,7 @@ export class Guard {
   async #recovered(): Promise<boolean> {
     if (!this.tier.ready) return false
     const late = () => new StoreUnavailableError('the probe was not answered')
-    const send: Send = (operation) => this.#deadlines.within(operation(this.tier), late)
+    const send: Send = (operation) => this.#within(operation(this.tier), late)
     try {
       await send((tier) => tier.ping())
       while (this.journal.size > 0) {

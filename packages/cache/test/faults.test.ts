@@ -100,6 +100,20 @@ describe.each(FAULTS)('D1 the server is $name', ({ begin, end }) => {
     }))
 })
 
+it('D1 this process standing still is no outage of the store', async () => {
+  const cache = await connected({ l1: false })
+  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+  for (const key of keys) await cache.set(key, key)
+  const got = keys.map((key) => cache.getOrSet(key, () => 'loaded'))
+  // The reads leave, and their answers come while the event loop is blocked.
+  process.nextTick(() => {
+    const end = performance.now() + 300
+    while (performance.now() < end);
+  })
+  expect(await Promise.all(got)).toEqual(keys)
+  expect(cache.stats().l2).toMatchObject({ timeouts: 0, breakerOpen: false })
+})
+
 it('D2 a hundred thousand calls in an outage leave nothing behind, and it is over soon after', async () => {
   const cache = await connected({ l1: { maxBytes: '1mb' } })
   await redis.pause()

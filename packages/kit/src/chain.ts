@@ -5,30 +5,44 @@ export interface Linked {
 }
 
 /**
- * A set whose members are linked to their neighbours. For many short lives it is cheaper than a Map or a Set: the tables
- * that those outgrow keep the dead members alive through every young collection of V8.
+ * A set in the order of arrival, whose members are linked to their neighbours. For many short lives it is cheaper than a
+ * Map or a Set: the tables that those outgrow keep the dead members alive through every young collection of V8.
  */
 export class Chain<T extends Linked> {
-  size = 0
+  #size = 0
   #first: T | undefined
+  #last: T | undefined
 
-  add(member: T): void {
-    member.previous = undefined
-    member.next = this.#first
-    if (this.#first !== undefined) this.#first.previous = member
-    this.#first = member
-    this.size++
+  get size(): number {
+    return this.#size
   }
 
-  delete(member: T): void {
+  /** Who came before all others that are still there. */
+  get first(): T | undefined {
+    return this.#first
+  }
+
+  add(member: T): void {
+    member.next = undefined
+    member.previous = this.#last
+    if (this.#last === undefined) this.#first = member
+    else this.#last.next = member
+    this.#last = member
+    this.#size++
+  }
+
+  /** Tells whether it was there. */
+  delete(member: T): boolean {
     const { next, previous } = member
-    if (previous === undefined && this.#first !== member) return
+    if (previous === undefined && this.#first !== member) return false
     if (previous === undefined) this.#first = next
     else previous.next = next
-    if (next !== undefined) next.previous = previous
+    if (next === undefined) this.#last = previous
+    else next.previous = previous
     member.next = undefined
     member.previous = undefined
-    this.size--
+    this.#size--
+    return true
   }
 
   /** A member may go while it is visited. */

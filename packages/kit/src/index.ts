@@ -3,6 +3,7 @@ export { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota, memoryLim
 export { Chain, type Linked } from './chain.js'
 export { type Channel, channel } from './channel.js'
 export { type Clock, monotonicClock, wallClock } from './clock.js'
+export { Deadlines, type Waiting } from './deadlines.js'
 export { type Duration, durationMs } from './durations.js'
 export { brand, misuse, RejectedError, type RejectedErrorInit } from './errors.js'
 export { notify } from './events.js'

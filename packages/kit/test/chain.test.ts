@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Chain, type Linked } from '../src/index.js'
 
 describe('Chain', () => {
-  it('is a set', () => {
+  it('is a set in the order of arrival', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat({ max: 9 }))), (steps) => {
         const members: (Linked & { readonly id: number })[] = Array.from({ length: 10 }, (_, id) => ({
@@ -15,12 +15,14 @@ describe('Chain', () => {
         const model = new Set<number>()
         for (const [adds, id] of steps) {
           const member = members[id]!
-          if (!adds) chain.delete(member)
-          else if (!model.has(id)) chain.add(member)
-          if (adds) model.add(id)
-          else model.delete(id)
-          expect([...chain].map((each) => each.id).sort()).toEqual([...model].sort())
-          expect(chain.size).toBe(model.size)
+          if (!adds) expect(chain.delete(member)).toBe(model.delete(id))
+          else if (!model.has(id)) {
+            chain.add(member)
+            model.add(id)
+          }
+          const ids = [...chain].map((each) => each.id)
+          expect(ids).toEqual([...model])
+          expect([chain.size, chain.first?.id]).toEqual([model.size, ids[0]])
         }
       }),
     )
@@ -35,6 +37,6 @@ describe('Chain', () => {
       seen.push(member.id)
       chain.delete(member)
     }
-    expect([seen, chain.size]).toEqual([[3, 2, 1], 0])
+    expect([seen, chain.size]).toEqual([[1, 2, 3], 0])
   })
 })

@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events'
-import { type CloseOptions, channel, closeOnce, notify } from '@spillway/kit'
+import { type CloseOptions, channel, closeOnce, Deadlines, notify, type Waiting } from '@spillway/kit'
 import { Batch } from './batch.js'
 import { Breaker } from './breaker.js'
-import { Deadlines, type Waiting } from './deadlines.js'
 import type { Decision } from './decision.js'
 import type { Limit } from './limit.js'
 import { type Asker, Question } from './question.js'
@@ -48,7 +47,7 @@ interface SlotBatch {
 }
 
 /** A batch under way. */
-interface Journey extends Waiting<Journey> {
+interface Journey extends Waiting {
   readonly id: number
   readonly batch: Batch
   readonly node: string
@@ -207,9 +206,8 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
       batch,
       node,
       since: sent,
-      over: false,
-      before: undefined,
-      after: undefined,
+      next: undefined,
+      previous: undefined,
     }
     this.#open.add(journey)
     const { keys, numbers } = batch.encode()

@@ -1,11 +1,9 @@
-/** Something that waits; a link of the chain of all that do, the oldest first. */
-export interface Waiting<T> {
+import { Chain, type Linked } from './chain.js'
+
+/** Something that waits, for as long as all of its kind may. */
+export interface Waiting extends Linked {
   /** Milliseconds of `performance.now()`. */
   readonly since: number
-  /** It waits no more. */
-  over: boolean
-  before: T | undefined
-  after: T | undefined
 }
 
 /**
@@ -13,21 +11,22 @@ export interface Waiting<T> {
  * timer for each, or a Map, would cost more than the call that it guards. What is over leaves the chain at once: kept until
  * the timer, everything answered meanwhile would be copied by the garbage collector again and again.
  */
-export class Deadlines<T extends Waiting<T>> {
-  #first: T | undefined
-  #last: T | undefined
+export class Deadlines<T extends Waiting> {
+  readonly #chain = new Chain<T>()
   /**
    * The last one that ended. With it its classes stay alive, since V8 drops what it has compiled for a class that has no
    * instance at a collection.
    */
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is there to be there
   #kept: T | undefined
-  #size = 0
   readonly #patience: number
   readonly #late: (item: T) => void
   #timer: NodeJS.Timeout | undefined
 
-  /** @param patience milliseconds */
+  /**
+   * @param patience milliseconds
+   * @param late told of each that has waited too long; it may {@link end} it, else that is done afterwards
+   */
   constructor(patience: number, late: (item: T) => void) {
     this.#patience = patience
     this.#late = late
@@ -35,43 +34,28 @@ export class Deadlines<T extends Waiting<T>> {
 
   /** How many wait. */
   get size(): number {
-    return this.#size
+    return this.#chain.size
   }
 
+  /** Begins the waiting. The timer keeps the process alive as long as somebody waits: a server that hangs must not end it in silence. */
   add(item: T): void {
-    item.before = this.#last
-    if (this.#last === undefined) this.#first = item
-    else this.#last.after = item
-    this.#last = item
-    this.#size++
+    this.#chain.add(item)
     if (this.#timer === undefined) this.#timer = setTimeout(this.#look, this.#patience)
-    else if (this.#size === 1) this.#timer.ref()
+    else if (this.#chain.size === 1) this.#timer.ref()
   }
 
   /** Ends the waiting; tells whether it still waited. */
   end(item: T): boolean {
-    if (item.over) return false
-    item.over = true
-    const { before, after } = item
-    if (before === undefined) this.#first = after
-    else before.after = after
-    if (after === undefined) this.#last = before
-    else after.before = before
-    item.before = undefined
-    item.after = undefined
+    if (!this.#chain.delete(item)) return false
     this.#kept = item
-    // A timer with nothing to guard keeps no process alive.
-    if (--this.#size === 0) this.#timer?.unref()
+    if (this.#chain.size === 0) this.#timer?.unref()
     return true
   }
 
   /** Nothing waits any more; returns what did. */
   drain(): readonly T[] {
-    const waiting: T[] = []
-    for (let item = this.#first; item !== undefined; item = this.#first) {
-      this.end(item)
-      waiting.push(item)
-    }
+    const waiting = [...this.#chain]
+    for (const item of waiting) this.end(item)
     clearTimeout(this.#timer)
     this.#timer = undefined
     return waiting
@@ -83,7 +67,7 @@ export class Deadlines<T extends Waiting<T>> {
   readonly #judge = (): void => {
     this.#timer = undefined
     const now = performance.now()
-    for (let item = this.#first; item !== undefined; item = this.#first) {
+    for (let item = this.#chain.first; item !== undefined; item = this.#chain.first) {
       const left = item.since + this.#patience - now
       if (left > 0) {
         clearTimeout(this.#timer)
