@@ -9,12 +9,12 @@ export interface Linked {
  * Map or a Set: the tables that those outgrow keep the dead members alive through every young collection of V8.
  */
 export class Chain<T extends Linked> {
-  #size = 0
+  #count = 0
   #first: T | undefined
   #last: T | undefined
 
   get size(): number {
-    return this.#size
+    return this.#count
   }
 
   /** Who came before all others that are still there. */
@@ -28,7 +28,7 @@ export class Chain<T extends Linked> {
     if (this.#last === undefined) this.#first = member
     else this.#last.next = member
     this.#last = member
-    this.#size++
+    this.#count++
   }
 
   /** Tells whether it was there. */
@@ -41,7 +41,7 @@ export class Chain<T extends Linked> {
     else next.previous = previous
     member.next = undefined
     member.previous = undefined
-    this.#size--
+    this.#count--
     return true
   }
 
