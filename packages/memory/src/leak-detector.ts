@@ -13,7 +13,7 @@ const LOW_WATER = 8
 const NATIVE_EVERY = 10_000
 /** The allocator keeps and splits what it has: its noise is larger. */
 const NATIVE_FACTOR = 4
-/** A forced collection is worth it when the heap seems to have grown by this share of a leak. */
+/** A forced collection is worth it when the heap seems to have changed by this share of a leak. */
 const STEP = 1 / 8
 /** Time for collections that was not used is saved up, for so many milliseconds. */
 const SAVED = 120_000
@@ -29,7 +29,7 @@ const FORGET_PAUSE = 60_000
 /**
  * Feeds what is alive after full collections to one watch for the heap and one for external memory, and resident
  * memory that is neither to a third. V8's own full collections may be many minutes apart; when the heap seems to have
- * grown meanwhile, one is forced, within a budget of time.
+ * grown or shrunk meanwhile, one is forced, within a budget of time: the lows of a wave tell as much as its highs.
  */
 export class LeakDetector {
   readonly #policy: LeakPolicy
@@ -106,9 +106,11 @@ export class LeakDetector {
     const { floor } = this.#sampler.collections
     if (floor === undefined) return true
     const step = this.#policy.minGrowth * STEP
-    const grown = (name: 'heap' | 'external') =>
-      Math.min(...this.#recent.map((reading) => reading[name])) - floor[name] >= step
-    return this.#recent.length === LOW_WATER && (grown('heap') || grown('external'))
+    const moved = (name: 'heap' | 'external') => {
+      const low = Math.min(...this.#recent.map((reading) => reading[name]))
+      return low - floor[name] >= step || floor[name] - low >= step
+    }
+    return this.#recent.length === LOW_WATER && (moved('heap') || moved('external'))
   }
 
   #save(now: number): void {
