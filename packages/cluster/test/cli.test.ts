@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -40,6 +41,24 @@ function ask(path: string, text: string): Promise<string> {
 }
 
 const up = { timeout: PATIENCE }
+
+/** Two free ports in a row, below those that the kernel gives to connections. */
+async function freePair(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    const servers = [port, port + 1].map((each) => createServer().listen(each, '127.0.0.1'))
+    const free = await Promise.all(
+      servers.map((server) =>
+        once(server, 'listening').then(
+          () => true,
+          () => false,
+        ),
+      ),
+    )
+    for (const server of servers) server.close()
+    if (free.every(Boolean)) return port
+  }
+}
 
 describe('spillway', () => {
   it('starts an unchanged CommonJS app, and status, scale, reload, top, logs and stop work on it', async () => {
@@ -87,18 +106,17 @@ describe('spillway', () => {
 
   it('K27 runs TypeScript with loader flags, and gives each worker a debugger port of its own', async () => {
     const { start, cli } = home()
-    const probe = createServer().listen(0)
-    const { port } = probe.address() as { port: number }
-    await new Promise((resolve) => probe.close(resolve))
+    const port = await freePair()
     const args = ['--node-args', `--import tsx --inspect=127.0.0.1:${port}`]
     const app = start(fixture('entry.ts'), '-i', '2', '--name', 'typed', ...args)
     const [, address] = await app.waitForLine(/typed: listening on (\S+)/, up)
     expect(await (await fetch(`http://${address}`)).text()).toBe('typed')
     await eventually(async () => JSON.parse((await cli('status', '--json')).stdout).ready === 2, up)
-    const ports = [...app.output().matchAll(/Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/g)].map(
-      ([, each]) => each,
-    )
-    expect(ports.sort()).toEqual([String(port), String(port + 1)])
+    const ports = () =>
+      [...app.output().matchAll(/Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/g)].map(([, each]) => each)
+    // What a worker prints comes by a pipe of its own, perhaps after its readiness.
+    await eventually(() => ports().length === 2, up)
+    expect(ports().sort()).toEqual([String(port), String(port + 1)])
   })
 
   it('runs in the background, and logs to a file', async () => {
