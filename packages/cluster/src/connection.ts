@@ -44,10 +44,7 @@ export class Connection {
 
   /** Requests in flight. */
   get active(): number {
-    const latest = this.response === undefined ? 0 : 1
-    return this.#earlier === undefined
-      ? latest
-      : latest + this.#earlier.filter((each) => !isOver(each)).length
+    return (this.response === undefined ? 0 : 1) + this.#inFlight().length
   }
 
   /** A request has come. `false`: it is known, since 100-continue tells of each request twice. */
@@ -74,10 +71,13 @@ export class Connection {
     return this.active === 0 && (this.kind === 'raw' || this.socket.bytesRead <= this.#bytes)
   }
 
-  #inFlight(): ServerResponse[] {
-    return this.#earlier?.filter((each) => !isOver(each)) ?? []
+  /** Those before the latest. */
+  #inFlight(): readonly ServerResponse[] {
+    return this.#earlier?.filter((each) => !isOver(each)) ?? NONE
   }
 }
+
+const NONE: readonly ServerResponse[] = []
 
 function isOver(response: ServerResponse): boolean {
   return response.destroyed || response.writableFinished

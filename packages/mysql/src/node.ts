@@ -1,4 +1,4 @@
-import { type RejectedError, shareOf } from '@spillway/kit'
+import { Chain, type RejectedError, shareOf } from '@spillway/kit'
 import { Admission } from './admission.js'
 import type { Deadlines } from './deadlines.js'
 import { Dialler } from './dialler.js'
@@ -8,7 +8,6 @@ import type { Link, LinkSettings } from './link.js'
 import { type NodeHooks, once } from './node-hooks.js'
 import { NodeMeter, type NodeStats } from './node-stats.js'
 import type { PoolOptions, Server } from './options.js'
-import { Queue } from './queue.js'
 import { Shelf } from './shelf.js'
 import { SideLink } from './side-link.js'
 import type { TextFormat } from './values.js'
@@ -23,7 +22,8 @@ export class MysqlNode {
   format: TextFormat
   readonly #hooks: NodeHooks
   readonly #settings: LinkSettings
-  readonly #queue = new Queue()
+  /** Those who wait, first come first served. */
+  readonly #queue = new Chain<Waiter>()
   readonly #shelf: Shelf
   readonly #dialler: Dialler
   readonly #control: SideLink
@@ -124,7 +124,7 @@ export class MysqlNode {
 
   /** Somebody has waited too long. */
   expired(waiter: Waiter): void {
-    this.#queue.remove(waiter)
+    this.#queue.delete(waiter)
     const now = this.now()
     const waited = now - waiter.askedAt
     this.#meter.waited(waited, this.waiting, false)
@@ -141,7 +141,7 @@ export class MysqlNode {
 
   /** Somebody waits no longer. */
   forget(waiter: Waiter): void {
-    this.#queue.remove(waiter)
+    this.#queue.delete(waiter)
     this.deadlines.remove(waiter)
     this.#settleDrain()
   }
@@ -185,7 +185,7 @@ export class MysqlNode {
   /** Refuses who still waits, stops what still runs, closes everything. */
   async close(): Promise<{ readonly killed: number; readonly destroyed: number }> {
     this.#draining = true
-    for (const waiter of this.#queue.list()) {
+    for (const waiter of [...this.#queue]) {
       this.forget(waiter)
       waiter.refuse(new MysqlClosedError())
     }
@@ -212,7 +212,7 @@ export class MysqlNode {
   }
 
   #lend(link: Link, waiter: Waiter, now: number): void {
-    this.#queue.remove(waiter)
+    this.#queue.delete(waiter)
     this.#lent(link, now - waiter.askedAt, now)
     waiter.grant(link, now)
   }
@@ -276,7 +276,7 @@ export class MysqlNode {
       this.#isReachable = false
       this.#hooks.reachable(this, false)
       const refusal = classify(error).kind === 'access' ? error : this.#dialler.unavailable(now)
-      for (const waiter of this.#queue.list()) {
+      for (const waiter of [...this.#queue]) {
         this.forget(waiter)
         waiter.refuse(refusal)
       }

@@ -1,3 +1,4 @@
+import type { Linked } from '@spillway/kit'
 import { Deadline } from './deadlines.js'
 import type { Link } from './link.js'
 
@@ -5,13 +6,12 @@ import type { Link } from './link.js'
  * Somebody who needs a connection of a node. Its deadline, while it waits, is when it gives up; it stays set when a
  * connection is granted, and is then the waiter's own.
  */
-export abstract class Waiter extends Deadline {
+export abstract class Waiter extends Deadline implements Linked {
   askedAt = 0
   /** When it must be over; `Infinity` for never. */
   deadlineAt = Number.POSITIVE_INFINITY
-  /** @internal */ queued = false
-  /** @internal */ ahead: Waiter | undefined = undefined
-  /** @internal */ behind: Waiter | undefined = undefined
+  /** @internal */ next: this | undefined = undefined
+  /** @internal */ previous: this | undefined = undefined
 
   abstract grant(link: Link, now: number): void
   abstract refuse(error: unknown): void

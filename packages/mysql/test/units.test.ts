@@ -10,12 +10,10 @@ import { jump, MysqlPool, rendezvous, ShardedMysql } from '../src/index.js'
 import { resolveOptions } from '../src/options.js'
 import { hintOf } from '../src/plan.js'
 import { Position } from '../src/position.js'
-import { Queue } from '../src/queue.js'
 import { RowFeed } from '../src/row-feed.js'
 import { scan } from '../src/scanner.js'
 import { Statements } from '../src/statement.js'
 import { format, prepare } from '../src/values.js'
-import { Waiter } from '../src/waiter.js'
 
 class Probe extends Deadline {
   fired = 0
@@ -102,39 +100,6 @@ describe('Callers', () => {
     expect(taken).toBeLessThanOrEqual(1_100)
     expect(taken).toBeGreaterThan(1_000)
   })
-})
-
-class Nobody extends Waiter {
-  grant(): void {}
-  refuse(): void {}
-  expire(): void {}
-}
-
-it('Queue keeps the order of a list, whoever leaves it', () => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.oneof(fc.constant('add'), fc.constant('shift'), fc.nat({ max: 20 }))),
-      (steps) => {
-        const queue = new Queue()
-        const model: Nobody[] = []
-        for (const step of steps) {
-          if (step === 'add') {
-            const waiter = new Nobody()
-            queue.add(waiter)
-            model.push(waiter)
-          } else {
-            const at = step === 'shift' ? 0 : Number(step)
-            const gone = model.splice(at, 1)[0] ?? new Nobody()
-            queue.remove(gone)
-            queue.remove(gone)
-          }
-          expect(queue.list().map((one) => model.indexOf(one as Nobody))).toEqual(model.map((_, i) => i))
-          expect(queue.first).toBe(model[0])
-          expect(queue.size).toBe(model.length)
-        }
-      },
-    ),
-  )
 })
 
 describe('RowFeed', () => {
