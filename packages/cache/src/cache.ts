@@ -113,7 +113,7 @@ export class Cache implements AsyncDisposable {
     const open: Open[] = []
     for (const [at, given] of keys.entries()) {
       const key = encodeKey(given)
-      const held = this.#trusted(key, this.#now())
+      const held = this.#trusted(key, this.#valid(key), this.#now())
       if (held !== undefined && this.#now() < held.freshUntil) values[at] = await this.#hit(held)
       else open.push({ at, key })
     }
@@ -205,7 +205,8 @@ export class Cache implements AsyncDisposable {
     const failure = this.#parts.failures.of(key)
     const pausing = failure !== undefined && now < failure.retryAt
     const anew = options?.refresh === true
-    const held = anew ? undefined : this.#trusted(key, now)
+    const valid = this.#valid(key)
+    const held = anew ? undefined : this.#trusted(key, valid, now)
     if (held !== undefined) {
       switch (freshnessOf(held, call, now, this.#options.earlyRefresh)) {
         case 'fresh':
@@ -222,7 +223,7 @@ export class Cache implements AsyncDisposable {
     }
     if (failure !== undefined && now < failure.until && !anew) return Promise.reject(failure.error)
     const again = () => this.#find(key, loader, options)
-    return this.#flights.join({ key, loader, call, signal: options?.signal, again, anew }, this.#valid(key))
+    return this.#flights.join({ key, loader, call, signal: options?.signal, again, anew }, valid)
   }
 
   /** An entry that was not invalidated as far as this process knows. */
@@ -231,15 +232,15 @@ export class Cache implements AsyncDisposable {
     return held !== undefined && this.#fence.current(held.clock, held.tags) ? held : undefined
   }
 
-  /** A valid entry that may be used without a look at the store. */
-  #trusted(key: string, now: number): Held | undefined {
-    const held = this.#valid(key)
-    if (held === undefined) return undefined
+  /** A valid entry, if it may be used without a look at the store. */
+  #trusted(key: string, valid: Held | undefined, now: number): Held | undefined {
+    if (valid === undefined) return undefined
     const guard = this.#parts.second?.guardOf(key)
-    if (guard !== undefined && !guard.usable) this.#first.trust(held, this.#fence.clock, now)
-    else if (guard !== undefined && (now >= held.verifyAt || this.#fence.doubts(held.clock))) return undefined
-    else held.clock = this.#fence.clock
-    return held
+    if (guard !== undefined && !guard.usable) this.#first.trust(valid, this.#fence.clock, now)
+    else if (guard !== undefined && (now >= valid.verifyAt || this.#fence.doubts(valid.clock)))
+      return undefined
+    else valid.clock = this.#fence.clock
+    return valid
   }
 
   async #lookUp(open: readonly Open[], values: unknown[]): Promise<void> {

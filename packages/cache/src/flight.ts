@@ -56,6 +56,8 @@ export class Flight implements Linked {
   dropped = false
   /** Gives the lease back before the end of the load, whose result will not be written. */
   letGo: (() => void) | undefined
+  /** Ends the patience of those who can have `stale`. */
+  soft: NodeJS.Timeout | undefined
   /** It has ended. */
   over = false
   #waiters: Waiter[] = []
@@ -98,7 +100,7 @@ export class Flight implements Linked {
     clock: number,
     signal: AbortSignal | undefined,
     again: () => Promise<unknown>,
-    left: () => void,
+    left: (flight: Flight) => void,
   ): Promise<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
@@ -109,7 +111,7 @@ export class Flight implements Linked {
           if (at === -1) return
           this.#waiters.splice(at, 1)
           reject(signal.reason)
-          if (this.#waiters.length === 0 && !this.background) left()
+          if (this.#waiters.length === 0 && !this.background) left(this)
         })
       const waiter: Waiter = { resolve, reject, again, signal, onAbort, clock }
       if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true })

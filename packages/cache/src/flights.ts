@@ -28,7 +28,11 @@ export class Flights {
 
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#pilot = new Pilot(parts, (flight) => this.#unlist(flight))
+    this.#pilot = new Pilot(
+      parts,
+      (flight) => this.#unlist(flight),
+      (flight) => this.#land(flight),
+    )
   }
 
   get size(): number {
@@ -48,7 +52,7 @@ export class Flights {
     if (found !== undefined) counters.joins++
     const flight = found ?? this.#begin(key, loader, call, stale, asker)
     if (found === undefined && anew) flight.replaces = 'any'
-    const answer = flight.join(fence.clock, signal, again, () => this.#abandon(flight))
+    const answer = flight.join(fence.clock, signal, again, this.#abandon)
     if (found === undefined) this.#fly(flight)
     if (asker === undefined) return answer
     asker.waitsFor.add(flight)
@@ -134,20 +138,22 @@ export class Flights {
 
   #fly(flight: Flight): void {
     this.#flying.add(flight)
-    this.#pilot.fly(flight, () => {
-      flight.over = true
-      // The table that the flight stood in may outlive it, and keep alive what it points to.
-      flight.stale = undefined
-      this.#unlist(flight)
-      // Those who came while the last answers were given.
-      flight.redirect()
-      this.#flying.delete(flight)
-      if (this.#flying.size === 0) this.#landed?.()
-    })
+    this.#pilot.fly(flight)
+  }
+
+  #land(flight: Flight): void {
+    flight.over = true
+    // The table that the flight stood in may outlive it, and keep alive what it points to.
+    flight.stale = undefined
+    this.#unlist(flight)
+    // Those who came while the last answers were given.
+    flight.redirect()
+    this.#flying.delete(flight)
+    if (this.#flying.size === 0) this.#landed?.()
   }
 
   /** Nobody waits any more: the loader is told to stop, and the next caller begins anew. */
-  #abandon(flight: Flight): void {
+  readonly #abandon = (flight: Flight): void => {
     this.#unlist(flight)
     flight.aborting.abort()
   }

@@ -24,39 +24,35 @@ export class Pilot {
   readonly #parts: Parts
   readonly #leases: Leases
   readonly #unlist: (flight: Flight) => void
+  readonly #landed: (flight: Flight) => void
 
-  /** @param unlist called when later callers must not join the flight any more */
-  constructor(parts: Parts, unlist: (flight: Flight) => void) {
+  /**
+   * @param unlist called when later callers must not join the flight any more
+   * @param landed called when it is over; must not throw
+   */
+  constructor(parts: Parts, unlist: (flight: Flight) => void, landed: (flight: Flight) => void) {
     this.#parts = parts
     this.#leases = new Leases(parts)
     this.#unlist = unlist
+    this.#landed = landed
   }
 
-  /**
-   * Calls `landed` when it is over. Most flights are answered by the first look: those take no longer way than that.
-   *
-   * @param landed must not throw
-   */
-  fly(flight: Flight, landed: () => void): void {
-    const soft = this.#softTimer(flight)
-    const end = () => {
-      clearTimeout(soft)
-      landed()
-    }
-    const goOn = (look: Look | 'away') => void this.#goOn(flight, look).then(end)
+  /** Most flights are answered by the first look: those take no longer way than that. */
+  fly(flight: Flight): void {
+    flight.soft = this.#softTimer(flight)
     const look = this.#look(flight)
     if (look === 'away') {
-      goOn(look)
+      void this.#goOn(flight, look)
       return
     }
     look.then(
       (found) => {
-        if (found !== 'away' && this.#answered(flight, found)) end()
-        else goOn(found)
+        if (found !== 'away' && this.#answered(flight, found)) this.#land(flight)
+        else void this.#goOn(flight, found)
       },
       (error) => {
         this.#storeFailed(error)
-        goOn('away')
+        void this.#goOn(flight, 'away')
       },
     )
   }
@@ -69,6 +65,12 @@ export class Pilot {
     } catch (error) {
       flight.fail(error)
     }
+    this.#land(flight)
+  }
+
+  #land(flight: Flight): void {
+    clearTimeout(flight.soft)
+    this.#landed(flight)
   }
 
   /** @param look what has been found, and does not answer */
@@ -161,7 +163,9 @@ export class Pilot {
     if (freshness === 'fresh' || freshness === 'early') {
       if (flight.waiting > 0) {
         counters.l2Hits += flight.waiting
-        channels.hit.publish(() => ({ cache: options.name, tier: 'l2', stale: false }))
+        if (channels.hit.active) {
+          channels.hit.publish(() => ({ cache: options.name, tier: 'l2', stale: false }))
+        }
         flight.settle(held, undefined, enough)
       }
       flight.background = true
