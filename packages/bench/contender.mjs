@@ -1,16 +1,19 @@
-// One contender of one scenario, in its own process: answers each `{ roundMs }` with one sample.
-const [, , file, index, name] = process.argv
+// Contenders of one scenario in a process, as a rule a single one: answers each `{ name, roundMs }` with one sample.
+const [, , file, index, ...names] = process.argv
 
 try {
   const { scenarios } = await import(file)
   const { contenders, warmMs = 0 } = scenarios[Number(index)]
-  const contender = await contenders[name]()
+  const running = new Map()
+  for (const name of names) running.set(name, await contenders[name]())
   process.on('message', async (message) => {
     if (message.close) {
-      await contender.close?.()
+      for (const contender of running.values()) await contender.close?.()
       process.exit(0)
     }
     try {
+      const contender = running.get(message.name)
+      await contender.begin?.()
       globalThis.gc?.()
       if (warmMs > 0) await contender.run(warmMs)
       const cpu = process.cpuUsage()
@@ -18,6 +21,7 @@ try {
       const { ops, ...figures } = await contender.run(message.roundMs)
       const elapsed = performance.now() - start
       const { user, system } = process.cpuUsage(cpu)
+      await contender.end?.()
       process.send({
         sample: { perSecond: (ops / elapsed) * 1_000, cpuUs: (user + system) / ops, ...figures },
       })

@@ -7,11 +7,14 @@ import { fileURLToPath } from 'node:url'
  * to the baseline's, taken round by round.
  *
  * A bench file exports `scenarios`, a list of
- * `{ title, baseline, processes?, rounds?, roundMs?, warmMs?, contenders: { [name]: async () => ({ run, close? }) } }`.
+ * `{ title, baseline, shared?, processes?, rounds?, roundMs?, warmMs?, contenders: { [name]: async () => contender } }`,
+ * a contender being `{ begin?, run, end?, close? }`.
  * `run(roundMs)` does work for about that long and returns `{ ops, ...figures }`; what it returns beside `ops`
  * becomes a column (numbers only). Before each round the garbage is collected, and V8 forgets compiled code with it:
  * `warmMs` of work that is not counted bring it back. Two processes of one contender can differ by some percent for
- * their whole lives: where that matters, `processes` says how many of each take part, one after the other.
+ * their whole lives: where that matters, `processes` says how many of each take part, one after the other. Where
+ * contenders differ by less than that, as one program with something on and off, they are `shared`: all in one process,
+ * and what one of them must not meet of another is made in `begin` and gone after `end`, around each round.
  */
 export async function runScenario(file, index, scenario) {
   const names = Object.keys(scenario.contenders)
@@ -27,26 +30,29 @@ export async function runScenario(file, index, scenario) {
 }
 
 /** All rounds of one process of each contender. */
-async function takeTurns(file, index, { rounds = 5, roundMs = 1_000 }, samples) {
+async function takeTurns(file, index, { shared = false, rounds = 5, roundMs = 1_000 }, samples) {
   const names = [...samples.keys()]
   const children = new Map()
   try {
-    for (const name of names) children.set(name, await startContender(file, index, name))
-    for (const name of names) await children.get(name).round(roundMs) // warm-up, not counted
+    for (const group of shared ? [names] : names.map((name) => [name])) {
+      const child = await startContenders(file, index, group)
+      for (const name of group) children.set(name, child)
+    }
+    for (const name of names) await children.get(name).round(name, roundMs) // warm-up, not counted
     for (let round = 0; round < rounds; round++) {
       // There and back: whoever comes after a dear one, or late in a round, is not always the same.
       const order = round % 2 === 0 ? names : [...names].reverse()
-      for (const name of order) samples.get(name).push(await children.get(name).round(roundMs))
+      for (const name of order) samples.get(name).push(await children.get(name).round(name, roundMs))
     }
   } finally {
-    for (const child of children.values()) await child.close()
+    for (const child of new Set(children.values())) await child.close()
   }
 }
 
-async function startContender(file, index, name) {
+async function startContenders(file, index, names) {
   const child = fork(
     fileURLToPath(new URL('./contender.mjs', import.meta.url)),
-    [file, String(index), name],
+    [file, String(index), ...names],
     {
       execArgv: ['--expose-gc'],
     },
@@ -55,7 +61,7 @@ async function startContender(file, index, name) {
   let failed
   child.on('message', (message) => replies.shift()?.resolve(message))
   child.on('exit', (code) => {
-    failed = new Error(`${name} exited with ${code}`)
+    failed = new Error(`${names.join(', ')} exited with ${code}`)
     for (const reply of replies.splice(0)) reply.reject(failed)
   })
   const ask = (message) =>
@@ -65,10 +71,10 @@ async function startContender(file, index, name) {
       if (message) child.send(message)
     })
   const ready = await ask()
-  if (ready.error) throw new Error(`${name}: ${ready.error}`)
+  if (ready.error) throw new Error(`${names.join(', ')}: ${ready.error}`)
   return {
-    async round(roundMs) {
-      const reply = await ask({ roundMs })
+    async round(name, roundMs) {
+      const reply = await ask({ name, roundMs })
       if (reply.error) throw new Error(`${name}: ${reply.error}`)
       return reply.sample
     },

@@ -18,6 +18,18 @@ async function served(server, close) {
   }
 }
 
+/** A server and its monitor that are there for a round only: what a monitor does concerns all of its process. */
+const anew = (make) => async () => {
+  let current
+  return {
+    begin: async () => {
+      current = await make()
+    },
+    run: (ms) => current.run(ms),
+    end: () => current.close(),
+  }
+}
+
 async function monitored() {
   const { MemoryMonitor } = await import('@spillway/memory')
   return new MemoryMonitor({ marks: { delay: false, utilization: false } }) // saturated on purpose: nothing is shed
@@ -25,28 +37,30 @@ async function monitored() {
 
 const PLAIN = 'without'
 const OURS = '@spillway/memory'
-const note =
-  'A saturated server; monitor, leak detector and gate are on. Shedding by the event loop is off, so that all answer.'
 
-const http = {
-  title: 'node:http with and without the monitor',
-  note,
+/** The same server with something and without it, in one process: what is to be seen is less than two processes differ by. */
+const comparison = (title, contenders) => ({
+  title,
+  note: 'A saturated server; monitor, leak detector and gate are on. Shedding by the event loop is off, so that all answer.',
   baseline: PLAIN,
-  processes: 5,
-  rounds: 4,
+  shared: true,
+  processes: 2,
+  rounds: 16,
   roundMs: 800,
   warmMs: 300,
-  contenders: {
-    [PLAIN]: () => served(createServer((_request, response) => response.end('hello'))),
-    async [OURS]() {
-      const { shedLoad } = await import('@spillway/memory')
-      const monitor = await monitored()
-      const gate = shedLoad(monitor)
-      const listener = (request, response) => gate(request, response, () => response.end('hello'))
-      return served(createServer(listener), () => monitor.close())
-    },
+  contenders: Object.fromEntries(Object.entries(contenders).map(([name, make]) => [name, anew(make)])),
+})
+
+const http = comparison('node:http with and without the monitor', {
+  [PLAIN]: () => served(createServer((_request, response) => response.end('hello'))),
+  async [OURS]() {
+    const { shedLoad } = await import('@spillway/memory')
+    const monitor = await monitored()
+    const gate = shedLoad(monitor)
+    const listener = (request, response) => gate(request, response, () => response.end('hello'))
+    return served(createServer(listener), () => monitor.close())
   },
-}
+})
 
 async function express(gate, close) {
   const { default: make } = await import('express')
@@ -56,31 +70,24 @@ async function express(gate, close) {
   return served(createServer(app), close)
 }
 
-const onExpress = {
-  title: 'Express with and without the monitor',
-  note,
-  baseline: PLAIN,
-  processes: 5,
-  rounds: 4,
-  roundMs: 800,
-  warmMs: 300,
-  contenders: {
-    [PLAIN]: () => express(),
-    async [OURS]() {
-      const { shedLoad } = await import('@spillway/memory/express')
-      const monitor = await monitored()
-      return express(shedLoad(monitor), () => monitor.close())
-    },
-    async 'toobusy-js'() {
-      const { default: toobusy } = await import('toobusy-js')
-      toobusy.maxLag(60_000)
-      return express(
-        (_request, response, next) => (toobusy() ? response.status(503).end() : next()),
-        () => toobusy.shutdown(),
-      )
-    },
+const onExpress = comparison('Express with and without the monitor', {
+  [PLAIN]: () => express(),
+  'an empty middleware': () => express((_request, _response, next) => next()),
+  async [OURS]() {
+    const { shedLoad } = await import('@spillway/memory/express')
+    const monitor = await monitored()
+    return express(shedLoad(monitor), () => monitor.close())
   },
-}
+  async 'toobusy-js'() {
+    const { default: toobusy } = await import('toobusy-js')
+    toobusy.maxLag(60_000)
+    toobusy.interval(500) // its default; starts it, too
+    return express(
+      (_request, response, next) => (toobusy() ? response.status(503).end() : next()),
+      () => toobusy.shutdown(),
+    )
+  },
+})
 
 async function fastify(plugin, options, close) {
   const { default: make } = await import('fastify')
@@ -88,30 +95,34 @@ async function fastify(plugin, options, close) {
   if (plugin) await app.register(plugin, options)
   app.get('/', () => 'hello')
   await app.ready()
-  return served(app.server, close)
+  return served(app.server, async () => {
+    await app.close()
+    await close?.()
+  })
 }
 
-const onFastify = {
-  title: 'Fastify with and without the monitor',
-  note,
-  baseline: PLAIN,
-  processes: 5,
-  rounds: 4,
-  roundMs: 800,
-  warmMs: 300,
-  contenders: {
-    [PLAIN]: () => fastify(),
-    async [OURS]() {
-      const { shedLoad } = await import('@spillway/memory/fastify')
-      const monitor = await monitored()
-      return fastify(shedLoad, { monitor }, () => monitor.close())
-    },
-    async '@fastify/under-pressure'() {
-      const { default: underPressure } = await import('@fastify/under-pressure')
-      return fastify(underPressure, { maxHeapUsedBytes: 1e12, maxRssBytes: 1e12, maxEventLoopDelay: 1e9 })
-    },
+/** At the root, as the others are. */
+const emptyHook = Object.assign(
+  (app, _options, done) => {
+    app.addHook('onRequest', (_request, _reply, next) => next())
+    done()
   },
-}
+  { [Symbol.for('skip-override')]: true },
+)
+
+const onFastify = comparison('Fastify with and without the monitor', {
+  [PLAIN]: () => fastify(),
+  'an empty hook': () => fastify(emptyHook),
+  async [OURS]() {
+    const { shedLoad } = await import('@spillway/memory/fastify')
+    const monitor = await monitored()
+    return fastify(shedLoad, { monitor }, () => monitor.close())
+  },
+  async '@fastify/under-pressure'() {
+    const { default: underPressure } = await import('@fastify/under-pressure')
+    return fastify(underPressure, { maxHeapUsedBytes: 1e12, maxRssBytes: 1e12, maxEventLoopDelay: 1e9 })
+  },
+})
 
 /** A server that keeps 200 B of every request: the detector has every reason to look closely. */
 async function leaking(leak) {
