@@ -3,7 +3,7 @@ const [, , file, index, ...names] = process.argv
 
 try {
   const { scenarios } = await import(file)
-  const { contenders, warmMs = 0 } = scenarios[Number(index)]
+  const { contenders, shared = false, warmMs = 0 } = scenarios[Number(index)]
   const running = new Map()
   for (const name of names) running.set(name, await contenders[name]())
   process.on('message', async (message) => {
@@ -14,7 +14,7 @@ try {
     try {
       const contender = running.get(message.name)
       await contender.begin?.()
-      globalThis.gc?.()
+      if (!shared) globalThis.gc?.()
       if (warmMs > 0) await contender.run(warmMs)
       const cpu = process.cpuUsage()
       const start = performance.now()

@@ -14,7 +14,8 @@ import { fileURLToPath } from 'node:url'
  * `warmMs` of work that is not counted bring it back. Two processes of one contender can differ by some percent for
  * their whole lives: where that matters, `processes` says how many of each take part, one after the other. Where
  * contenders differ by less than that, as one program with something on and off, they are `shared`: all in one process,
- * and what one of them must not meet of another is made in `begin` and gone after `end`, around each round.
+ * in many short rounds without a collection before, and what one of them must not meet of another is made in `begin`
+ * and gone after `end`, around each round.
  */
 export async function runScenario(file, index, scenario) {
   const names = Object.keys(scenario.contenders)
