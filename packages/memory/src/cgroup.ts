@@ -96,7 +96,7 @@ function groupV2(system: Reader, directory: string): MemoryGroup | undefined {
   return {
     directory,
     version: 2,
-    limit: Math.min(bytes(max), bytes(system.readFile(`${directory}/memory.high`))),
+    limit: limitOf(max, system.readFile(`${directory}/memory.high`)),
     workingSet: () => {
       const stat = fields(system.readFile(`${directory}/memory.stat`))
       const current = bytes(system.readFile(`${directory}/memory.current`))
@@ -116,7 +116,7 @@ function groupV1(system: Reader, directory: string): MemoryGroup | undefined {
   return {
     directory,
     version: 1,
-    limit: bytes(limit),
+    limit: limitOf(limit),
     workingSet: () => {
       const stat = fields(system.readFile(`${directory}/memory.stat`))
       const usage = bytes(system.readFile(`${directory}/memory.usage_in_bytes`))
@@ -147,6 +147,11 @@ function bytes(text: string | undefined): number {
   if (text === undefined || text.trim() === '') return Number.POSITIVE_INFINITY
   const value = Number(text)
   return value >= 0 && value < NO_LIMIT ? value : Number.POSITIVE_INFINITY
+}
+
+/** A group can be closed to all memory. Shares of its limit are still numbers: it counts as a byte. */
+function limitOf(...texts: readonly (string | undefined)[]): number {
+  return Math.max(1, Math.min(...texts.map(bytes)))
 }
 
 /** A file of `<name> <number>` lines. */

@@ -115,6 +115,24 @@ const TREES: readonly Tree[] = [
     source: `cgroup:${root}`,
   },
   {
+    title: 'v2, a group that is closed to all memory, and nothing is charged to it yet',
+    mounts: V2_MOUNT,
+    self: '0::/app',
+    files: v2(`${root}/app`, { max: '0' }),
+    limit: 1,
+    used: 0,
+    source: `cgroup:${root}/app`,
+  },
+  {
+    title: 'v1, a group that is closed to all memory',
+    mounts: V1_MOUNT,
+    self: '4:memory:/app',
+    files: v1(`${root}/memory/app`, { limit: '0', usage: 4096, rss: 4096 }),
+    limit: 1,
+    used: 4096,
+    source: `cgroup:${root}/memory/app`,
+  },
+  {
     title: 'v1, the limit on the leaf',
     mounts: V1_MOUNT,
     self: '4:memory:/app',
@@ -334,7 +352,7 @@ describe('M21: the kernel in distress', () => {
 it('what the kernel writes is never trusted to be well-formed', () => {
   const line = fc.oneof(
     fc.string(),
-    fc.constantFrom('0::/a', '4:memory:/a/b', V2_MOUNT, V1_MOUNT, 'full avg10=x total=', '- - -', ':::'),
+    fc.constantFrom('0::/a', '4:memory:/a/b', V2_MOUNT, V1_MOUNT, '0', 'full avg10=x total=', '- - -', ':::'),
   )
   const text = fc.array(line, { maxLength: 6 }).map((lines) => lines.join('\n'))
   fc.assert(
