@@ -4,7 +4,7 @@ export default defineProject({
   test: {
     name: 'testkit',
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
+    testTimeout: 30_000,
     hookTimeout: 60_000,
     restoreMocks: true,
   },

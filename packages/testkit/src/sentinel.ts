@@ -15,7 +15,8 @@ export interface SentinelOptions {
   readonly args?: readonly string[]
 }
 
-const FORMING = { timeout: 30_000, interval: 50 }
+// Shorter than the patience of a test, so that what is waited for is what the test says.
+const FORMING = { timeout: 25_000, interval: 50 }
 
 // A sentinel takes a server that calls itself a primary, while another one is known to be, for one that has missed
 // its demotion, and demotes it once it has done so for four publish periods.
