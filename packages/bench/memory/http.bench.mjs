@@ -73,7 +73,7 @@ const OURS = '@spillway/memory'
 /** The same server with something and without it, in one process: what is to be seen is less than two processes differ by. */
 const comparison = (title, contenders) => ({
   title,
-  note: 'One server that is always saturated, and each contender in turns for 150 ms. Monitor, leak detector and gate are on; shedding by the event loop is off, so that all answer.',
+  note: "One server that is always saturated, and each contender in turns for 150 ms. Monitor, leak detector and gate are on; shedding by the event loop is off, so that all answer. Another subscriber of Node's channel of requests is there in all rounds: the first one makes V8 compile the server anew.",
   baseline: PLAIN,
   shared: true,
   processes: 2,
