@@ -207,8 +207,10 @@ export class Pilot {
     }
     this.#parts.failures.forget(flight.key)
     const entry = this.#prepare(flight, loaded)
-    if (entry === undefined || loaded.skipped || loaded.ttl === 0 || flight.dropped) {
-      if (permit !== undefined && flight.dropped) this.#leases.tell('voided')
+    // Tags that the loader set are known only now. The store tells their age by a clock that may have been set meanwhile.
+    const voided = flight.dropped || !fence.current(flight.mark.clock, loaded.tags)
+    if (entry === undefined || loaded.skipped || loaded.ttl === 0 || voided) {
+      if (permit !== undefined && voided) this.#leases.tell('voided')
       this.#unlist(flight)
       if (entry === undefined) flight.settleRaw(loaded.value)
       else flight.settle(entry.held, this.#knownUpTo(flight, entry.held), true)

@@ -72,7 +72,8 @@ return 1`)
 
 /**
  * An epoch is the server's time in microseconds when it was made. KEYS: epoch. ARGV: lifetime in milliseconds. The epoch
- * and its age in milliseconds; -1: it was made by this call.
+ * and its age in microseconds, not rounded: an epoch that seems older than it is lets a stale value through. -1: it was
+ * made by this call.
  */
 export const EPOCH = script(`
 local time = redis.call('TIME')
@@ -80,7 +81,7 @@ local now = time[1] * 1000000 + time[2]
 local epoch = redis.call('GET', KEYS[1])
 if epoch then
   redis.call('PEXPIRE', KEYS[1], ARGV[1])
-  return { epoch, string.format('%.0f', math.max(0, (now - tonumber(epoch)) / 1000)) }
+  return { epoch, string.format('%.0f', math.max(0, now - tonumber(epoch))) }
 end
 epoch = string.format('%.0f', now)
 redis.call('SET', KEYS[1], epoch, 'PX', ARGV[1])

@@ -132,7 +132,7 @@ class RedisTier implements Tier {
     return Promise.all(
       names.map(async (name) => {
         const [value, age] = (await this.#run(EPOCH, this.#epoch(name), EPOCH_LIFE)) as [string, string]
-        return { value, age: age === '-1' ? Number.POSITIVE_INFINITY : Number(age) }
+        return { value, age: age === '-1' ? Number.POSITIVE_INFINITY : Number(age) / 1000 }
       }),
     )
   }

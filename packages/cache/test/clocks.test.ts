@@ -1,8 +1,16 @@
 import { type MemcachedServer, type RedisServer, startMemcached, startRedis } from '@spillway/testkit'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Cache, type CacheOptions, memcachedStore, redisStore } from '../src/index.js'
+import {
+  Cache,
+  type CacheOptions,
+  type CacheStore,
+  memcachedStore,
+  redisStore,
+  type Tier,
+} from '../src/index.js'
 import { ServerClock } from '../src/server-clock.js'
+import { gatedLoader, single } from './waiting.js'
 
 /** The clocks of nodes differ; how long an entry lives is the store's to say. */
 
@@ -76,6 +84,40 @@ describe.each(Object.entries(STORES))('over %s, with clocks that differ', (kind,
     await expect.poll(held, { timeout: 10_000 }).toBe(1)
   })
 })
+
+describe.each(Object.entries(STORES))('the clock of %s is set forward during a load', (kind, store) => {
+  it('and a tag of the loader that was invalidated here is fenced nevertheless', async () => {
+    const hour = 60 * MINUTES
+    const set: CacheStore = {
+      kind,
+      open(namespace) {
+        const tier = single(store().open(namespace))
+        const epochs = async (names: readonly string[]) =>
+          (await tier.epochs(names)).map(({ value, age }) => ({ value, age: age + hour }))
+        return new Proxy(tier, {
+          get: (_, name) => (name === 'epochs' ? epochs : bound(tier, name as keyof Tier)),
+        })
+      },
+    }
+    const cache = new Cache({ name: `set${kind}`, l1: false, store: set })
+    open.push(() => cache.close())
+    const { load, begun, finish } = gatedLoader<string>()
+    const caller = cache.getOrSet('k', (context) => {
+      context.setTags(['late'])
+      return load()
+    })
+    await begun
+    await cache.deleteByTag('late')
+    finish('old')
+    expect(await caller).toBe('old')
+    expect(await cache.get('k')).toBe(undefined)
+  })
+})
+
+function bound(tier: Tier, name: keyof Tier): unknown {
+  const value = tier[name]
+  return typeof value === 'function' ? value.bind(tier) : value
+}
 
 describe('the clock of a server', () => {
   const MINUTE = 60_000

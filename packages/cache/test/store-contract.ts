@@ -72,6 +72,16 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
       expect((await b.read('nothing', ['#t1', '#none'])).epochs).toEqual([made!.value, undefined])
     })
 
+    it('never takes an epoch for older than it is, not by a fraction of a millisecond', async () => {
+      for (let round = 0; round < 100; round++) {
+        const begun = performance.now()
+        await a.bump('#young', 'm')
+        while (performance.now() - begun < round / 40) await new Promise(setImmediate)
+        const [epoch] = await b.epochs(['#young'])
+        expect(epoch!.age).toBeLessThanOrEqual(performance.now() - begun)
+      }
+    })
+
     it('keeps bytes as they are, for all to see', async () => {
       const bytes = frame('\u0000\r\nGrüße\uffff')
       await a.write('bytes', bytes, 10_000, 'm')
