@@ -1,5 +1,5 @@
 import { Series } from './series.js'
-import { trendOf } from './trend.js'
+import { type Point, trendOf } from './trend.js'
 
 /** What grows: objects, Buffers and other memory outside of the heap, or memory that V8 does not know of. */
 export type LeakKind = 'heap' | 'external' | 'native'
@@ -92,16 +92,20 @@ export class LeakWatch {
     const milliseconds = last.at - first.at
     if (this.#series.points.length < FEWEST || milliseconds < this.#rule.warmup) return undefined
     if (this.#counted && requests < this.#rule.minRequests) return undefined
-    const growth = lowGrowth(this.#series)
+    const lows = lowsOf(this.#series)
+    if (!rising(lows)) return undefined
+    // From the beginning of the first quarter to that of the last: three quarters of the way.
+    const growth = ((lows[3].y - lows[0].y) * 4) / 3
     const { confidence } = trendOf(this.#series.points)
     const half = trendOf(this.#series.part(0.5, 1))
     const real =
       growth >= this.#rule.minGrowth && confidence >= this.#rule.confidence && half.confidence >= LIKELY
-    const steadiness = steadinessOf(this.#series, half.slope)
-    const passes = real && steadiness >= UNDIMINISHED
-    if (!passes && (this.finding === undefined || growth === 0 || steadiness < ENDED)) return undefined
+    const bySlopes = slopeSteadiness(this.#series, half.slope)
+    const steadiness = Math.max(bySlopes, lowSteadiness(lows))
+    const suspicious = real && steadiness >= UNDIMINISHED
+    if (!suspicious && (this.finding === undefined || steadiness < ENDED)) return undefined
     this.#suspectedAt ||= this.#series.span
-    const held = passes && this.#series.span >= this.#suspectedAt * CONFIRM_AFTER
+    const held = real && bySlopes >= UNDIMINISHED && this.#series.span >= this.#suspectedAt * CONFIRM_AFTER
     return {
       state: held || this.finding?.state === 'confirmed' ? 'confirmed' : 'suspected',
       confidence,
@@ -112,22 +116,40 @@ export class LeakWatch {
   }
 }
 
-/** Bytes that the least reading has risen by, over the whole way; 0 when it has not risen from each quarter to the next. */
-function lowGrowth(series: Series): number {
-  const [first, second, third, fourth] = [0, 0.25, 0.5, 0.75].map((from) =>
-    Math.min(...series.part(from, from + 0.25).map(({ y }) => y)),
-  )
-  const rises = first! < second! && second! < third! && third! < fourth!
-  // From the beginning of the first quarter to that of the last: three quarters of the way.
-  return rises && Number.isFinite(fourth!) ? ((fourth! - first!) * 4) / 3 : 0
+type Lows = readonly [Point, Point, Point, Point]
+
+/** The least reading of each quarter of the way; `undefined` for a quarter without any. */
+function lowsOf(series: Series): (Point | undefined)[] {
+  return [0, 0.25, 0.5, 0.75].map((from) => series.part(from, from + 0.25).toSorted((a, b) => a.y - b.y)[0])
+}
+
+function rising(lows: readonly (Point | undefined)[]): lows is Lows {
+  return lows.every((low, i) => low !== undefined && (i === 0 || low.y > lows[i - 1]!.y))
 }
 
 /**
- * Later growth as a share of earlier growth, over the two last quarters (it does not mind what was at the beginning) or
+ * Later growth as a share of earlier growth: over the two last quarters (it does not mind what was at the beginning) or
  * over the two halves (it does not mind noise), whichever is larger.
  */
-function steadinessOf(series: Series, half: number): number {
-  const ratio = (later: number, earlier: number) => (later <= 0 ? 0 : later / Math.max(earlier, later / 2))
-  const quarters = ratio(trendOf(series.part(0.75, 1)).slope, trendOf(series.part(0.5, 0.75)).slope)
-  return Math.max(quarters, ratio(half, trendOf(series.part(0, 0.5)).slope))
+function slopeSteadiness(series: Series, half: number): number {
+  const quarters = ratio(slopeOf(series, 0.75, 1), slopeOf(series, 0.5, 0.75))
+  return Math.max(quarters, ratio(half, slopeOf(series, 0, 0.5)))
+}
+
+/** The same between lows. It does not mind a wave, and does not see yet whether the last quarter goes on. */
+function lowSteadiness([first, second, third, fourth]: Lows): number {
+  return ratio(rise(third, fourth), rise(first, second))
+}
+
+/** Not more than 2, also where nothing grew earlier. */
+function ratio(later: number, earlier: number): number {
+  return later <= 0 ? 0 : later / Math.max(earlier, later / 2)
+}
+
+function slopeOf(series: Series, from: number, to: number): number {
+  return trendOf(series.part(from, to)).slope
+}
+
+function rise(from: Point, to: Point): number {
+  return (to.y - from.y) / (to.x - from.x)
 }

@@ -32,18 +32,6 @@ async function watch(name: string, requests: number): Promise<Run> {
   return JSON.parse(stdout) as Run
 }
 
-/**
- * A leak below a wave is called at a low of the wave. Which one depends on when V8 collects, and that on its threads: one
- * run in ten or so needs the next. So the figure is that of the best of three.
- */
-async function watchBest(name: string, requests: number): Promise<Run> {
-  const runs = await Promise.all(
-    Array.from({ length: name === 'leakInWave' ? 3 : 1 }, () => watch(name, requests)),
-  )
-  const calledAfter = ({ leaks: [leak] }: Run) => leak?.calledAfter ?? Number.POSITIVE_INFINITY
-  return runs.reduce((best, each) => (calledAfter(each) < calledAfter(best) ? each : best))
-}
-
 const names = Object.keys(APPS)
 const leaking = names.filter((name) => APPS[name]?.leaks !== false)
 const sound = names.filter((name) => APPS[name]?.leaks === false)
@@ -54,8 +42,6 @@ const PATIENCE = 280_000
 const WARMUP = 60_000
 /** Apps of 200 B per request, each hiding it in its own way. */
 const FIGURE = ['leak200', 'leakRare', 'leakBehindCache', 'leakInWave', 'buffers']
-/** V8 of Node 24 collects a small heap less often, and sees a leak below a wave some waves later. */
-const LATER = Number.parseInt(process.versions.node, 10) >= 24 ? ['leakInWave'] : []
 
 describe.concurrent('apps that do not leak', () => {
   it.each(sound)('M24: %s: no alarm in 300,000 requests', { timeout: PATIENCE }, async (name) => {
@@ -65,14 +51,14 @@ describe.concurrent('apps that do not leak', () => {
 
 describe.concurrent('apps that leak', () => {
   it.each(leaking)('M23: %s: is called, with its kind and the code', { timeout: PATIENCE }, async (name) => {
-    const { leaks } = await watchBest(name, 400_000)
+    const { leaks } = await watch(name, 400_000)
     expect(leaks.length).toBeGreaterThan(0)
     const leak = leaks[0]!
     const kinds = name === 'handles' ? ['heap', 'native'] : [APPS[name]?.leaks]
     expect(kinds).toContain(leak.kind)
     expect(leak.state).toBe('confirmed')
     expect(leak.confidence).toBeGreaterThan(0.99)
-    const most = FIGURE.includes(name) && !LATER.includes(name) ? 200_000 : 400_000
+    const most = FIGURE.includes(name) ? 200_000 : 400_000
     expect(leak.calledAfter - WARMUP).toBeLessThan(most)
     if (leak.kind === 'native') return
     const [site] = leak.sites

@@ -105,6 +105,28 @@ describe('a leak', () => {
     expect(watch.finding?.confidence).toBeGreaterThan(0.99)
   })
 
+  /** Requests until 200 B each are called below a wave of ±7 MB. A collection, four seconds after the last, tells of it. */
+  function calledBelowWave(phase: number, leak: number, wavelength = 38_000): number {
+    const watch = new LeakWatch(RULE)
+    for (let requests = 0; requests < 400_000; requests += 4_000) {
+      const wave = 7 * MB * Math.sin((requests / wavelength) * 2 * Math.PI + phase)
+      const bytes = 30 * MB + wave + leak * requests + jitter(MB / 2)
+      if (watch.add({ at: requests, requests, bytes })?.state === 'confirmed') return requests
+    }
+    return Number.POSITIVE_INFINITY
+  }
+  const phases = Array.from({ length: 20 }, (_, i) => (i / 20) * 2 * Math.PI)
+
+  it.each([24_000, 38_000, 50_000])(
+    'M23: below a wave of %i requests is called within 200,000, wherever on the wave this begins',
+    (wavelength) => {
+      for (const phase of phases) {
+        expect(calledBelowWave(phase, 200, wavelength)).toBeLessThan(200_000)
+        expect(calledBelowWave(phase, 0, wavelength)).toBe(Number.POSITIVE_INFINITY)
+      }
+    },
+  )
+
   it('M23: is found by time when no requests are counted', () => {
     const watch = new LeakWatch(RULE)
     for (let second = 0; second < 600; second++) {
