@@ -66,8 +66,9 @@ export class Connection {
     this.since = now
   }
 
-  /** Between two requests, and nothing of the next one has come. */
+  /** Between two requests, and nothing of the next one has come. One that has just been moved or closed is neither. */
   get quiet(): boolean {
+    if (this.socket.destroyed) return false
     return this.active === 0 && (this.kind === 'raw' || this.socket.bytesRead <= this.#bytes)
   }
 
