@@ -47,6 +47,11 @@ export class Bus {
   }
 }
 
+/** Whether a message tells of keys only, and of no tag or namespace. */
+export function tellsOfKeys(text: string): boolean {
+  return /^\["[^"]*","keys"/.test(text)
+}
+
 /** A message is foreign input: anything that is not a list of strings is nothing. */
 function parse(text: string): readonly string[] {
   try {

@@ -1,23 +1,33 @@
 import { type RedisClient, type RedisSubscriber, subscriberOf } from './redis-client.js'
-import type { BusListener } from './store.js'
 
 /** Milliseconds between two questions whether the connection still lives. A connection can die without a word. */
 const HEARTBEAT = 1_000
+/** Heartbeats without an answer, after which it is given up. A deadline of its own for each command would cost every read. */
+const PATIENCE = 2
 const FIRST_PAUSE = 50
 const MAX_PAUSE = 1_000
+
+export interface RedisBusListener {
+  /** Every message from now on will come, over this connection. */
+  live(connection: RedisSubscriber): void
+  message(text: string): void
+  /** Messages may be missed from now on. */
+  dropped(): void
+}
 
 /** Listens on one channel over a connection of its own, makes a new one when it breaks, and tells of the gap. */
 export class RedisBus {
   readonly #client: RedisClient
   readonly #channel: string
-  readonly #listener: BusListener
+  readonly #listener: RedisBusListener
   #subscriber: RedisSubscriber | undefined
   #heartbeat: NodeJS.Timeout | undefined
+  #unanswered = 0
   #retry: NodeJS.Timeout | undefined
   #pause = FIRST_PAUSE
   #closed = false
 
-  constructor(client: RedisClient, channel: string, listener: BusListener) {
+  constructor(client: RedisClient, channel: string, listener: RedisBusListener) {
     this.#client = client
     this.#channel = channel
     this.#listener = listener
@@ -40,6 +50,8 @@ export class RedisBus {
     subscriber.on('error', () => {}) // the end of the connection says all there is to know
     subscriber.on('message', (_channel: string, text: string) => this.#listener.message(text))
     subscriber.on('end', () => this.#drop(subscriber))
+    this.#unanswered = 0
+    this.#heartbeat = setInterval(() => this.#beat(subscriber), HEARTBEAT).unref()
     subscriber
       .connect()
       .then(() => subscriber.subscribe(this.#channel))
@@ -50,11 +62,23 @@ export class RedisBus {
   #live(subscriber: RedisSubscriber): void {
     if (this.#subscriber !== subscriber) return
     this.#pause = FIRST_PAUSE
-    this.#heartbeat = setInterval(() => {
-      subscriber.ping().catch(() => this.#drop(subscriber))
-    }, HEARTBEAT)
-    this.#heartbeat.unref()
-    this.#listener.healed()
+    this.#unanswered = 0
+    this.#listener.live(subscriber)
+  }
+
+  #beat(subscriber: RedisSubscriber): void {
+    if (this.#unanswered === PATIENCE) {
+      this.#drop(subscriber)
+      return
+    }
+    this.#unanswered++
+    if (subscriber.status !== 'ready') return
+    subscriber.ping().then(
+      () => {
+        this.#unanswered = 0
+      },
+      () => this.#drop(subscriber),
+    )
   }
 
   /** Idempotent. */
@@ -63,7 +87,7 @@ export class RedisBus {
     this.#subscriber = undefined
     clearInterval(this.#heartbeat)
     subscriber.disconnect()
-    this.#listener.gap()
+    this.#listener.dropped()
     this.#later()
   }
 

@@ -51,7 +51,7 @@ export function subscriberOf(client: RedisClient): RedisSubscriber | undefined {
     enableOfflineQueue: false,
     enableReadyCheck: false,
     connectTimeout: 2_000,
-    commandTimeout: 2_000,
+    commandTimeout: undefined,
     maxRetriesPerRequest: 0,
     keyPrefix: '',
     readOnly: false,

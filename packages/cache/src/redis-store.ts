@@ -1,7 +1,7 @@
 import { boolean, defineOptions, having } from '@spillway/kit'
-import { StoreUnavailableError } from './errors.js'
 import { RedisBus } from './redis-bus.js'
 import { keyPrefixOf, type RedisClient, type RedisCommand } from './redis-client.js'
+import { RedisOrderedReads } from './redis-ordered-reads.js'
 import { frameOf, RedisReads, textOf } from './redis-reads.js'
 import {
   ACQUIRE,
@@ -15,7 +15,7 @@ import {
   TOKEN_LENGTH,
   WRITE,
 } from './redis-scripts.js'
-import { ServerClock } from './server-clock.js'
+import { type RedisServer, serverOf } from './redis-server.js'
 import type { Acquired, BusListener, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
 import { storeKey } from './store-key.js'
 
@@ -60,12 +60,13 @@ class RedisTier implements Tier {
   readonly #namespace: string
   readonly #channel: string
   readonly #mget: RedisCommand
+  readonly #ordered: RedisOrderedReads
   readonly #reads: RedisReads
   readonly #get: RedisCommand
   readonly #del: RedisCommand
   readonly #publish: RedisCommand
   readonly #ping: RedisCommand
-  readonly #clock: ServerClock
+  readonly #server: RedisServer
   readonly #evalsha: RedisCommand
   readonly #eval: RedisCommand
   #bus: RedisBus | undefined
@@ -74,23 +75,21 @@ class RedisTier implements Tier {
   constructor(client: RedisClient, namespace: string, withBus: boolean) {
     this.#client = client
     this.#namespace = namespace
-    this.#channel = `${keyPrefixOf(client)}${namespace}:bus`
+    const prefix = keyPrefixOf(client)
+    this.#channel = `${prefix}${namespace}:bus`
+    this.#server = serverOf(client)
+    this.#ordered = new RedisOrderedReads(this.#server, prefix)
     // These go out by themselves even with `enableAutoPipelining`, which would wait for more and mix up cluster slots.
     const command = (name: string) => client.createBuiltinCommand(name)
     this.#mget = command('mget').buffer.bind(client)
-    this.#reads = new RedisReads(this.#mget)
+    this.#reads = new RedisReads(this.#mget, this.#ordered)
     this.#get = command('get').buffer.bind(client)
     this.#del = command('del').string.bind(client)
     this.#publish = command('publish').string.bind(client)
     this.#ping = command('ping').string.bind(client)
     this.#evalsha = command('evalsha').string.bind(client)
     this.#eval = command('eval').string.bind(client)
-    this.#clock = clockOf(client)
-    if (withBus) {
-      this.listen = (listener) => {
-        this.#bus = new RedisBus(client, this.#channel, listener)
-      }
-    }
+    if (withBus) this.listen = (listener) => this.#listen(listener)
   }
 
   get ready(): boolean {
@@ -120,12 +119,12 @@ class RedisTier implements Tier {
   }
 
   async readMany(keys: readonly string[], epochs: readonly string[]): Promise<ReadingMany> {
-    const names = [...keys.map((key) => this.#entry(key)), ...epochs.map((name) => this.#epoch(name))]
-    const values = await this.#values(names)
-    return {
-      frames: values.slice(0, keys.length).map(frameOf),
-      epochs: values.slice(keys.length).map(textOf),
-    }
+    const names = epochs.map((name) => this.#epoch(name))
+    const { changes } = this.#ordered
+    const values = await this.#values([...keys.map((key) => this.#entry(key)), ...names])
+    const found = values.slice(keys.length).map(textOf)
+    this.#ordered.learn(names, found, changes)
+    return { frames: values.slice(0, keys.length).map(frameOf), epochs: found }
   }
 
   async epochs(names: readonly string[]): Promise<readonly Epoch[]> {
@@ -184,7 +183,7 @@ class RedisTier implements Tier {
   }
 
   now(): number {
-    return this.#clock.now()
+    return this.#server.clock.now()
   }
 
   async ping(): Promise<void> {
@@ -193,6 +192,23 @@ class RedisTier implements Tier {
 
   async close(): Promise<void> {
     this.#bus?.close()
+  }
+
+  #listen(listener: BusListener): void {
+    this.#bus = new RedisBus(this.#client, this.#channel, {
+      live: (connection) => {
+        void this.#ordered.open(connection)
+        listener.healed()
+      },
+      message: (text) => {
+        this.#ordered.hear(text)
+        listener.message(text)
+      },
+      dropped: () => {
+        this.#ordered.close()
+        listener.gap()
+      },
+    })
   }
 
   /** In a cluster the keys belong to different nodes; the client sends each to its own. */
@@ -225,24 +241,6 @@ class RedisTier implements Tier {
   #epoch(name: string): string {
     return `${this.#namespace}:epoch:${storeKey(name, MAX_KEY)}`
   }
-}
-
-/** One for all caches of a client. */
-const clocks = new WeakMap<RedisClient, ServerClock>()
-
-function clockOf(client: RedisClient): ServerClock {
-  const known = clocks.get(client)
-  if (known !== undefined) return known
-  const time = client.createBuiltinCommand('time').string.bind(client)
-  const clock = new ServerClock(async () => {
-    if (client.status !== 'ready') throw new StoreUnavailableError('not ready')
-    const [seconds, microseconds] = (await time()) as [string, string]
-    return Number(seconds) * 1000 + Number(microseconds) / 1000
-  })
-  clocks.set(client, clock)
-  if (client.status === 'ready') clock.measure()
-  client.on('ready', () => clock.measure())
-  return clock
 }
 
 function fixed(token: string): string {

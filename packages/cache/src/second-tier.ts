@@ -28,6 +28,8 @@ export interface Look {
 interface Judged extends Look {
   /** Names of epochs that must still be looked at. */
   readonly unseen: readonly string[]
+  /** There is an entry, with another epoch. */
+  readonly outdated: boolean
 }
 
 /** The right to write what a load brings. */
@@ -78,8 +80,9 @@ export class SecondTier {
     const guard = this.guardOf(key)
     return guard
       .run((tier) => tier.read(key, names))
-      .then(({ frame, epochs }) => {
+      .then(({ frame, epochs, remembered }) => {
         const look = this.#judge(guard, frame, new Epochs(names, epochs))
+        if (look.outdated && remembered === true) return this.#lookAgain(guard, key, names)
         return look.unseen.length === 0 ? look : this.#verify(guard, look)
       })
   }
@@ -204,16 +207,24 @@ export class SecondTier {
     return idOf(bytes)
   }
 
+  async #lookAgain(guard: Guard, key: string, names: readonly string[]): Promise<Look> {
+    const { frames, epochs } = await guard.run((tier) => tier.readMany([key], names))
+    const look = this.#judge(guard, frames[0], new Epochs(names, epochs))
+    return look.unseen.length === 0 ? look : this.#verify(guard, look)
+  }
+
   #judge(guard: Guard, bytes: Buffer | undefined, epochs: Epochs): Judged {
-    if (bytes === undefined) return { seen: '', frame: undefined, epochs, unseen: NONE }
+    if (bytes === undefined) return { seen: '', frame: undefined, epochs, unseen: NONE, outdated: false }
     try {
       const frame = readFrame(bytes, this.#options.maxValueBytes, this.#ahead(guard))
       const unseen = epochs.unseen(frame.stamps)
-      if (unseen !== undefined) return { seen: frame.id, frame, epochs, unseen }
+      return unseen === undefined
+        ? { seen: frame.id, frame: undefined, epochs, unseen: NONE, outdated: true }
+        : { seen: frame.id, frame, epochs, unseen, outdated: false }
     } catch (error) {
       this.#reject('corrupt', error)
+      return { seen: idOf(bytes), frame: undefined, epochs, unseen: NONE, outdated: false }
     }
-    return { seen: idOf(bytes), frame: undefined, epochs, unseen: NONE }
   }
 
   /** Looks at the epochs that only the entry could name: tags that its loader set. */
