@@ -7,6 +7,8 @@ import type { Reading } from './store.js'
 /** Replies on their way at most: Redis closes the connection of a subscriber for whom too much waits to be sent. */
 const MOST = 16
 const MOST_EPOCHS = 1_000
+/** Milliseconds that replies have been on their way, after which others are not made to wait for them. */
+const SLOW = 50
 
 /**
  * Reads on the connection of the bus, as RESP3 allows. Messages and replies come in one order there: an epoch that was read
@@ -21,6 +23,8 @@ export class RedisOrderedReads {
   #get: RedisCommand | undefined
   #place: string | undefined
   #flying = 0
+  /** Since then, by `performance.now()`, there has always been a reply on its way. */
+  #busySince = 0
   /** Rises with each message that may tell of a new epoch. */
   #changes = 0
 
@@ -71,6 +75,9 @@ export class RedisOrderedReads {
   /** An entry, with epochs by their keys. `undefined`: it is to be read the other way. */
   read(entry: string, epochs: readonly string[]): Promise<Reading | undefined> | undefined {
     if (this.#get === undefined || !this.#agrees || this.#flying >= MOST) return undefined
+    const now = performance.now()
+    if (this.#flying === 0) this.#busySince = now
+    else if (now - this.#busySince > SLOW) return undefined
     const values: string[] = []
     for (const key of epochs) {
       const value = this.#epochs.get(key)

@@ -203,6 +203,23 @@ describe('what no message tells', () => {
     await warm(cache)
   })
 
+  it('a connection that falls silent alone costs one read its time-out, and the store stays in use', async () => {
+    await using proxy = await startProxy({ target: { port: redis.port } })
+    const client = connect(new Redis(redis.url()))
+    client.duplicate = () =>
+      connect(new Redis(proxy.url('redis'), { lazyConnect: true, retryStrategy: null }))
+    const cache = await node(client, { storeTimeout: 1_000 })
+    await warm(cache)
+    await proxy.stall()
+    const values: string[] = []
+    for (let i = 0; i < 20; i++) values.push(await cache.getOrSet('warm', load))
+    expect(values).toEqual(['loaded', ...Array.from({ length: 19 }, () => 'warm')])
+    expect(cache.stats().l2).toMatchObject({ timeouts: 1, breakerOpen: false })
+    await expect.poll(() => cache.stats().l2?.busHealthy, { timeout: 10_000 }).toBe(false)
+    await proxy.pass()
+    await expect.poll(() => cache.stats().l2?.busHealthy, { timeout: 10_000 }).toBe(true)
+  })
+
   it('a client that has moved to another server: its bus is not asked any more', async () => {
     const client = connect(new Redis(redis.url()))
     const cache = await node(client)
