@@ -19,6 +19,8 @@ export interface Floor {
 
 export interface CollectionWatch {
   readonly byKind: Readonly<Record<CollectionKind, CollectionStats>>
+  /** Bytes that had been allocated on the heap by the last collection. */
+  readonly allocated: number
   /** After the last full collection; `undefined` before the first. */
   readonly floor: Floor | undefined
   /** Takes in what happened since the last call, and returns the floors of the full collections among it. */
@@ -48,21 +50,27 @@ export class Collections implements CollectionWatch {
     incremental: { count: 0, pause: 0, longest: 0 },
     other: { count: 0, pause: 0, longest: 0 },
   }
+  allocated = 0
   floor: Floor | undefined
   #profiler = started()
+  /** Bytes in use after the last collection. */
+  #left: number | undefined
 
   drain(): Floor[] {
     const finished = this.#profiler
     const { statistics } = finished.stop()
     this.#profiler = started()
     const floors: Floor[] = []
-    for (const { gcType, cost, afterGC } of statistics) {
+    for (const { gcType, cost, beforeGC, afterGC } of statistics) {
       const kind = KINDS[gcType] ?? 'other'
       const stats = this.byKind[kind]
       const pause = cost / MICROSECONDS
       stats.count++
       stats.pause += pause
       stats.longest = Math.max(stats.longest, pause)
+      const before = beforeGC.heapStatistics.usedHeapSize
+      this.allocated += Math.max(0, before - (this.#left ?? before))
+      this.#left = afterGC.heapStatistics.usedHeapSize
       if (kind !== 'major') continue
       const { usedHeapSize, externalMemory } = afterGC.heapStatistics
       floors.push({ heap: usedHeapSize, external: externalMemory })

@@ -13,8 +13,16 @@ export interface InvestigationOptions {
   readonly snapshots: boolean
 }
 
-/** Buffers show in the heap by their wrappers only, so those are looked at more closely. */
-const OF_WRAPPERS = 1 / 4
+/**
+ * Buffers show in the heap by their wrappers only, so those are looked at more closely: so closely that the samples take
+ * one percent of a CPU, at some 8 microseconds each.
+ */
+const SAMPLES_PER_SECOND = 1_200
+/** Bytes between two samples then, as shares of those for objects. */
+const CLOSEST = 1 / 32
+const WIDEST = 1 / 4
+/** A profile that has come to take so many times more samples than it should is begun anew. */
+const TOO_MANY = 2
 /** A profile is taken anew after this many milliseconds. */
 const WINDOW = 600_000
 
@@ -31,37 +39,41 @@ export class Investigation {
   readonly #stopping = new AbortController()
   readonly #opening: Promise<string | undefined>
   #profile: AllocationProfile | undefined
-  /** When the current profile began, and what the one before it held at its end. */
+  /** When the current profile began, and how closely it looks. */
   #profileAt = 0
-  #earlier: HeapProfile | undefined
+  #interval = 0
+  /** What the one before it held at its end, and for how many milliseconds it had run. */
+  #earlier: { readonly profile: HeapProfile; readonly ran: number } | undefined
 
   constructor(kind: LeakKind, snapshots: Snapshots, options: InvestigationOptions, sample: Sample) {
     this.#kind = kind
     this.#snapshots = snapshots
     this.#options = options
-    this.#opening = this.#snapshot('suspicion', sample).finally(() => this.resume(sample.at))
+    this.#opening = this.#snapshot('suspicion', sample).finally(() => this.resume(sample))
   }
 
-  /** Ends a profile that has grown old and begins another: what the profiler remembers grows with what stays. */
-  tick(now: number): void {
-    if (this.#profile === undefined || now - this.#profileAt < WINDOW) return
-    this.pause()
-    this.resume(now)
+  /** Ends a profile that has grown old or dear and begins another: what the profiler remembers grows with what stays. */
+  tick(sample: Sample): void {
+    if (this.#profile === undefined) return
+    const dear = this.#wanted(sample) > this.#interval * TOO_MANY
+    if (!dear && sample.at - this.#profileAt < WINDOW) return
+    this.pause(sample)
+    this.resume(sample)
   }
 
   /** No profile for now: a snapshot is to be taken. */
-  pause(): void {
+  pause({ at }: Sample): void {
     const profile = this.#profile?.stop()
     this.#profile = undefined
-    if (profile !== undefined) this.#earlier = profile
+    if (profile !== undefined) this.#earlier = { profile, ran: at - this.#profileAt }
   }
 
-  resume(now: number): void {
+  resume(sample: Sample): void {
     const { profileInterval } = this.#options
     if (profileInterval === false || this.#kind === 'native' || this.#stopping.signal.aborted) return
-    const part = this.#kind === 'external' ? OF_WRAPPERS : 1
-    this.#profile ??= new AllocationProfile(profileInterval * part)
-    this.#profileAt = now
+    this.#interval = this.#wanted(sample)
+    this.#profile ??= new AllocationProfile(this.#interval)
+    this.#profileAt = sample.at
   }
 
   /** `collect`: a full collection, so that what is dead does not look alive. `growth`: bytes of the whole leak. */
@@ -69,7 +81,7 @@ export class Investigation {
     const before = await this.#opening
     if (this.#stopping.signal.aborted) return NO_EVIDENCE
     collect()
-    const profile = this.#bestProfile(sample.at)
+    const profile = this.#bestProfile(sample)
     const after = before === undefined ? undefined : await this.#snapshot('verdict', sample)
     const diff =
       before === undefined || after === undefined
@@ -87,12 +99,20 @@ export class Investigation {
     this.#profile = undefined
   }
 
+  /** Bytes between two samples. */
+  #wanted({ allocationRate }: Sample): number {
+    const interval = this.#options.profileInterval || 0
+    if (this.#kind !== 'external') return interval
+    return Math.min(interval * WIDEST, Math.max(interval * CLOSEST, allocationRate / SAMPLES_PER_SECOND))
+  }
+
   /** A profile that has only begun knows less than the one before it. */
-  #bestProfile(now: number): HeapProfile | undefined {
+  #bestProfile(sample: Sample): HeapProfile | undefined {
     const earlier = this.#earlier
-    const young = now - this.#profileAt < WINDOW / 4
-    this.pause()
-    return young ? (earlier ?? this.#earlier) : this.#earlier
+    this.pause(sample)
+    const last = this.#earlier
+    if (earlier === undefined || last === undefined) return last?.profile
+    return last.ran < WINDOW / 4 && last.ran < earlier.ran ? earlier.profile : last.profile
   }
 
   async #snapshot(reason: string, sample: Sample): Promise<string | undefined> {

@@ -43,17 +43,17 @@ export class LeakDesk {
     }
     for (const kind of KINDS) {
       if (this.#detector.finding(kind) === undefined) this.#drop(kind)
-      else this.#open.get(kind)?.tick(sample.at)
+      else this.#open.get(kind)?.tick(sample)
     }
   }
 
   /** Stops every profile meanwhile: V8 must not be asked for a snapshot while it samples. */
-  async undisturbed<T>(now: number, work: () => Promise<T>): Promise<T> {
-    for (const investigation of this.#open.values()) investigation.pause()
+  async undisturbed<T>(sample: Sample, work: () => Promise<T>): Promise<T> {
+    for (const investigation of this.#open.values()) investigation.pause(sample)
     try {
       return await work()
     } finally {
-      for (const investigation of this.#open.values()) investigation.resume(now)
+      for (const investigation of this.#open.values()) investigation.resume(sample)
     }
   }
 

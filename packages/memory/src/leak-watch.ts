@@ -44,6 +44,8 @@ const UNDIMINISHED = 0.9
 const CONFIRM_AFTER = 1.25
 /** A finding is dropped when the later growth is less than this share of the earlier: it has come to an end. */
 const ENDED = 0.5
+/** From here on the way counts for how fast it grows: with less of it a wave sways the figure, with more a cache that filled. */
+const SETTLED = 0.25
 /** The later half needs a likely direction only: the confidence is stated for the whole. */
 const LIKELY = 0.9
 
@@ -106,12 +108,13 @@ export class LeakWatch {
     if (!suspicious && (this.finding === undefined || steadiness < ENDED)) return undefined
     this.#suspectedAt ||= this.#series.span
     const held = real && bySlopes >= UNDIMINISHED && this.#series.span >= this.#suspectedAt * CONFIRM_AFTER
+    const slope = slopeOf(this.#series, SETTLED, 1)
     return {
       state: held || this.finding?.state === 'confirmed' ? 'confirmed' : 'suspected',
       confidence,
       growth,
-      bytesPerRequest: this.#counted ? half.slope : undefined,
-      bytesPerHour: (this.#counted ? (half.slope * requests) / milliseconds : half.slope) * HOUR,
+      bytesPerRequest: this.#counted ? slope : undefined,
+      bytesPerHour: (this.#counted ? (slope * requests) / milliseconds : slope) * HOUR,
     }
   }
 }

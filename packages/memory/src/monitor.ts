@@ -175,7 +175,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   async snapshot(reason = 'manual'): Promise<string> {
     const sample = this.sample()
     const write = () => this.#snapshots.write(reason, sample)
-    const file = await (this.#desk?.undisturbed(sample.at, write) ?? write())
+    const file = await (this.#desk?.undisturbed(sample, write) ?? write())
     notify<MemoryEvents, 'snapshot'>(this, 'snapshot', file, reason)
     return file
   }

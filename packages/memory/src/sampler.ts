@@ -20,10 +20,14 @@ export interface Sample extends Readonly<NodeJS.MemoryUsage> {
   readonly loop: LoopSample
   /** CPUs kept busy by this process since the last sample: 1 is one CPU. */
   readonly cpu: number
+  /** Bytes of new objects on the heap per second, over the last ten seconds or so. */
+  readonly allocationRate: number
 }
 
 /** Draining the collector's log costs some microseconds per collection: once a second is often enough. */
 const DRAIN_EVERY = 1_000
+/** Young objects are collected every few seconds only, and are counted then: the rate is smoothed over this time. */
+const SMOOTHING = 10_000
 
 /** Reads everything, once per sample; nothing of it is read on the request path. */
 export class Sampler {
@@ -32,6 +36,8 @@ export class Sampler {
   readonly #system: System
   readonly #loop: LoopWatch
   #floors: Floor[] = []
+  #allocated = 0
+  #allocationRate = 0
   #drainedAt = Number.NEGATIVE_INFINITY
   #cpu = process.cpuUsage()
   #cpuAt = performance.now()
@@ -46,6 +52,7 @@ export class Sampler {
   read(now: number): Sample {
     if (now - this.#drainedAt >= DRAIN_EVERY) {
       this.#floors.push(...this.collections.drain())
+      this.#rate(now - this.#drainedAt)
       this.#drainedAt = now
     }
     const { rss, heapTotal, heapUsed, external, arrayBuffers } = this.#system.memoryUsage()
@@ -63,6 +70,7 @@ export class Sampler {
       pressure: this.limits.pressure(now),
       loop: this.#loop.read(),
       cpu: this.#busyCpus(),
+      allocationRate: this.#allocationRate,
     }
   }
 
@@ -83,6 +91,13 @@ export class Sampler {
   stop(): void {
     this.#loop.stop()
     this.collections.stop()
+  }
+
+  #rate(elapsed: number): void {
+    const { allocated } = this.collections
+    const rate = ((allocated - this.#allocated) / elapsed) * 1_000
+    this.#allocationRate += (rate - this.#allocationRate) * (1 - Math.exp(-elapsed / SMOOTHING))
+    this.#allocated = allocated
   }
 
   #busyCpus(): number {

@@ -5,6 +5,7 @@ import { spawnApp } from '@spillway/testkit'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 import { AllocationProfile, stacksOf } from '../src/allocation-profile.js'
+import { Collections } from '../src/collections.js'
 import { sitesOf } from '../src/sites.js'
 import { SourceMaps } from '../src/source-maps.js'
 import { realSystem } from '../src/system.js'
@@ -119,4 +120,22 @@ describe('M25: the allocation profile', () => {
     }
     expect(after.at(-1)! - after[1]!).toBeLessThan(64 * MB)
   })
+})
+
+it('knows how much is allocated, dead or alive, which decides how closely a profile looks', () => {
+  const collections = new Collections()
+  collections.drain()
+  realSystem.collectGarbage()
+  collections.drain()
+  const before = collections.allocated
+  let garbage: number[] = []
+  for (let i = 0; i < 20_000; i++) garbage = Array.from({ length: 1_000 }, (_, n) => n + i)
+  realSystem.collectGarbage()
+  collections.drain()
+  collections.stop()
+  // 20,000 arrays of 1,000 small integers, that grow as they are filled.
+  const bytes = (collections.allocated - before) / 20_000 / 1_000
+  expect(bytes).toBeGreaterThan(4)
+  expect(bytes).toBeLessThan(64)
+  expect(garbage.length).toBe(1_000)
 })

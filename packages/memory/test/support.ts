@@ -56,6 +56,7 @@ export class FakeSystem implements System {
     ) as Record<CollectionKind, CollectionStats>
     return {
       byKind,
+      allocated: 0,
       get floor() {
         return system.#last
       },
