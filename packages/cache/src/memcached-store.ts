@@ -196,8 +196,8 @@ class MemcachedTier implements Tier {
   async #epochOf(name: string): Promise<Epoch> {
     for (let attempt = 0; attempt < 3; attempt++) {
       const reply = await this.#send('mg', this.#epoch(name), 'v t')
-      // Whole seconds: an epoch may be up to one second older than it seems, and is taken for that much younger.
-      const age = Math.max(0, EPOCH_LIFE - Number(flag(reply, 't')) - 1) * 1000
+      // Whole seconds, by a clock that a timer of the server's moves on, perhaps late: it must not seem older than it is.
+      const age = Math.max(0, EPOCH_LIFE - Number(flag(reply, 't')) - 2) * 1000
       if (reply.data !== undefined) return { value: reply.data.toString(), age }
       const value = randomUUID()
       const made = await this.#send('ms', this.#epoch(name), `T${EPOCH_LIFE} ME`, Buffer.from(value))
