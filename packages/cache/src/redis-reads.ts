@@ -10,14 +10,14 @@ interface Wanted {
   readonly reject: (error: unknown) => void
 }
 
-/** Entries in one command at most, so that no reader waits for very many others. */
-const BATCH = 100
+/** Entries in one command at most: Redis looks for the first ones while the next are written. */
+const BATCH = 16
 /** Bytes that one reply should have at most: Redis makes the next one while this one is read. */
 const REPLY = 65_536
 
 /**
- * Reads that are wanted at the same time are one MGET: one write to the socket and one reply for all of them, and the
- * epoch that they share once. It goes out when everything that is due now has run, so that it costs nobody a wait.
+ * Reads that are wanted at the same time are an MGET for every few of them: one write to the socket and one reply, and the
+ * epoch that they share once. They go out when everything that is due now has run, so that they cost nobody a wait.
  */
 export class RedisReads {
   readonly #mget: RedisCommand
@@ -35,15 +35,13 @@ export class RedisReads {
     return new Promise((resolve, reject) => {
       if (this.#wanted.length === 0) process.nextTick(this.#send)
       this.#wanted.push({ entry, epochs, resolve, reject })
-      if (this.#wanted.length === BATCH) this.#send()
     })
   }
 
   readonly #send = () => {
     const wanted = this.#wanted
-    if (wanted.length === 0) return
     this.#wanted = []
-    const most = Math.max(1, Math.floor(REPLY / (this.#size + 1)))
+    const most = Math.max(1, Math.min(BATCH, Math.floor(REPLY / (this.#size + 1))))
     if (wanted.length <= most) this.#ask(wanted)
     else for (let i = 0; i < wanted.length; i += most) this.#ask(wanted.slice(i, i + most))
   }
