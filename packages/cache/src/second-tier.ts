@@ -83,7 +83,7 @@ export class SecondTier {
       .then(({ frame, epochs, remembered }) => {
         const look = this.#judge(guard, frame, new Epochs(names, epochs))
         if (look.outdated && remembered === true) return this.#lookAgain(guard, key, names)
-        return look.unseen.length === 0 ? look : this.#verify(guard, look)
+        return this.#verified(guard, look)
       })
   }
 
@@ -98,8 +98,7 @@ export class SecondTier {
         const seen = new Epochs(names, epochs)
         await Promise.all(
           part.map(async (key, i) => {
-            const look = this.#judge(guard, frames[i], seen)
-            found.set(key, look.unseen.length === 0 ? look : await this.#verify(guard, look))
+            found.set(key, await this.#verified(guard, this.#judge(guard, frames[i], seen)))
           }),
         )
       } catch (error) {
@@ -207,10 +206,10 @@ export class SecondTier {
     return idOf(bytes)
   }
 
+  /** The epochs were remembered, and are not those of the entry: some may have been lost without a word. */
   async #lookAgain(guard: Guard, key: string, names: readonly string[]): Promise<Look> {
     const { frames, epochs } = await guard.run((tier) => tier.readMany([key], names))
-    const look = this.#judge(guard, frames[0], new Epochs(names, epochs))
-    return look.unseen.length === 0 ? look : this.#verify(guard, look)
+    return this.#verified(guard, this.#judge(guard, frames[0], new Epochs(names, epochs)))
   }
 
   #judge(guard: Guard, bytes: Buffer | undefined, epochs: Epochs): Judged {
@@ -225,6 +224,10 @@ export class SecondTier {
       this.#reject('corrupt', error)
       return { seen: idOf(bytes), frame: undefined, epochs, unseen: NONE, outdated: false }
     }
+  }
+
+  #verified(guard: Guard, look: Judged): Look | Promise<Look> {
+    return look.unseen.length === 0 ? look : this.#verify(guard, look)
   }
 
   /** Looks at the epochs that only the entry could name: tags that its loader set. */

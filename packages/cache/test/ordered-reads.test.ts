@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Cache, type CacheOptions, redisStore } from '../src/index.js'
+import { placeOf } from '../src/redis-server.js'
 
 /** Reads over the connection of the bus, which RESP3 (ioredis 6) allows. Nothing is kept in the process here. */
 
@@ -169,6 +170,20 @@ describe.each([1, 0])('a client that selects database %i', (first) => {
     for (let i = 0; i < 20; i++) expect(await late.getOrSet('k', () => i)).toBe(0)
     expect(await client.exists(`${name}late:entry:k`)).toBe(1)
   })
+})
+
+it('two connections agree by server and database, of Redis and Valkey only', async () => {
+  const asked = (info: string) => {
+    const answer = async (what: unknown) => (what === 'server' ? info : 'id=3 db=1 name=')
+    const createBuiltinCommand = () => ({ string: answer, buffer: answer })
+    const connect = async () => {}
+    return placeOf({ status: 'ready', createBuiltinCommand, connect, on: () => {}, off: () => {} })
+  }
+  const info = 'redis_version:7.2.4\r\nserver_name:valkey\r\nrun_id:abc1\r\n'
+  expect(await asked(info)).toBe('abc1 1')
+  expect(await asked('redis_version:7.2.4')).toBe(undefined)
+  for (const other of ['dragonfly_version:df-v1', 'executable:/bin/keydb-server', 'garnet_version:1'])
+    expect(await asked(`${info}${other}\r\n`)).toBe(undefined)
 })
 
 describe('what no message tells', () => {

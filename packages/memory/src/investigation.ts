@@ -71,8 +71,9 @@ export class Investigation {
   resume(sample: Sample): void {
     const { profileInterval } = this.#options
     if (profileInterval === false || this.#kind === 'native' || this.#stopping.signal.aborted) return
+    if (this.#profile !== undefined) return
     this.#interval = this.#wanted(sample)
-    this.#profile ??= new AllocationProfile(this.#interval)
+    this.#profile = new AllocationProfile(this.#interval)
     this.#profileAt = sample.at
   }
 
