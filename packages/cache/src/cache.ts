@@ -132,10 +132,10 @@ export class Cache implements AsyncDisposable {
     const call = this.#resolve(options)
     if (value === undefined || call.ttl === 0) return this.#invalidation.keys([text])
     const { second, bus } = this.#parts
-    const { plain, bytes } = shapeOf(value)
-    const encoded = second && encode(value, plain)
+    const shape = shapeOf(value)
+    const encoded = second && encode(value, shape)
     const times = timesOf(call.ttl, call, this.#now(), this.#options.jitter, 0)
-    const material = { value, plain, known: true, bytes, tags: call.tags, id: '', clock: 0 }
+    const material = { ...shape, value, known: true, tags: call.tags, id: '', clock: 0 }
     const held = hold(material, times, call.share)
     if (encoded !== undefined && !second?.admits(encoded)) return this.#invalidation.keys([text])
     this.#invalidation.touch(text)

@@ -1,5 +1,7 @@
 import { parse, stringify } from 'devalue'
 import { UncacheableValueError } from './errors.js'
+import type { Shape } from './shape.js'
+import { copyBuffer, deepClone } from './sharing.js'
 
 /** How the payload of an entry is written. Stored in the entry; never renumber. */
 export const JSON_CODEC = 0
@@ -13,18 +15,20 @@ export interface Encoded {
 
 // In a list, since an empty text would say "not one of mine".
 const REDUCERS = { Buffer: (value: unknown) => Buffer.isBuffer(value) && [value.toString('base64')] }
-const REVIVERS = { Buffer: (texts: unknown) => Buffer.from(String(texts), 'base64') }
+const REVIVERS = { Buffer: (texts: unknown) => copyBuffer(Buffer.from(String(texts), 'base64')) }
 
 /**
  * Three ways, chosen by the value: bytes as they are, JSON when JSON keeps everything, otherwise devalue (Date, Map,
  * Set, BigInt, typed arrays, NaN, -0, undefined members, cycles). `v8.serialize` is slower than JSON on small
  * values, ties entries to a V8 version and is not meant for bytes from elsewhere.
  */
-export function encode(value: unknown, plain: boolean): Encoded {
+export function encode(value: unknown, { plain, loose }: Pick<Shape, 'plain' | 'loose'>): Encoded {
   if (Buffer.isBuffer(value)) return { codec: BYTES_CODEC, payload: value }
   if (plain) return { codec: JSON_CODEC, payload: Buffer.from(JSON.stringify(value)) }
   try {
-    return { codec: RICH_CODEC, payload: Buffer.from(stringify(value, REDUCERS)) }
+    // devalue writes the whole buffer behind a view.
+    const own = loose ? deepClone(value) : value
+    return { codec: RICH_CODEC, payload: Buffer.from(stringify(own, REDUCERS)) }
   } catch (error) {
     throw new UncacheableValueError(error instanceof Error ? error.message : String(error), error)
   }
@@ -38,7 +42,7 @@ export function decode(codec: number, payload: Buffer): unknown {
     case RICH_CODEC:
       return parse(payload.toString(), REVIVERS)
     case BYTES_CODEC:
-      return Buffer.from(payload)
+      return copyBuffer(payload)
     default:
       throw new RangeError(`unknown codec ${codec}`)
   }

@@ -1,5 +1,6 @@
 import type { Times } from './freshness.js'
-import { clonePlain, deepClone, deepFreeze, freezeNew } from './sharing.js'
+import type { Shape } from './shape.js'
+import { clonePlain, deepClone, deepCloneToKeep, deepFreeze, freezeNew } from './sharing.js'
 
 /** An entry of the first tier. */
 export interface Held extends Times {
@@ -27,28 +28,28 @@ export interface Held extends Times {
 /** `own`: nothing is kept here, so that whoever gets a value may have it to themselves. */
 export type Share = 'freeze' | 'clone' | 'reference' | 'own'
 
-export interface Material extends Pick<Held, 'value' | 'plain' | 'bytes' | 'tags' | 'id' | 'clock'> {
+export interface Material extends Shape, Pick<Held, 'value' | 'tags' | 'id' | 'clock'> {
   /** Somebody outside holds the value, and could change it later. */
   readonly known: boolean
 }
 
 /** Makes an entry that no caller can harm. */
 export function hold(material: Material, times: Times, share: Share): Held {
-  const { value, plain, known } = material
+  const { value, plain, known, loose } = material
   const freeze = known ? deepFreeze : freezeNew
   const copied = share === 'clone' || share === 'own' || (share === 'freeze' && !plain)
   return {
     value:
       share === 'freeze' && plain
         ? freeze(value)
-        : copied && known && share !== 'own'
-          ? copyOf(material)
+        : copied && (known || loose) && share !== 'own'
+          ? copyToKeep(material)
           : value,
     plain,
     copied,
     own: share === 'own',
     promise: undefined,
-    bytes: material.bytes,
+    bytes: share === 'reference' ? material.retained : material.bytes,
     hotUntil: 0,
     verifyAt: 0,
     created: times.created,
@@ -65,6 +66,10 @@ export function hold(material: Material, times: Times, share: Share): Held {
 /** A copy that shares nothing with the value. */
 export function copyOf({ value, plain }: Pick<Held, 'value' | 'plain'>): unknown {
   return plain ? clonePlain(value) : deepClone(value)
+}
+
+function copyToKeep({ value, plain }: Pick<Held, 'value' | 'plain'>): unknown {
+  return plain ? clonePlain(value) : deepCloneToKeep(value)
 }
 
 /** The value for one caller. */

@@ -277,10 +277,10 @@ export class Pilot {
     if (value === undefined) return undefined
     const { options, second } = this.#parts
     try {
-      const { plain, bytes } = shapeOf(value)
-      const encoded = second && encode(value, plain)
+      const shape = shapeOf(value)
+      const encoded = second && encode(value, shape)
       const times = timesOf(ttl, leniency, options.clock.now(), options.jitter, milliseconds)
-      const material = { value, plain, known: true, bytes, tags, id: '', clock: mark.clock }
+      const material = { ...shape, value, known: true, tags, id: '', clock: mark.clock }
       return { held: hold(material, times, call.share), encoded }
     } catch (error) {
       channels.reject.publish(() => ({ cache: options.name, reason: 'uncacheable', error }))

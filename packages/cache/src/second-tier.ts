@@ -6,7 +6,7 @@ import { type Frame, idOf, readFrame, writeFrame } from './frame.js'
 import type { Times } from './freshness.js'
 import type { Guard } from './guard.js'
 import { type Held, hold, type Share } from './held.js'
-import { shapeOf } from './shape.js'
+import { plainShape, shapeOf } from './shape.js'
 import type { BusListener, Lease } from './store.js'
 
 export interface SecondTierOptions {
@@ -135,10 +135,9 @@ export class SecondTier {
   unpack(frame: Frame, clock: number, share: Share): Held | undefined {
     try {
       const value = decode(frame.codec, frame.payload)
-      const plain = frame.codec === JSON_CODEC
-      const bytes = plain ? frame.payload.length * 2 + 64 : shapeOf(value).bytes
+      const shape = frame.codec === JSON_CODEC ? plainShape(frame.payload.length * 2 + 64) : shapeOf(value)
       const { id, stamps } = frame
-      return hold({ value, plain, known: false, bytes, tags: tagsOf(stamps), id, clock }, frame, share)
+      return hold({ ...shape, value, known: false, tags: tagsOf(stamps), id, clock }, frame, share)
     } catch (error) {
       this.#reject('corrupt', error)
       return undefined

@@ -7,7 +7,12 @@ import { UncacheableValueError } from './errors.js'
 export interface Shape {
   /** JSON gives it back unchanged. Otherwise it needs the rich codec, and freezing does not protect it. */
   readonly plain: boolean
+  /** Of a copy that shares nothing with the value. */
   readonly bytes: number
+  /** Of the value itself: a view of ten bytes keeps all the bytes of its buffer alive. At least {@link bytes}. */
+  readonly retained: number
+  /** It has views that do not own all the bytes of their buffers, so that only a copy is as small as it looks. */
+  readonly loose: boolean
 }
 
 const RICH = new Set(['Date', 'Map', 'Set', 'RegExp', 'ArrayBuffer', 'DataView', 'URL', 'URLSearchParams'])
@@ -17,6 +22,8 @@ const MAX_DEPTH = 256
 class Survey {
   plain = true
   bytes = 0
+  excess = 0
+  loose = false
   readonly #seen = new Set<object>()
 
   visit(value: unknown, depth: number): void {
@@ -61,7 +68,7 @@ class Survey {
     }
     if (ArrayBuffer.isView(value)) {
       this.plain = false
-      this.bytes += value.byteLength
+      this.#view(value)
       return
     }
     const prototype = Object.getPrototypeOf(value)
@@ -71,6 +78,17 @@ class Survey {
     }
     this.plain = false
     this.#rich(value, depth)
+  }
+
+  /** Several views may share a buffer: a copy has the bytes of each, the value itself those of the buffer once. */
+  #view({ buffer, byteLength }: ArrayBufferView): void {
+    this.bytes += byteLength
+    this.excess -= byteLength
+    if (!this.#seen.has(buffer)) {
+      this.#seen.add(buffer)
+      this.excess += buffer.byteLength
+    }
+    if (byteLength !== buffer.byteLength || isShared(buffer)) this.loose = true
   }
 
   #record(value: Record<string, unknown>, depth: number): void {
@@ -101,6 +119,11 @@ class Survey {
   }
 }
 
+/** Memory that other threads may change is not the value's own. */
+function isShared(buffer: ArrayBufferLike): boolean {
+  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]'
+}
+
 /**
  * Looks a value over.
  *
@@ -109,5 +132,11 @@ class Survey {
 export function shapeOf(value: unknown): Shape {
   const survey = new Survey()
   survey.visit(value, 0)
-  return { plain: survey.plain, bytes: survey.bytes }
+  const { plain, bytes, excess, loose } = survey
+  return { plain, bytes, retained: bytes + Math.max(0, excess), loose }
+}
+
+/** The shape of what JSON has just given back. */
+export function plainShape(bytes: number): Shape {
+  return { plain: true, bytes, retained: bytes, loose: false }
 }
