@@ -1,12 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { StoreUnavailableError } from './errors.js'
-
-/** The answer to a meta command: `HD`, `VA`, `EN`, `NS`, `EX`, `NF`, `MN`, its flags, and the value of a `VA`. */
-export interface MetaReply {
-  readonly code: string
-  readonly flags: readonly string[]
-  readonly data: Buffer | undefined
-}
+import { MetaParser, MetaProtocolError, type MetaReply } from './meta-parser.js'
 
 interface Pending {
   readonly resolve: (reply: MetaReply) => void
@@ -18,6 +12,8 @@ const FIRST_PAUSE = 50
 const MAX_PAUSE = 1_000
 /** Milliseconds without a byte, while an answer is due, after which a connection is given up. */
 const SILENCE = 2_000
+/** Answers that may be due at once. A server that owes more is given up. */
+const MAX_PENDING = 100_000
 
 /** One connection to one Memcached server, speaking the meta protocol. It reconnects by itself, and queues nothing. */
 export class MemcachedConnection {
@@ -28,10 +24,7 @@ export class MemcachedConnection {
   #retry: NodeJS.Timeout | undefined
   #pause = FIRST_PAUSE
   #pending: Pending[] = []
-  #chunks: Buffer[] = []
-  #length = 0
-  /** Bytes without which there is no point in looking again. */
-  #needed = 0
+  #parser = new MetaParser()
   #closed = false
   ready = false
 
@@ -49,6 +42,10 @@ export class MemcachedConnection {
       return Promise.reject(
         new StoreUnavailableError(`Memcached ${this.#host}:${this.#port} is not connected`),
       )
+    }
+    if (this.#pending.length >= MAX_PENDING) {
+      socket.destroy()
+      return Promise.reject(this.#lost())
     }
     return new Promise((resolve, reject) => {
       this.#pending.push({ resolve, reject })
@@ -69,10 +66,9 @@ export class MemcachedConnection {
     socket.unref() // who waits for an answer has a deadline that keeps the process alive
     socket.on('connect', () => {
       this.ready = true
-      this.#pause = FIRST_PAUSE
       this.#onReady()
     })
-    socket.on('data', (chunk) => this.#receive(chunk))
+    socket.on('data', (chunk) => this.#receive(socket, chunk))
     socket.on('timeout', () => {
       if (this.#pending.length > 0 || !this.ready) socket.destroy()
     })
@@ -90,50 +86,31 @@ export class MemcachedConnection {
     this.ready = false
     this.#socket?.destroy()
     this.#socket = undefined
-    this.#chunks = []
-    this.#length = 0
-    this.#needed = 0
+    this.#parser = new MetaParser()
     const pending = this.#pending
     this.#pending = []
-    for (const { reject } of pending) {
-      reject(new StoreUnavailableError(`Memcached ${this.#host}:${this.#port} has closed the connection`))
+    for (const { reject } of pending) reject(this.#lost())
+  }
+
+  #lost(): StoreUnavailableError {
+    return new StoreUnavailableError(`Memcached ${this.#host}:${this.#port} has closed the connection`)
+  }
+
+  /** A server that does not speak the protocol loses its connection; the pause before the next one grows. */
+  #receive(socket: Socket, chunk: Buffer): void {
+    try {
+      this.#parser.push(chunk, this.#settle)
+    } catch {
+      socket.destroy()
     }
   }
 
-  #receive(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#length += chunk.length
-    if (this.#length < this.#needed) return
-    const bytes = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#length)
-    let at = 0
-    for (;;) {
-      const end = bytes.indexOf(CRLF, at)
-      if (end === -1) break
-      const [code = '', ...words] = bytes.toString('latin1', at, end).split(' ')
-      let data: Buffer | undefined
-      let next = end + 2
-      if (code === 'VA') {
-        const size = Number(words.shift())
-        if (next + size + 2 > bytes.length) {
-          this.#needed = next + size + 2 - at
-          break
-        }
-        data = bytes.subarray(next, next + size)
-        next += size + 2
-      }
-      this.#needed = 0
-      at = next
-      this.#settle(code, words, data)
-    }
-    const rest = bytes.subarray(at)
-    this.#chunks = rest.length === 0 ? [] : [rest]
-    this.#length = rest.length
-  }
-
-  #settle(code: string, flags: readonly string[], data: Buffer | undefined): void {
+  readonly #settle = ({ code, flags, data }: MetaReply): void => {
     const pending = this.#pending.shift()
-    if (/ERROR$/.test(code)) pending?.reject(new MemcachedError(`${code} ${flags.join(' ')}`.trim()))
-    else pending?.resolve({ code, flags, data })
+    if (pending === undefined) throw new MetaProtocolError('an answer to no question')
+    this.#pause = FIRST_PAUSE
+    if (code.endsWith('ERROR')) pending.reject(new MemcachedError(`${code} ${flags.join(' ')}`.trim()))
+    else pending.resolve({ code, flags, data })
   }
 }
 

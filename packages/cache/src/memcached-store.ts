@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { defineOptions, list, misuse, string } from '@spillway/kit'
 import { LRUCache } from 'lru-cache'
 import { idOf } from './frame.js'
-import { MemcachedConnection, MemcachedError, type MetaReply } from './memcached-connection.js'
+import { MemcachedConnection, MemcachedError } from './memcached-connection.js'
+import type { MetaReply } from './meta-parser.js'
 import { Ring } from './ring.js'
 import { ServerClock } from './server-clock.js'
 import type { Acquired, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
@@ -125,12 +126,12 @@ class MemcachedTier implements Tier {
     const vivify = seen === '' ? ` N${seconds(milliseconds)}` : ''
     const reply = await this.#send('mg', name, `v c t${vivify}`)
     const { data = Buffer.alloc(0) } = reply
-    const cas = flag(reply, 'c')
+    const cas = casOf(reply)
     if (reply.flags.includes('W')) return this.#held(key, token, { cas, frame: undefined, expires: 0 })
     const frame = frameOf(data)
     if ((frame === undefined ? '' : idOf(frame)) !== seen) return 'changed'
     if (frame === undefined || (data[0] === MARK && data.readDoubleBE(1) > this.now())) return 'busy'
-    const left = Number(flag(reply, 't'))
+    const left = secondsLeft(reply)
     const holding = { cas, frame, expires: Date.now() + (left < 0 ? MONTH : left) * 1000 }
     return (await this.#mark(key, token, holding, milliseconds)) ? { key, token } : 'changed'
   }
@@ -188,17 +189,19 @@ class MemcachedTier implements Tier {
       this.#send('ms', name, `T${date}`, Buffer.alloc(0)),
       this.#send('mg', name, 't'),
     ])
-    const left = Number(flag(reply, 't'))
-    if (!(left > 0)) throw new MemcachedError('its time is not to be had')
+    const left = secondsLeft(reply)
+    if (left <= 0) throw new MemcachedError('its time is not to be had')
     return (date - left) * 1000
   }
 
   async #epochOf(name: string): Promise<Epoch> {
     for (let attempt = 0; attempt < 3; attempt++) {
       const reply = await this.#send('mg', this.#epoch(name), 'v t')
-      // Whole seconds, by a clock that a timer of the server's moves on, perhaps late: it must not seem older than it is.
-      const age = Math.max(0, EPOCH_LIFE - Number(flag(reply, 't')) - 2) * 1000
-      if (reply.data !== undefined) return { value: reply.data.toString(), age }
+      if (reply.data !== undefined) {
+        // Whole seconds, by a clock that a timer of the server's moves on, perhaps late: it must not seem older than it is.
+        const age = Math.max(0, EPOCH_LIFE - secondsLeft(reply) - 2) * 1000
+        return { value: reply.data.toString(), age }
+      }
       const value = randomUUID()
       const made = await this.#send('ms', this.#epoch(name), `T${EPOCH_LIFE} ME`, Buffer.from(value))
       if (made.code === 'HD') return { value, age: Number.POSITIVE_INFINITY }
@@ -224,7 +227,7 @@ class MemcachedTier implements Tier {
     const life = frame === undefined ? milliseconds : expires - Date.now()
     const reply = await this.#set(key, value, life, ` c C${cas}`)
     if (reply.code !== 'HD') return false
-    this.#held(key, token, { cas: flag(reply, 'c'), frame, expires })
+    this.#held(key, token, { cas: casOf(reply), frame, expires })
     return true
   }
 
@@ -265,8 +268,22 @@ function frameOf(data: Buffer | undefined): Buffer | undefined {
   return data[0] === MARK ? data.subarray(LEASE_LENGTH) : data
 }
 
-function flag({ flags }: MetaReply, name: string): string {
-  return flags.find((text) => text.startsWith(name))?.slice(1) ?? ''
+/** The unique number of an item. It goes into commands, so it must be a number. */
+function casOf(reply: MetaReply): string {
+  return digitsOf(reply, /^c(\d{1,20})$/)
+}
+
+/** Seconds that an item has left; -1: without end. */
+function secondsLeft(reply: MetaReply): number {
+  return Number(digitsOf(reply, /^t(-1|\d{1,10})$/))
+}
+
+function digitsOf({ flags }: MetaReply, pattern: RegExp): string {
+  for (const flag of flags) {
+    const [, digits] = pattern.exec(flag) ?? []
+    if (digits !== undefined) return digits
+  }
+  throw new MemcachedError('an answer without what was asked for')
 }
 
 /**

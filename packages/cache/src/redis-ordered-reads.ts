@@ -89,8 +89,9 @@ export class RedisOrderedReads {
     return this.#get(this.#prefix + entry).then(
       (frame) => {
         this.#flying--
-        if (changes !== this.#changes) return undefined
-        return { frame: frameOf(frame as Buffer | null), epochs: values, remembered: true }
+        // Whatever is wrong with it is said by the other way of reading.
+        if (changes !== this.#changes || (frame !== null && !Buffer.isBuffer(frame))) return undefined
+        return { frame: frameOf(frame), epochs: values, remembered: true }
       },
       () => {
         this.#flying--

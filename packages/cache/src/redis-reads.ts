@@ -1,5 +1,6 @@
 import type { RedisCommand } from './redis-client.js'
 import type { RedisOrderedReads } from './redis-ordered-reads.js'
+import { bulksIn } from './redis-reply.js'
 import { LEASE_LENGTH, LEASE_MARK } from './redis-scripts.js'
 import type { Reading } from './store.js'
 
@@ -65,12 +66,14 @@ export class RedisReads {
   #alone(wanted: Wanted): void {
     const { entry, epochs, reject } = wanted
     const { changes } = this.#ordered
-    this.#mget(entry, ...epochs).then((reply) => {
-      const [frame = null, ...values] = reply as (Buffer | null)[]
-      const found = values.map(textOf)
-      this.#ordered.learn(epochs, found, changes)
-      this.#tell(wanted, { frame: frameOf(frame), epochs: found })
-    }, reject)
+    this.#mget(entry, ...epochs)
+      .then((reply) => {
+        const [frame = null, ...values] = bulksIn(reply, 1 + epochs.length)
+        const found = values.map(textOf)
+        this.#ordered.learn(epochs, found, changes)
+        this.#tell(wanted, { frame: frameOf(frame), epochs: found })
+      })
+      .catch(reject)
   }
 
   #many(wanted: readonly Wanted[]): void {
@@ -79,9 +82,9 @@ export class RedisReads {
     for (const { epochs } of wanted) {
       for (const name of epochs) if (!places.has(name)) places.set(name, names.push(name) - 1)
     }
-    this.#mget(...names).then(
-      (reply) => {
-        const values = reply as (Buffer | null)[]
+    this.#mget(...names)
+      .then((reply) => {
+        const values = bulksIn(reply, names.length)
         const texts = new Map<string, string | undefined>()
         for (const [name, at] of places) texts.set(name, textOf(values[at]!))
         let bytes = 0
@@ -91,11 +94,10 @@ export class RedisReads {
           resolve({ frame: frameOf(values[i]!), epochs: epochs.map((name) => texts.get(name)) })
         }
         this.#weigh(bytes / wanted.length)
-      },
-      (error) => {
+      })
+      .catch((error) => {
         for (const { reject } of wanted) reject(error)
-      },
-    )
+      })
   }
 
   /** Large entries are believed at once, smaller ones by and by. */

@@ -1,5 +1,6 @@
 import { StoreUnavailableError } from './errors.js'
 import type { RedisClient } from './redis-client.js'
+import { textsIn } from './redis-reply.js'
 import { ServerClock } from './server-clock.js'
 
 /** What is known of the server behind a client: its time, and what tells it from others. */
@@ -15,7 +16,7 @@ export class RedisServer {
     const time = client.createBuiltinCommand('time').string.bind(client)
     this.clock = new ServerClock(async () => {
       if (client.status !== 'ready') throw new StoreUnavailableError('not ready')
-      const [seconds, microseconds] = (await time()) as [string, string]
+      const [seconds, microseconds] = textsIn(await time())
       return Number(seconds) * 1000 + Number(microseconds) / 1000
     })
     const measure = () => this.clock.measure()

@@ -3,6 +3,7 @@ import { RedisBus } from './redis-bus.js'
 import { keyPrefixOf, type RedisClient, type RedisCommand } from './redis-client.js'
 import { RedisOrderedReads } from './redis-ordered-reads.js'
 import { frameOf, RedisReads, textOf } from './redis-reads.js'
+import { bulksIn, textsIn } from './redis-reply.js'
 import {
   ACQUIRE,
   BUMP,
@@ -130,8 +131,9 @@ class RedisTier implements Tier {
   async epochs(names: readonly string[]): Promise<readonly Epoch[]> {
     return Promise.all(
       names.map(async (name) => {
-        const [value, age] = (await this.#run(EPOCH, this.#epoch(name), EPOCH_LIFE)) as [string, string]
-        return { value, age: age === '-1' ? Number.POSITIVE_INFINITY : Number(age) / 1000 }
+        const [value, age] = textsIn(await this.#run(EPOCH, this.#epoch(name), EPOCH_LIFE))
+        // What is no age is taken for that of an epoch that was made just now, with which nothing can be stored.
+        return { value, age: age === '-1' ? Number.POSITIVE_INFINITY : Number(age) / 1000 || 0 }
       }),
     )
   }
@@ -212,11 +214,11 @@ class RedisTier implements Tier {
   }
 
   /** In a cluster the keys belong to different nodes; the client sends each to its own. */
-  #values(names: readonly string[]): Promise<(Buffer | null)[]> {
+  async #values(names: readonly string[]): Promise<readonly (Buffer | null)[]> {
     const values = this.#client.isCluster
-      ? Promise.all(names.map((name) => this.#get(name)))
-      : this.#mget(...names)
-    return values as Promise<(Buffer | null)[]>
+      ? await Promise.all(names.map((name) => this.#get(name)))
+      : await this.#mget(...names)
+    return bulksIn(values, names.length)
   }
 
   async #run({ sha, text }: RedisScript, key: string, ...args: (string | number | Buffer)[]) {

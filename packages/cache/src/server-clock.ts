@@ -36,7 +36,7 @@ export class ServerClock {
     this.#ask().then(
       (time) => {
         const received = performance.now()
-        if (received - sent > MAX_DELAY) return
+        if (received - sent > MAX_DELAY || !Number.isFinite(time)) return
         const same = Math.abs(time - Date.now()) < this.#precision
         this.#origin = same ? undefined : time - (sent + received) / 2
       },

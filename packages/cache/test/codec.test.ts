@@ -49,7 +49,7 @@ const TIMES = { created: NOW, freshUntil: NOW + 1, swrUntil: NOW + 2, staleUntil
 const MAX = 1 << 20
 
 function framed(given: unknown, compressAbove: number | false = false): Buffer {
-  const encoded = encode(given, shapeOf(given).plain)
+  const encoded = encode(given, shapeOf(given))
   return writeFrame(encoded, TIMES, ['all', '1', '#tag', '2'], compressAbove)
 }
 
