@@ -77,15 +77,21 @@ export function readFrame(bytes: Buffer, maxBytes: number, ahead = 0): Frame {
   return {
     id: idOf(bytes),
     codec: bytes[2]!,
-    created: bytes.readDoubleLE(12) - ahead,
-    freshUntil: bytes.readDoubleLE(20) - ahead,
-    swrUntil: bytes.readDoubleLE(28) - ahead,
-    staleUntil: bytes.readDoubleLE(36) - ahead,
+    created: timeAt(bytes, 12) - ahead,
+    freshUntil: timeAt(bytes, 20) - ahead,
+    swrUntil: timeAt(bytes, 28) - ahead,
+    staleUntil: timeAt(bytes, 36) - ahead,
     loadMs: bytes.readUInt32LE(44),
     stamps,
     payload:
       (bytes[3]! & COMPRESSED) === 0 ? payload : inflateRawSync(payload, { maxOutputLength: maxBytes }),
   }
+}
+
+function timeAt(bytes: Buffer, offset: number): number {
+  const time = bytes.readDoubleLE(offset)
+  if (!Number.isFinite(time)) throw new Error('an entry with broken times')
+  return time
 }
 
 let lastText = ''

@@ -34,16 +34,35 @@ export function memoryStore({
   }
 }
 
+/** Leases, and epochs of tags, that are kept at most. */
+const MAX_NAMES = 100_000
+
 class MemoryNamespace {
   readonly items: LRUCache<string, Item>
-  readonly leases = new Map<string, { readonly token: string; readonly until: number }>()
-  readonly epochs = new Map<string, { readonly value: string; readonly made: number }>()
+  /** One that is forgotten too early stores nothing. */
+  readonly leases = new LRUCache<string, { readonly token: string; readonly until: number }>({
+    max: MAX_NAMES,
+  })
+  readonly epochs: LRUCache<string, { readonly value: string; readonly made: number }>
   readonly listeners = new Set<BusListener>()
   readonly clock: Clock
+  /** When the newest of the epochs that are forgotten was made: an epoch that seems new may have been made then. */
+  #forgotten = Number.NEGATIVE_INFINITY
 
   constructor(maxBytes: number, clock: Clock) {
     this.items = new LRUCache({ maxSize: maxBytes })
+    this.epochs = new LRUCache({
+      max: MAX_NAMES,
+      dispose: ({ made }, _name, reason) => {
+        if (reason === 'evict') this.#forgotten = Math.max(this.#forgotten, made)
+      },
+    })
     this.clock = clock
+  }
+
+  /** Milliseconds since an epoch of which nothing is known was made, at least. */
+  ageOfUnknown(): number {
+    return performance.now() - this.#forgotten
   }
 
   frame(key: string): Buffer | undefined {
@@ -91,7 +110,7 @@ class MemoryTier implements Tier {
       if (known !== undefined) return { value: known.value, age: performance.now() - known.made }
       const value = randomUUID()
       epochs.set(name, { value, made: performance.now() })
-      return { value, age: Number.POSITIVE_INFINITY }
+      return { value, age: this.#namespace.ageOfUnknown() }
     })
   }
 

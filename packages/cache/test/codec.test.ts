@@ -107,6 +107,20 @@ describe('bytes from elsewhere', () => {
 
   it.each([
     ['no entry', fc.uint8Array({ maxLength: 200 })],
+    [
+      'S9 an entry whose times are no numbers',
+      fc
+        .tuple(
+          value,
+          fc.constantFrom(12, 20, 28, 36),
+          fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY),
+        )
+        .map(([given, offset, time]) => {
+          const frame = framed(given)
+          frame.writeDoubleLE(time, offset)
+          return frame
+        }),
+    ],
     ['an entry that was cut', value.map((given) => framed(given).subarray(0, -1))],
   ])('%s is a miss, and an event', async (_what, arbitrary) => {
     const store = memoryStore()
