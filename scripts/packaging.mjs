@@ -1,6 +1,6 @@
 // Packs every published package and looks at it as its users will: publint, attw, no private name in the types, and
-// a fresh project that installs the tarballs, loads every entry as ESM and as CJS with no framework there, and
-// type-checks.
+// a fresh project that installs the tarballs, loads every entry as ESM, as CommonJS and under Jest with no framework
+// there, and type-checks.
 import { execFile } from 'node:child_process'
 import {
   cpSync,
@@ -81,18 +81,21 @@ async function consume(packages) {
       .filter((key) => key !== './package.json')
       .map((key) => manifest.name + key.slice(1)),
   )
-  const list = JSON.stringify(entries)
-  writeFileSync(join(project, 'esm.mjs'), `for (const entry of ${list}) await import(entry)\n`)
-  writeFileSync(join(project, 'cjs.cjs'), `for (const entry of ${list}) require(entry)\n`)
+  cpSync(join(root, 'scripts/consumer'), project, { recursive: true })
+  writeFileSync(join(project, 'entries.json'), JSON.stringify(entries))
   await look('consumer: load as ESM', process.execPath, ['esm.mjs'], { cwd: project })
-  await look('consumer: load as CJS', process.execPath, ['cjs.cjs'], { cwd: project })
+  await look('consumer: load as CommonJS', process.execPath, ['cjs.cjs'], { cwd: project })
+  for (const version of ['jest', 'jest29']) {
+    const jest = join(root, 'node_modules', version, 'bin/jest.js')
+    const args = [jest, '--ci', '--rootDir', project, '--testMatch', '**/*.test.cjs']
+    await look(`consumer: load under ${version}`, process.execPath, args, { cwd: project })
+  }
 
   const kit = join(root, 'packages/kit/node_modules')
   for (const name of ['express', 'fastify', 'koa', '@types/express', '@types/koa'])
     link(join(kit, name), project, name)
   link(join(root, 'packages/cache/node_modules/ioredis'), project, 'ioredis')
   link(join(root, 'node_modules/@types/node'), project, '@types/node')
-  cpSync(join(root, 'scripts/consumer'), project, { recursive: true })
   for (const file of ['app.ts', 'app.cts']) {
     const text = readFileSync(join(project, file), 'utf8')
     const unused = entries.filter((entry) => !text.includes(`'${entry}'`))

@@ -5,12 +5,17 @@ import { type Import, importsOf } from './syntax.js'
 /** The engine that a package wraps. Everything else a package needs is in Node. */
 const ENGINES: Readonly<Record<(typeof PUBLISHED)[number], readonly string[]>> = {
   cluster: [],
-  cache: ['lru-cache', 'devalue'],
+  cache: ['lru-cache'],
   mysql: ['mysql2'],
   limiter: [],
   offload: ['piscina'],
   memory: [],
   metrics: ['prom-client'],
+}
+
+/** What is built into the package, so that its CommonJS needs no ESM-only package. */
+const INLINED: Readonly<Partial<Record<(typeof PUBLISHED)[number], readonly string[]>>> = {
+  cache: ['devalue'],
 }
 
 /** What the user brings; only its types may be named. */
@@ -25,13 +30,13 @@ function misdirected(path: string, name: (typeof PUBLISHED)[number]): string[] {
 function allowed(path: string, name: (typeof PUBLISHED)[number], { specifier, typeOnly }: Import): boolean {
   if (specifier.startsWith('node:')) return true
   if (specifier.startsWith('.')) return target(path, specifier).startsWith(`packages/${name}/src/`)
-  if (specifier === '@spillway/kit') return true
+  if (specifier === '@spillway/kit' || specifier === '@spillway/kit/message') return true
   const framework = FRAMEWORKS.find((one) => path === `packages/${name}/src/${one}.ts`)
   if (specifier.startsWith('@spillway/kit/'))
     return specifier === `@spillway/kit/${framework}` || isPart(path, specifier)
   const engine = packageOf(specifier)
   if (PEERS.includes(engine)) return typeOnly
-  return ENGINES[name].includes(engine)
+  return ENGINES[name].includes(engine) || INLINED[name]?.includes(engine) === true
 }
 
 /** A part of an adapter may use the kit's helpers of its framework, when it says so in its name: `express-body.ts`. */
@@ -51,6 +56,7 @@ describe('a package points at the kit, its own engine and Node, and at nothing e
 describe('its manifest says the same', () => {
   it.each(PUBLISHED)('%s', (name) => {
     const { dependencies = {}, peerDependencies = {} } = manifestOf(name)
+    const inlined = INLINED[name] ?? []
     const used = new Set(
       sourcesOf(name).flatMap((path) =>
         importsOf(path)
@@ -60,7 +66,8 @@ describe('its manifest says the same', () => {
     )
     expect(Object.keys(dependencies).sort()).toEqual([...ENGINES[name]].sort())
     expect(Object.keys(dependencies).filter((engine) => !used.has(engine))).toEqual([])
-    expect([...used].filter((one) => !(one in dependencies) && !(one in peerDependencies))).toEqual([])
+    const declared = [...Object.keys(dependencies), ...Object.keys(peerDependencies), ...inlined]
+    expect([...used].filter((one) => !declared.includes(one))).toEqual([])
   })
 })
 
