@@ -57,7 +57,10 @@ export async function ask(url: string, init: Ask = {}): Promise<Answer> {
 }
 
 /** The same over HTTP/2 in the clear, on a session of its own. */
-export async function askHttp2(url: string, { method = 'GET', headers = {}, body }: Ask = {}): Promise<Answer> {
+export async function askHttp2(
+  url: string,
+  { method = 'GET', headers = {}, body }: Ask = {},
+): Promise<Answer> {
   const { origin, pathname, search } = new URL(url)
   const session = connectHttp2(origin)
   try {

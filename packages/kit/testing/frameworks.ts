@@ -105,9 +105,15 @@ export async function start(framework: Framework, site: Site): Promise<RunningAp
   else koaApp(framework === 'koa2' ? new Koa2() : new Koa(), server, site, errors)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return running(server, errors, active, async () => {
-    await new Promise((resolve) => server.close(resolve))
-  }, site.http2)
+  return running(
+    server,
+    errors,
+    active,
+    async () => {
+      await new Promise((resolve) => server.close(resolve))
+    },
+    site.http2,
+  )
 }
 
 /** Starts a site, works with it, and closes it in any case. */

@@ -40,7 +40,8 @@ export function refusalChecks({ refusal, secrets = [] }: GateSpec, refusing: Ref
 
   const checks: Check[] = [
     {
-      title: 'L51 with an error handler of the app, the headers of a refusal are on the response and on the error',
+      title:
+        'L51 with an error handler of the app, the headers of a refusal are on the response and on the error',
       run: (framework) =>
         refusing(framework, { ownErrorHandler: true }, async (app) => {
           const answer = await refused(app, '*/*')
@@ -124,7 +125,10 @@ export function refusalChecks({ refusal, secrets = [] }: GateSpec, refusing: Ref
       await refusing(framework, { log: (line) => lines.push(line) }, async (app) => {
         await refused(app, '*/*')
       })
-      assert.ok(lines.some((line) => line.includes(refusal.code)), 'the refusal is logged')
+      assert.ok(
+        lines.some((line) => line.includes(refusal.code)),
+        'the refusal is logged',
+      )
       for (const line of lines) {
         withoutSecrets(line, 'the log')
         withoutSecrets(JSON.parse(line).err?.stack ?? '', 'the logged stack')

@@ -1,3 +1,5 @@
+import { turns } from './waiting.js'
+
 /**
  * What is printed as an error or a warning while `work` runs: by `console.error` and `console.warn` (which a test runner
  * replaces), on standard error, and as a warning of the process.
@@ -18,6 +20,7 @@ export async function printedDuring(work: () => Promise<unknown>): Promise<strin
   process.on('warning', note)
   try {
     await work()
+    await turns() // Express prints a turn after it has answered
     return printed
   } finally {
     process.off('warning', note)

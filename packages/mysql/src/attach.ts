@@ -5,13 +5,13 @@ import {
   defineOptions,
   duration,
   either,
+  type Header,
   list,
   nested,
   orFalse,
   responseSignal,
   string,
 } from '@spillway/kit'
-import type { Header } from './late-headers.js'
 import type { MysqlPool } from './pool.js'
 import type { MysqlSession } from './session.js'
 import { SignedToken } from './signed-token.js'
