@@ -5,11 +5,15 @@ import type { WorkerProcess } from './worker-process.js'
 
 /** This process is going to stop and takes no more requests: 503, for `drainGate`. */
 export class DrainingError extends RejectedError {
-  constructor(retryAfter: number) {
+  /** `closes`: the client is told to close its connection, which HTTP/2 has no header for. */
+  constructor(retryAfter: number, closes = true) {
     super('The server is restarting; please try again', {
       code: 'ERR_CLUSTER_DRAINING',
       status: 503,
-      headers: { 'Retry-After': retryAfterSeconds(retryAfter), Connection: 'close' },
+      headers: {
+        'Retry-After': retryAfterSeconds(retryAfter),
+        ...(closes && { Connection: 'close' }),
+      },
     })
   }
 }

@@ -1,5 +1,5 @@
 import { pathOf } from '@spillway/kit'
-import { applyVerdict } from '@spillway/kit/express'
+import { applyVerdict, type RefusalOptions, refusalOptions } from '@spillway/kit/express'
 import type { RequestHandler } from 'express'
 import { type DrainGateOptions, drainVerdict } from './gate.js'
 import { HEALTH_HEADERS, Health, type HealthOptions } from './health.js'
@@ -28,13 +28,14 @@ export function health(options?: HealthOptions): RequestHandler {
 
 /**
  * Turns requests away that come when this process should have stopped: `app.use(drainGate())`. The app's error handler
- * gets a {@link DrainingError} (503, `Retry-After`).
+ * gets a {@link DrainingError} (503, `Retry-After`); when the app has none, it is answered here, see `onRefused`.
  *
  * @throws TypeError | RangeError `ERR_CLUSTER_OPTION`
  */
-export function drainGate(options?: DrainGateOptions): RequestHandler {
-  const verdict = drainVerdict(options)
-  return (_req, res, next) => applyVerdict(verdict(), res, next)
+export function drainGate(options: DrainGateOptions & RefusalOptions = {}): RequestHandler {
+  const [onRefused, own] = refusalOptions<DrainGateOptions>('cluster', 'drainGate', options)
+  const verdict = drainVerdict(own)
+  return (req, res, next) => applyVerdict(verdict(req), res, next, onRefused)
 }
 
 export { DrainingError } from './errors.js'

@@ -1,4 +1,4 @@
-import { plugin, setHeaders } from '@spillway/kit/fastify'
+import { applyVerdict, plugin, setHeaders } from '@spillway/kit/fastify'
 import type { FastifyPluginCallback, FastifyReply } from 'fastify'
 import { type DrainGateOptions, drainVerdict } from './gate.js'
 import { CLOSING, HEALTH_HEADERS, Health, type HealthAnswer, type HealthOptions } from './health.js'
@@ -48,9 +48,7 @@ export const drainGate: FastifyPluginCallback<DrainGateOptions> = plugin(
     const verdict = drainVerdict(options)
     app.addHook('onRequest', (request, reply, next) => {
       if (request.routeOptions.config.drainGate === false) return next()
-      const { headers, error } = verdict()
-      setHeaders(reply, headers)
-      next(error)
+      applyVerdict(verdict(request.raw), reply, next)
     })
     done()
   },

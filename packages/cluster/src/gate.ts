@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { ADMIT, type Duration, defineOptions, duration, type Verdict } from '@spillway/kit'
 import { DrainingError } from './errors.js'
 import { lifecycle } from './lifecycle.js'
@@ -25,13 +26,15 @@ const resolveOptions = defineOptions(
  *
  * @throws TypeError | RangeError `ERR_CLUSTER_OPTION`
  */
-export function drainVerdict(options: DrainGateOptions = {}): () => Verdict {
+export function drainVerdict(
+  options: DrainGateOptions = {},
+): (request?: Pick<IncomingMessage, 'httpVersionMajor'>) => Verdict {
   const { retryAfter, strict } = resolveOptions(options)
   const life = lifecycle()
-  return () => {
+  return (request) => {
     const refuses = life.phase === 'refusing' || (strict && life.phase === 'draining')
     if (!refuses) return ADMIT
-    const error = new DrainingError(retryAfter)
+    const error = new DrainingError(retryAfter, (request?.httpVersionMajor ?? 1) < 2)
     return { headers: error.headers, error }
   }
 }

@@ -30,7 +30,7 @@ export function health(options?: HealthOptions): Middleware {
 export function drainGate(options?: DrainGateOptions): Middleware {
   const verdict = drainVerdict(options)
   return (ctx, next) => {
-    applyVerdict(verdict(), ctx)
+    applyVerdict(verdict(ctx.req), ctx)
     return next()
   }
 }

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /**
  * The errors every Spillway package throws.
  *
@@ -6,6 +8,15 @@
  * error of the engine below, which is passed through untouched.
  */
 
+/**
+ * What a developer may want to know of a refusal: a client's key, a statement, the state of a queue. `reason`, where there
+ * is one, is one line that a log may hold: no key, no token, no statement.
+ */
+export interface Details {
+  readonly reason?: string | undefined
+  readonly [name: string]: unknown
+}
+
 export interface RejectedErrorInit {
   /** Stable name of the reason, `ERR_<PACKAGE>_<REASON>`. */
   readonly code: string
@@ -13,10 +24,14 @@ export interface RejectedErrorInit {
   readonly status: number
   /** Response headers that belong to the refusal, such as `Retry-After`. Default: none. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Whether `message` may be shown to the client. Default: true. */
+  /** Whether `message` may be shown to the client. Default: true. Fastify shows it in any case. */
   readonly expose?: boolean | undefined
+  /** What neither the client nor a log gets to see. Default: none. */
+  readonly details?: Details | undefined
   readonly cause?: unknown
 }
+
+const NO_DETAILS: Details = Object.freeze({})
 
 /**
  * A request or call that was refused on purpose: over a limit, overloaded, queue full, draining.
@@ -25,6 +40,9 @@ export interface RejectedErrorInit {
  * `statusCode`, `expose` and `headers`. Koa drops every header that is not on the error, which is why a
  * refusal carries its own. It has no stack: a refusal is routine, and a service under attack makes
  * thousands a second.
+ *
+ * A log gets one line of it, whichever way it is printed. What only a developer may see is in {@link details}, which no
+ * serializer reaches, and in {@link report}.
  */
 export class RejectedError extends Error {
   readonly code: string
@@ -32,6 +50,8 @@ export class RejectedError extends Error {
   readonly statusCode: number
   readonly expose: boolean
   readonly headers: Readonly<Record<string, string>>
+  /** Not enumerable: loggers copy what is. */
+  declare readonly details: Details
 
   constructor(message: string, init: RejectedErrorInit) {
     const limit = Error.stackTraceLimit
@@ -43,7 +63,32 @@ export class RejectedError extends Error {
     this.statusCode = init.status
     this.expose = init.expose ?? true
     this.headers = init.headers ?? {}
+    if (init.details !== undefined) Object.defineProperty(this, 'details', { value: init.details })
   }
+
+  /** All that is known, in several lines: for the eyes of a developer, not for a log that others read. */
+  report(): string {
+    const { details, cause } = this
+    const lines = [lineOf(this)]
+    if (details !== NO_DETAILS) lines.push(inspect(details, { depth: 6 }))
+    if (cause !== undefined) lines.push(`Cause: ${inspect(cause)}`)
+    return lines.join('\n')
+  }
+
+  toJSON(): object {
+    const { name, code, status, statusCode, expose, message, headers } = this
+    return { name, code, status, statusCode, expose, message, headers }
+  }
+
+  [inspect.custom](): string {
+    return lineOf(this)
+  }
+}
+
+Object.defineProperty(RejectedError.prototype, 'details', { value: NO_DETAILS })
+
+function lineOf({ name, code, message, details: { reason } }: RejectedError): string {
+  return `${name} [${code}]: ${message}${reason === undefined ? '' : ` (${reason})`}`
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { ClientGoneError } from './departure.js'
 
 /** The path of a request without its query, from the raw target: `/a/b`. */
 export function pathOf(target: string): string {
@@ -10,20 +11,22 @@ const signals = new WeakMap<ServerResponse, AbortSignal>()
 
 /**
  * A signal that aborts when the client goes away before the response is finished. One per response, made on first
- * use. The reason is an `AbortError`.
+ * use. The reason is a {@link ClientGoneError}, an `AbortError`; `onGone` hears of it first.
  */
-export function responseSignal(res: ServerResponse): AbortSignal {
+export function responseSignal(res: ServerResponse, onGone?: (reason: ClientGoneError) => void): AbortSignal {
   let signal = signals.get(res)
   if (signal === undefined) {
     const controller = new AbortController()
     signal = controller.signal
     signals.set(res, signal)
-    if (res.destroyed && !res.writableFinished) controller.abort()
-    else {
-      res.once('close', () => {
-        if (!res.writableFinished) controller.abort()
-      })
+    const leave = () => {
+      if (res.writableFinished) return
+      const reason = new ClientGoneError(res)
+      onGone?.(reason)
+      controller.abort(reason)
     }
+    if (res.destroyed) leave()
+    else res.once('close', leave)
   }
   return signal
 }

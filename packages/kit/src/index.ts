@@ -4,10 +4,12 @@ export { Chain, type Linked } from './chain.js'
 export { type Channel, channel } from './channel.js'
 export { type Clock, monotonicClock, wallClock } from './clock.js'
 export { Deadlines, type Waiting } from './deadlines.js'
+export { ClientGoneError, isDeparture } from './departure.js'
 export { type Duration, durationMs } from './durations.js'
-export { brand, misuse, RejectedError, type RejectedErrorInit } from './errors.js'
+export { brand, type Details, misuse, RejectedError, type RejectedErrorInit } from './errors.js'
 export { notify } from './events.js'
 export { onResponseEnd, pathOf, responseSignal } from './http.js'
+export { addLate, type Header, noteRefusal } from './late-headers.js'
 export { type Closable, type CloseOptions, closeOnce, drainWithin } from './lifecycle.js'
 export {
   anything,
@@ -31,6 +33,7 @@ export {
   size,
   string,
 } from './options.js'
+export { problemOf } from './problem.js'
 export { shareOf, workerCount } from './share.js'
 export { type Size, sizeBytes } from './sizes.js'
 export {

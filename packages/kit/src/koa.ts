@@ -1,9 +1,32 @@
+import type { ServerResponse } from 'node:http'
+import { isDeparture } from './departure.js'
+import { RejectedError } from './errors.js'
 import type { Verdict } from './verdict.js'
 
 /** What the Koa adapters share. Structural, so that nothing here loads Koa. */
 
-/** Sets the verdict's headers and throws the refusal if there is one; it carries its headers itself, since Koa wipes them. */
-export function applyVerdict(verdict: Verdict, ctx: { set(name: string, value: string): unknown }): void {
-  for (const name in verdict.headers) ctx.set(name, verdict.headers[name]!)
-  if (verdict.error !== undefined) throw verdict.error
+interface Context {
+  readonly res: ServerResponse
+  set(name: string, value: string): unknown
+}
+
+/** Sets the verdict's headers and throws the refusal if there is one. */
+export function applyVerdict({ headers, error }: Verdict, ctx: Context): void {
+  setHeaders(ctx, headers)
+  if (error !== undefined) refuse(error, ctx)
+}
+
+/**
+ * Throws an error on. The headers of a refusal are set too, for an error handler of the app that answers by itself; Koa's
+ * own takes them from the error, and wipes the others. Returns when the client has left: nobody is there to read an answer,
+ * or a log line, about that.
+ */
+export function refuse(error: unknown, ctx: Context): void {
+  if (isDeparture(error, ctx.res)) return
+  if (error instanceof RejectedError) setHeaders(ctx, error.headers)
+  throw error
+}
+
+function setHeaders(ctx: Context, headers: Readonly<Record<string, string>>): void {
+  for (const name in headers) ctx.set(name, headers[name]!)
 }

@@ -25,7 +25,7 @@ describe('applyVerdict', () => {
   })
 
   it('sets the headers and throws the refusal if there is one (Koa)', () => {
-    const ctx = { set: vi.fn() }
+    const ctx = { set: vi.fn(), res: {} as ServerResponse }
     expect(() => applyToKoa({ headers: { a: '1' } }, ctx)).not.toThrow()
     expect(() => applyToKoa({ headers: { b: '2' }, error }, ctx)).toThrow(error)
     expect(ctx.set.mock.calls).toEqual([

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { format, inspect } from 'node:util'
 import { build } from 'tsup'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { brand, misuse, RejectedError } from '../src/index.js'
@@ -59,14 +60,59 @@ describe('RejectedError', () => {
     expect(new Error('with a stack').stack).toMatch(/\n\s+at /)
   })
 
-  it('survives structured logging: its fields are its own', () => {
+  it('survives structured logging', () => {
     expect(JSON.parse(JSON.stringify(new FullError()))).toEqual({
+      name: 'FullError',
+      message: 'full',
       code: 'ERR_TEST_FULL',
       status: 503,
       statusCode: 503,
       expose: true,
       headers: { 'Retry-After': '1' },
     })
+  })
+})
+
+describe('L52 the details of a refusal', () => {
+  const details = { reason: 'db:3306: 10 of 10 in use', key: 'sk-live-SECRET', deep: { sql: 'SELECT 42' } }
+  const cause = Object.assign(new Error('connect ECONNREFUSED'), { sql: 'SELECT 42' })
+  const error = new RejectedError('busy', { code: 'ERR_TEST_BUSY', status: 503, details, cause })
+
+  it('are for the developer, and on request', () => {
+    expect(error.details).toBe(details)
+    expect(error.report()).toMatch(/^RejectedError \[ERR_TEST_BUSY\]: busy \(db:3306: 10 of 10 in use\)\n/)
+    expect(error.report()).toContain('sk-live-SECRET')
+    expect(error.report()).toContain('ECONNREFUSED')
+    expect(new FullError().details).toEqual({})
+    expect(new FullError().report()).toBe('FullError [ERR_TEST_FULL]: full')
+  })
+
+  it.each<[string, (error: RejectedError) => unknown]>([
+    ['inspect', (it) => inspect(it, { depth: 9, getters: true })],
+    ['inspect with what is not enumerable', (it) => inspect(it, { showHidden: true, depth: 9 })],
+    ['format', (it) => format('%s %o %O %j', it, it, it, it)],
+    ['as a cause', (it) => inspect(new Error('outer', { cause: it }), { depth: 9 })],
+    ['in a list', (it) => inspect([it], { depth: 9 })],
+    ['JSON', (it) => JSON.stringify({ err: it })],
+    ['a spread copy', (it) => inspect({ ...it }, { depth: 9 })],
+    ['a clone', (it) => inspect(structuredClone(it), { depth: 9 })],
+    ['the stack', (it) => `${it.stack} ${it}`],
+    [
+      'a walk over its names',
+      (it) => {
+        const seen: string[] = []
+        for (const name in it) seen.push(`${name}: ${JSON.stringify(it[name as keyof RejectedError])}`)
+        return seen.join()
+      },
+    ],
+  ])('are not in %s', (_how, print) => {
+    const text = String(print(error))
+    expect(text).not.toContain('SECRET')
+    expect(text).not.toContain('SELECT')
+  })
+
+  it('inspect is one line, with the reason that is fit for a log', () => {
+    expect(inspect(error)).toBe('RejectedError [ERR_TEST_BUSY]: busy (db:3306: 10 of 10 in use)')
   })
 })
 

@@ -42,7 +42,9 @@ function reference(mode: GateMode): GateSubject {
             if (request.routeOptions.config.referenceGate === false) return
             const { headers, error } = verdictOf(mode)
             setHeaders(reply, headers)
-            if (error !== undefined) throw error
+            if (error === undefined) return
+            setHeaders(reply, error.headers)
+            throw error
           })
         }),
       ),
@@ -63,6 +65,40 @@ const spec = {
   admitted: { headers: ['ratelimit', 'ratelimit-policy'] },
   failure: { status: 503, code: 'ERR_GATE_DOWN' },
   optOut: { referenceGate: false },
+  secrets: ['sk-live-SECRET'],
+}
+
+/** A gate that has put a secret on each of its errors. */
+function telling(right: GateSubject, where: 'key' | 'message'): GateSubject {
+  const tell = (error: unknown) => Object.assign(error as RejectedError, { [where]: 'sk-live-SECRET' })
+  return {
+    express: (app) => {
+      app.use((_req, res, next) => {
+        const { error, headers } = verdictOf('refuse')
+        applyVerdict({ headers, error: tell(error) }, res, next)
+      })
+    },
+    fastify: (app) => {
+      app.register(
+        plugin('wrong', async (scope: FastifyInstance) => {
+          scope.addHook('onRequest', async (_request, reply) => {
+            setHeaders(reply, verdictOf('refuse').headers)
+            throw tell(verdictOf('refuse').error)
+          })
+        }),
+      )
+    },
+    koa: (app, server) => {
+      app.use(async (_ctx, next) => {
+        try {
+          await next()
+        } catch (error) {
+          throw tell(error)
+        }
+      })
+      right.koa(app, server)
+    },
+  }
 }
 
 gateSuite('a right gate', { ...spec, setup: reference })
@@ -193,6 +229,36 @@ describe('the gate suite fails for a gate that', () => {
           })
         },
       }),
+    ],
+    [
+      'keeps the headers of a refusal on the error alone',
+      /^L51 with an error handler/,
+      (mode, right) => ({
+        ...right,
+        express: (app) => app.use((_req, _res, next) => next(verdictOf(mode).error)),
+        fastify: (app) =>
+          app.register(
+            plugin('wrong', async (scope: FastifyInstance) => {
+              scope.addHook('onRequest', async () => {
+                throw verdictOf(mode).error
+              })
+            }),
+          ),
+        koa: (app) =>
+          app.use(() => {
+            throw verdictOf(mode).error
+          }),
+      }),
+    ],
+    [
+      'has the key of the client on its error',
+      /^L52 a refusal prints as one line/,
+      (_mode, right) => telling(right, 'key'),
+    ],
+    [
+      'has the key of the client in its message',
+      /^L52 without an error handler of the app, in production/,
+      (_mode, right) => telling(right, 'message'),
     ],
     [
       'lets a request through after refusing it',

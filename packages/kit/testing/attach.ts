@@ -17,6 +17,7 @@ import {
   type Site,
   serving,
 } from './frameworks.js'
+import { printedDuring } from './stderr.js'
 import { latch, turns, until, within, withoutUnhandled } from './waiting.js'
 
 export interface AttachSubject extends Mounts {
@@ -100,12 +101,18 @@ export function attachChecks<S extends AttachSubject>(spec: AttachSpec<S>): read
     }
 
   const stops =
-    (path: string, routes: Routes, started: (subject: S) => Promise<unknown>, stopped: typeof started) =>
+    (
+      path: string,
+      routes: Routes,
+      started: (subject: S) => Promise<unknown>,
+      stopped: typeof started,
+      site: Omit<Site, 'routes' | 'mounts'> = { ownErrorHandler: true },
+    ) =>
     async (framework: Framework) => {
       const subject = await spec.setup()
       await attached(
         framework,
-        { routes: { 'GET /': () => ({}), ...routes }, ownErrorHandler: true },
+        { ...site, routes: { 'GET /': () => ({}), ...routes } },
         async (app) => {
           const begun = started(subject)
           const ended = stopped(subject)
@@ -219,35 +226,50 @@ export function attachChecks<S extends AttachSubject>(spec: AttachSpec<S>): read
       })
     }
   }
+  const quiet =
+    'B52 a client that leaves while its work runs leaves no line, though the app has no error handler'
   const title = 'stops the work of a request when its client leaves, and of no other'
+  /** The same where nobody handles errors but the framework, which prints what it takes for one. */
+  const silently =
+    (run: (framework: Framework, site: Omit<Site, 'routes' | 'mounts'>) => Promise<void>) =>
+    async (framework: Framework) => {
+      const lines: string[] = []
+      const site = { env: 'production', log: (line: string) => lines.push(line) } as const
+      assert.equal(await printedDuring(() => run(framework, site)), '', 'printed')
+      for (const line of lines) assert.ok(JSON.parse(line).err === undefined, `logged: ${line}`)
+    }
   if (route !== undefined) {
-    checks.push({ title, run: stops(route.path, {}, route.started, route.stopped) })
+    const { path, started, stopped } = route
+    checks.push({ title, run: stops(path, {}, started, stopped) })
+    checks.push({
+      title: quiet,
+      run: silently((framework, site) => stops(path, {}, started, stopped, site)(framework)),
+    })
   }
   if (work !== undefined) {
-    checks.push({
-      title,
-      run: async (framework) => {
-        const begun = latch()
-        const ended = latch()
-        let subject: S
-        const handler: Handler = async (native) => {
-          const running = work(native, subject)
-          begun.open()
-          try {
-            await running
-          } catch (error) {
-            ended.open()
-            throw error
-          }
-          return { body: 'the work ended by itself' }
+    const leaving = async (framework: Framework, site?: Omit<Site, 'routes' | 'mounts'>) => {
+      const begun = latch()
+      const ended = latch()
+      let subject: S
+      const handler: Handler = async (native) => {
+        const running = work(native, subject)
+        begun.open()
+        try {
+          await running
+        } catch (error) {
+          ended.open()
+          throw error
         }
-        const started = (own: S) => {
-          subject = own
-          return begun.promise
-        }
-        await stops('/work', { 'GET /work': handler }, started, () => ended.promise)(framework)
-      },
-    })
+        return { body: 'the work ended by itself' }
+      }
+      const started = (own: S) => {
+        subject = own
+        return begun.promise
+      }
+      await stops('/work', { 'GET /work': handler }, started, () => ended.promise, site)(framework)
+    }
+    checks.push({ title, run: (framework) => leaving(framework) })
+    checks.push({ title: quiet, run: silently(leaving) })
   }
   return checks
 }

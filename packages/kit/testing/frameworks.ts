@@ -1,6 +1,7 @@
 /// <reference path="./versions.d.ts" />
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { pipeline, Readable } from 'node:stream'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
@@ -8,7 +9,7 @@ import express4 from 'express4'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import Koa, { type Context } from 'koa'
 import Koa2 from 'koa2'
-import { type Answer, type Ask, ask, open } from './client.js'
+import { type Answer, type Ask, ask, askHttp2, open } from './client.js'
 import { turns, until } from './waiting.js'
 
 /** Every framework version that the packages support. */
@@ -66,6 +67,12 @@ export interface Site {
   readonly registration?: Registration
   /** Fastify, `encapsulated`: routes outside of the plugin's scope. */
   readonly outside?: Routes
+  /** What `NODE_ENV` would be. Default: `'test'`, in which the frameworks' own handlers print nothing. */
+  readonly env?: 'test' | 'development' | 'production'
+  /** Fastify: log everything, and give each line to this. Default: no log. */
+  readonly log?: ((line: string) => void) | undefined
+  /** Fastify and Koa: speak HTTP/2 in the clear; `ask` does so too. Default: HTTP/1.1. */
+  readonly http2?: boolean
 }
 
 /** An app that listens on a port of its own. */
@@ -88,18 +95,25 @@ export async function start(framework: Framework, site: Site): Promise<RunningAp
     const app = await fastifyApp(site, errors)
     const active = countActive(app.server)
     await app.listen({ port: 0, host: '127.0.0.1' })
-    return running(app.server, errors, active, () => app.close())
+    return running(app.server, errors, active, () => app.close(), site.http2)
   }
-  const server = createServer()
+  // Typed alike: what an app is given, it treats as HTTP/1.1 until it looks closer.
+  const server = site.http2 ? (createHttp2Server() as object as Server) : createServer()
   const active = countActive(server)
   if (framework === 'express4') expressApp(express4(), server, site, errors)
   else if (framework === 'express5') expressApp(express(), server, site, errors)
   else koaApp(framework === 'koa2' ? new Koa2() : new Koa(), server, site, errors)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return running(server, errors, active, async () => {
-    await new Promise((resolve) => server.close(resolve))
-  })
+  return running(
+    server,
+    errors,
+    active,
+    async () => {
+      await new Promise((resolve) => server.close(resolve))
+    },
+    site.http2,
+  )
 }
 
 /** Starts a site, works with it, and closes it in any case. */
@@ -121,13 +135,14 @@ function running(
   errors: unknown[],
   active: () => number,
   shut: () => Promise<void>,
+  http2 = false,
 ): RunningApp {
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   let closing: Promise<void> | undefined
   return {
     origin,
     errors,
-    ask: (path, init) => ask(origin + path, init),
+    ask: (path, init) => (http2 ? askHttp2 : ask)(origin + path, init),
     open: (path, init) => open(origin + path, init),
     idle: async () => {
       await turns()
@@ -152,7 +167,7 @@ function countActive(server: Server): () => number {
 }
 
 function expressApp(app: Express, server: Server, site: Site, errors: unknown[]): void {
-  app.set('env', 'test') // the final handler prints no stack
+  app.set('env', site.env ?? 'test')
   site.mounts?.express(app, server)
   for (const { method, path, handler } of routesOf(site.routes)) {
     app[method](path, (req: Request, res: Response, next: NextFunction) => {
@@ -177,7 +192,10 @@ function sendExpress({ status = 200, headers = {}, body = 'ok' }: Reply, res: Re
 }
 
 async function fastifyApp(site: Site, errors: unknown[]): Promise<FastifyInstance> {
-  const root = Fastify()
+  const { log } = site
+  const logger = log === undefined ? false : { level: 'trace', stream: { write: log } }
+  // An app over HTTP/2 has other types; nothing here uses what differs.
+  const root = Fastify({ logger, ...(site.http2 && { http2: true as const }) } as object) as FastifyInstance
   const { mounts, registration = 'plain' } = site
   if (site.ownErrorHandler) {
     root.setErrorHandler((error, _request, reply) => {
@@ -213,7 +231,9 @@ function addFastifyRoutes(app: FastifyInstance, routes: Routes): void {
 }
 
 function koaApp(app: Koa, server: Server, site: Site, errors: unknown[]): void {
-  app.silent = true // print no stack
+  const { env = 'test' } = site
+  app.env = env
+  app.silent = env === 'test'
   if (site.ownErrorHandler) {
     app.use(async (ctx, next) => {
       try {
@@ -236,7 +256,7 @@ function koaApp(app: Koa, server: Server, site: Site, errors: unknown[]): void {
     for (const [name, value] of Object.entries(headers)) ctx.set(name, mutable(value))
     ctx.body = body
   })
-  server.on('request', app.callback())
+  server.on('request', app.callback() as RequestListener)
 }
 
 type Method = 'get' | 'post' | 'put' | 'delete'

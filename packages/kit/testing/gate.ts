@@ -14,6 +14,7 @@ import {
   type Site,
   serving,
 } from './frameworks.js'
+import { refusalChecks } from './gate-refusals.js'
 import { latch, withoutUnhandled } from './waiting.js'
 
 export type GateMode =
@@ -44,6 +45,8 @@ export interface GateSpec {
   readonly failure?: { readonly status: number; readonly code: string } | 'admit'
   /** Fastify route config by which a route opts out. Default: not checked. */
   readonly optOut?: object
+  /** What no body, log or printed error may hold, such as the key of the client. Default: nothing. */
+  readonly secrets?: readonly string[]
 }
 
 /** Tests a gate adapter on every framework. See the README beside this file. */
@@ -261,6 +264,12 @@ export function gateChecks(spec: GateSpec): readonly Check[] {
         ),
     },
   ]
+
+  checks.push(
+    ...refusalChecks(spec, (framework, site, work) =>
+      gated(framework, 'refuse', { ...site, routes: counted().routes }, work),
+    ),
+  )
 
   if (failure !== undefined) {
     checks.push({

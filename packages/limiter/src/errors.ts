@@ -1,32 +1,49 @@
 import { brand, misuse, RejectedError, retryAfterSeconds } from '@spillway/kit'
 import type { Decision } from './decision.js'
+import { problemOf } from './fields.js'
 
 /** The key is over its limit: 429. */
 export class RateLimitError extends RejectedError {
-  readonly decision: Decision
-
   constructor(decision: Decision, headers: Readonly<Record<string, string>> = {}, status = 429) {
     super(messageOf(decision), {
       code: 'ERR_LIMITER_LIMITED',
       status,
       headers: { ...headers, ...retryHeader(decision) },
+      details: { decision },
     })
-    this.decision = decision
+  }
+
+  /** The numbers, and the key. Not enumerable: a key is often a secret of the client, and no log is to have it. */
+  get decision(): Decision {
+    return this.details.decision as Decision
+  }
+
+  /** What a problem document says of it. */
+  get problem(): Readonly<Record<string, unknown>> {
+    return problemOf(this.decision, this.status)
   }
 }
 brand(RateLimitError, 'RateLimitError')
 
 /** The store failed and the policy is `deny`: 503, since nobody knows whether the key is over its limit. */
 export class StoreUnavailableError extends RejectedError {
-  readonly decision: Decision
-
   constructor(decision: Decision) {
-    super('The rate limiter cannot reach its store', {
+    super('The service is temporarily limited; please try again shortly', {
       code: 'ERR_LIMITER_UNAVAILABLE',
       status: 503,
       headers: retryHeader(decision),
+      details: { decision, reason: 'the rate limiter cannot reach its store' },
     })
-    this.decision = decision
+  }
+
+  /** As of a {@link RateLimitError}. */
+  get decision(): Decision {
+    return this.details.decision as Decision
+  }
+
+  /** What a problem document says of it. */
+  get problem(): Readonly<Record<string, unknown>> {
+    return problemOf(this.decision, this.status)
   }
 }
 brand(StoreUnavailableError, 'StoreUnavailableError')
@@ -46,7 +63,12 @@ brand(ConcurrencyError, 'ConcurrencyError')
 /** The limiter was closed before this call. */
 export class LimiterClosedError extends RejectedError {
   constructor() {
-    super('The limiter is closed', { code: 'ERR_LIMITER_CLOSED', status: 503, expose: false })
+    super('The service is about to stop; please try again', {
+      code: 'ERR_LIMITER_CLOSED',
+      status: 503,
+      headers: { 'Retry-After': '1' },
+      details: { reason: 'the limiter is closed' },
+    })
   }
 }
 brand(LimiterClosedError, 'LimiterClosedError')

@@ -1,16 +1,24 @@
+import {
+  applyVerdict,
+  type OnRefused,
+  type RefusalOptions,
+  refusalOptions,
+  refuse,
+} from '@spillway/kit/express'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
-import { listed } from './fields.js'
-import { decisionOn, type GateVerdict, RateLimitGate } from './gate.js'
+import { decisionOn, type GateVerdict, joined, RateLimitGate } from './gate.js'
 import type { RateLimitOptions } from './gate-options.js'
 
 type Args = [req: Request, res: Response, next: NextFunction]
-export type ExpressRateLimitOptions = RateLimitOptions<Args>
-export type ExpressLimitConcurrencyOptions = LimitConcurrencyOptions<[req: Request, res: Response]>
+export type ExpressRateLimitOptions = RateLimitOptions<Args> & RefusalOptions
+export type ExpressLimitConcurrencyOptions = LimitConcurrencyOptions<[req: Request, res: Response]> &
+  RefusalOptions
 
 /**
- * Limits the requests that pass through it. A refusal goes to the app's error handler, with its status and headers.
+ * Limits the requests that pass through it. A refusal goes to the app's error handler, with its status and headers; when
+ * the app has none, it is answered here. See `onRefused`.
  *
  * ```ts
  * app.use(rateLimit({ limit: 100, window: '15m' }))
@@ -19,32 +27,46 @@ export type ExpressLimitConcurrencyOptions = LimitConcurrencyOptions<[req: Reque
  * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
  */
 export function rateLimit(options: ExpressRateLimitOptions): RequestHandler {
-  const gate = new RateLimitGate(options)
+  const [onRefused, own] = refusalOptions<RateLimitOptions<Args>>('limiter', 'rateLimit', options)
+  const gate = new RateLimitGate(own)
   return (req, res, next) => {
     try {
       const verdict = gate.check(req, res, req, res, next)
-      if (verdict instanceof Promise) verdict.then((late) => apply(gate, late, req, res, next)).catch(next)
-      else apply(gate, verdict, req, res, next)
+      if (verdict instanceof Promise) {
+        verdict
+          .then((late) => apply(gate, onRefused, late, req, res, next))
+          .catch((error) => refuse(error, res, next, onRefused))
+      } else apply(gate, onRefused, verdict, req, res, next)
     } catch (error) {
-      next(error)
+      refuse(error, res, next, onRefused)
     }
   }
 }
 
 /**
- * Limits how many requests are in flight at once. What does not fit goes to the app's error handler as a 503.
+ * Limits how many requests are in flight at once. What does not fit goes to the app's error handler as a 503; when the app
+ * has none, it is answered here. See `onRefused`.
  *
  * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
  */
 export function limitConcurrency(options: ExpressLimitConcurrencyOptions): RequestHandler {
-  const gate = new ConcurrencyGate(options)
+  const [onRefused, own] = refusalOptions<LimitConcurrencyOptions<[Request, Response]>>(
+    'limiter',
+    'limitConcurrency',
+    options,
+  )
+  const gate = new ConcurrencyGate(own)
   return (req, res, next) => {
     try {
       const waiting = gate.enter(req, res, req, res)
       if (waiting === undefined) next()
-      else waiting.then(() => next(), next)
+      else
+        waiting.then(
+          () => next(),
+          (error) => refuse(error, res, next, onRefused),
+        )
     } catch (error) {
-      next(error)
+      refuse(error, res, next, onRefused)
     }
   }
 }
@@ -54,18 +76,20 @@ export function decisionOf(req: Request): Decision | undefined {
   return decisionOn(req)
 }
 
-function apply(gate: RateLimitGate<Args>, verdict: GateVerdict, ...[req, res, next]: Args): void {
-  const { headers, error, again } = verdict
-  for (const name in headers) {
-    const value = headers[name]!
-    res.setHeader(name, again ? listed(name, value, res.getHeader(name)) : value)
-  }
+function apply(
+  gate: RateLimitGate<Args>,
+  onRefused: OnRefused,
+  given: GateVerdict,
+  ...[req, res, next]: Args
+): void {
+  const verdict = joined(given, (name) => res.getHeader(name))
+  const { error } = verdict
   if (error === undefined || !gate.answersItself) {
-    next(error)
+    applyVerdict(verdict, res, next, onRefused)
     return
   }
-  res.status(error.status)
-  for (const name in error.headers) if (!(name in headers)) res.setHeader(name, error.headers[name]!)
+  res.statusCode = error.status
+  for (const name in error.headers) res.setHeader(name, error.headers[name]!)
   answer(gate, verdict, req, res, next).catch(next)
 }
 
@@ -77,6 +101,19 @@ async function answer(gate: RateLimitGate<Args>, verdict: GateVerdict, ...args: 
   const { type, body } = await gate.replyTo(verdict, ...args)
   const [, res] = args
   if (res.headersSent) return
-  if (type !== undefined) res.type(type)
-  res.send(body)
+  if (type !== undefined) res.setHeader('Content-Type', type)
+  send(body, res)
+}
+
+/** As Express would; plain `node:http`, and what calls `(req, res, next)` on it, has no `res.send`. */
+function send(body: unknown, res: Response): void {
+  if (typeof res.send === 'function') {
+    res.send(body)
+    return
+  }
+  const isText = typeof body === 'string' || body instanceof Uint8Array
+  if (!res.hasHeader('Content-Type')) {
+    res.setHeader('Content-Type', isText ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8')
+  }
+  res.end(isText ? body : JSON.stringify(body))
 }

@@ -1,9 +1,8 @@
-import { plugin } from '@spillway/kit/fastify'
+import { applyVerdict, plugin, refuse } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
-import { listed } from './fields.js'
-import { decisionOn, type GateVerdict, RateLimitGate } from './gate.js'
+import { decisionOn, type GateVerdict, joined, RateLimitGate } from './gate.js'
 import { overriding, type RateLimitOptions } from './gate-options.js'
 
 type Args = [request: FastifyRequest, reply: FastifyReply]
@@ -56,10 +55,12 @@ export const rateLimit: FastifyPluginAsync<FastifyRateLimitOptions> = plugin(
         const gate = config === undefined ? own : gateOf(config)
         const verdict = gate.check(request.raw, reply.raw, request, reply)
         if (verdict instanceof Promise) {
-          verdict.then((late) => apply(gate, late, request, reply, done)).catch(done)
+          verdict
+            .then((late) => apply(gate, late, request, reply, done))
+            .catch((error) => refuse(error, reply, done))
         } else apply(gate, verdict, request, reply, done)
       } catch (error) {
-        done(error as Error)
+        refuse(error, reply, done)
       }
     })
   },
@@ -82,9 +83,13 @@ export const limitConcurrency: FastifyPluginAsync<FastifyLimitConcurrencyOptions
       try {
         const waiting = gate.enter(request.raw, reply.raw, request, reply)
         if (waiting === undefined) done()
-        else waiting.then(() => done(), done)
+        else
+          waiting.then(
+            () => done(),
+            (error) => refuse(error, reply, done),
+          )
       } catch (error) {
-        done(error as Error)
+        refuse(error, reply, done)
       }
     })
   },
@@ -97,18 +102,15 @@ export function decisionOf(request: FastifyRequest): Decision | undefined {
 
 function apply(
   gate: Gate,
-  verdict: GateVerdict,
+  given: GateVerdict,
   request: FastifyRequest,
   reply: FastifyReply,
   done: (error?: Error) => void,
 ): void {
-  const { headers, error, again } = verdict
-  for (const name in headers) {
-    const value = headers[name]!
-    reply.header(name, again ? listed(name, value, reply.getHeader(name)) : value)
-  }
+  const verdict = joined(given, (name) => reply.getHeader(name))
+  const { error } = verdict
   if (error === undefined || !gate.answersItself) {
-    done(error)
+    applyVerdict(verdict, reply, done)
     return
   }
   reply.headers(error.headers).code(error.status)

@@ -3,7 +3,7 @@ import { misuse, onResponseEnd, type Verdict } from '@spillway/kit'
 import { ClientAddress } from './address.js'
 import { type Decision, denied } from './decision.js'
 import { refusalOf } from './errors.js'
-import { Fields, problemOf } from './fields.js'
+import { Fields, listed, problemOf } from './fields.js'
 import {
   inOwnWords,
   type OptionsUsed,
@@ -33,8 +33,18 @@ export interface Reply {
 /** What an adapter does with a request: set headers, then go on, refuse, or answer. */
 export interface GateVerdict extends Verdict {
   readonly decision: Decision | undefined
-  /** Another limiter has decided about this request before; see `listed`. */
+  /** Another limiter has decided about this request before; see {@link joined}. */
   readonly again: boolean
+}
+
+/** A second limiter on the same response adds its items to the list fields of the first. */
+export function joined(verdict: GateVerdict, earlier: (name: string) => unknown): GateVerdict {
+  if (!verdict.again) return verdict
+  const headers: Record<string, string> = {}
+  for (const name in verdict.headers) headers[name] = listed(name, verdict.headers[name]!, earlier(name))
+  // What is on the response is on the error: it was made for this request alone.
+  if (verdict.error !== undefined) Object.assign(verdict.error.headers, headers)
+  return { ...verdict, headers }
 }
 
 const SKIPPED: GateVerdict = Object.freeze({

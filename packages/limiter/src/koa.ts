@@ -1,8 +1,8 @@
+import { applyVerdict, refuse } from '@spillway/kit/koa'
 import type { Context, Middleware, Next } from 'koa'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
-import { listed } from './fields.js'
-import { decisionOn, type GateVerdict, RateLimitGate } from './gate.js'
+import { decisionOn, type GateVerdict, joined, RateLimitGate } from './gate.js'
 import type { RateLimitOptions } from './gate-options.js'
 
 export type KoaRateLimitOptions = RateLimitOptions<[ctx: Context]>
@@ -35,7 +35,12 @@ export function rateLimit(options: KoaRateLimitOptions): Middleware {
 export function limitConcurrency(options: KoaLimitConcurrencyOptions): Middleware {
   const gate = new ConcurrencyGate(options)
   return async (ctx, next) => {
-    await gate.enter(ctx.req, ctx.res, ctx)
+    try {
+      await gate.enter(ctx.req, ctx.res, ctx)
+    } catch (error) {
+      refuse(error, ctx)
+      return
+    }
     await next()
   }
 }
@@ -45,14 +50,13 @@ export function decisionOf(ctx: Context): Decision | undefined {
   return decisionOn(ctx.req)
 }
 
-function apply(gate: RateLimitGate<[Context]>, verdict: GateVerdict, ctx: Context, next: Next): unknown {
-  const { headers, error, again } = verdict
-  for (const name in headers) {
-    const value = headers[name]!
-    ctx.set(name, again ? listed(name, value, ctx.response.get(name) || undefined) : value)
+function apply(gate: RateLimitGate<[Context]>, given: GateVerdict, ctx: Context, next: Next): unknown {
+  const verdict = joined(given, (name) => ctx.response.get(name) || undefined)
+  const { error } = verdict
+  if (error === undefined || !gate.answersItself) {
+    applyVerdict(verdict, ctx)
+    return next()
   }
-  if (error === undefined) return next()
-  if (!gate.answersItself) throw error
   ctx.set(error.headers)
   ctx.status = error.status
   return gate.handler === undefined ? answer(gate, verdict, ctx) : gate.handler(ctx)

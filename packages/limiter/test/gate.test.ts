@@ -11,6 +11,9 @@ const gone = {
   off() {},
 }
 
+/** What identifies a client is often a secret of that client. */
+const SECRET = 'sk-live-SECRET'
+
 gateSuite('rateLimit', {
   setup(mode) {
     const limit = { limit: 1_000, window: '1h' } as const
@@ -18,8 +21,8 @@ gateSuite('rateLimit', {
       mode === 'fail'
         ? new RateLimiter({ ...limit, store: redisStore(gone), onStoreFailure: 'deny' })
         : new RateLimiter({ ...limit, store: memoryStore() })
-    if (mode === 'refuse') limiter.consume('all', { cost: 1_000 })
-    const options = { limiter, key: () => 'all' }
+    if (mode === 'refuse') limiter.consume(SECRET, { cost: 1_000 })
+    const options = { limiter, key: () => SECRET }
     return {
       express: (app) => app.use(express(options)),
       fastify: (app) => app.register(fastify, options),
@@ -35,4 +38,5 @@ gateSuite('rateLimit', {
   admitted: { headers: ['ratelimit', 'ratelimit-policy'] },
   failure: { status: 503, code: 'ERR_LIMITER_UNAVAILABLE' },
   optOut: { rateLimit: false },
+  secrets: [SECRET, 'remaining', 'retryAfter'],
 })

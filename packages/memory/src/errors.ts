@@ -3,16 +3,18 @@ import type { Reason } from './signals.js'
 
 /** The request was refused because the process is short of memory or of time. Status 503 with `Retry-After`. */
 export class OverloadedError extends RejectedError {
-  /** Which signals are over their marks, with their numbers. Not for the client: `message` does not hold them. */
-  readonly reasons: readonly Reason[]
-
   constructor(retryAfter: string, reasons: readonly Reason[]) {
     super('The service is overloaded, please try again shortly', {
       code: 'ERR_MEMORY_OVERLOADED',
       status: 503,
       headers: { 'Retry-After': retryAfter },
+      details: { reasons },
     })
-    this.reasons = reasons
+  }
+
+  /** Which signals are over their marks, with their numbers. Not for the client: `message` does not hold them. */
+  get reasons(): readonly Reason[] {
+    return this.details.reasons as readonly Reason[]
   }
 }
 brand(OverloadedError, 'OverloadedError')
@@ -22,11 +24,12 @@ export type SnapshotRefusal = 'busy' | 'cooldown' | 'disk' | 'disabled' | 'heap'
 
 /** A snapshot was refused: it would have hurt the process it was meant to examine. Status 409 on the report route. */
 export class SnapshotRefusedError extends RejectedError {
-  readonly reason: SnapshotRefusal
-
   constructor(reason: SnapshotRefusal, message: string) {
-    super(message, { code: 'ERR_MEMORY_SNAPSHOT_REFUSED', status: 409 })
-    this.reason = reason
+    super(message, { code: 'ERR_MEMORY_SNAPSHOT_REFUSED', status: 409, details: { reason } })
+  }
+
+  get reason(): SnapshotRefusal {
+    return this.details.reason as SnapshotRefusal
   }
 }
 brand(SnapshotRefusedError, 'SnapshotRefusedError')

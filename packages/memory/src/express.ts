@@ -1,3 +1,4 @@
+import type { RefusalOptions } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
 import type { ShedLoadOptions } from './gate.js'
 import * as http from './http.js'
@@ -6,11 +7,15 @@ import type { MemoryReportOptions } from './probe.js'
 
 /**
  * Refuses requests while the monitor says so: `app.use(shedLoad(monitor))`, before everything that costs something. The
- * app's error handler gets an {@link OverloadedError} (503, `Retry-After`). Express 4 and 5.
+ * app's error handler gets an {@link OverloadedError} (503, `Retry-After`); when the app has none, it is answered here, see
+ * `onRefused`. Express 4 and 5.
  *
  * @throws TypeError `ERR_MEMORY_OPTION`
  */
-export function shedLoad(monitor: MemoryMonitor, options?: ShedLoadOptions<Request>): RequestHandler {
+export function shedLoad(
+  monitor: MemoryMonitor,
+  options?: ShedLoadOptions<Request> & RefusalOptions,
+): RequestHandler {
   return http.shedLoad(monitor, options)
 }
 

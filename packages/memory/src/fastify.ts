@@ -1,4 +1,4 @@
-import { plugin, setHeaders } from '@spillway/kit/fastify'
+import { applyVerdict, plugin, setHeaders } from '@spillway/kit/fastify'
 import type {
   FastifyInstance,
   FastifyPluginCallback,
@@ -43,9 +43,8 @@ export const shedLoad: FastifyPluginCallback<FastifyShedLoadOptions> = plugin(
       if (monitor.calm) return next()
       const own = request.routeOptions.config.shedLoad
       if (own === false || isExempt(request.url) || skip(request)) return next()
-      const { headers, error } = monitor.verdict(own?.priority ?? priority(request), isFresh(request.socket))
-      setHeaders(reply, headers)
-      next(error)
+      const verdict = monitor.verdict(own?.priority ?? priority(request), isFresh(request.socket))
+      applyVerdict(verdict, reply, next)
     })
     done()
   },

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { applyVerdict } from '@spillway/kit/express'
+import { applyVerdict, type RefusalOptions, refusalOptions, refuse } from '@spillway/kit/express'
 import { gate, isFresh, type ShedLoadOptions } from './gate.js'
 import type { MemoryMonitor } from './monitor.js'
 import {
@@ -26,12 +26,16 @@ export type Handler<Request extends IncomingMessage = IncomingMessage> = (
  */
 export function shedLoad<Request extends IncomingMessage = IncomingMessage>(
   monitor: MemoryMonitor,
-  options?: ShedLoadOptions<Request>,
+  options: ShedLoadOptions<Request> & RefusalOptions = {},
 ): Handler<Request> {
-  const { isExempt, skip, priority } = gate(options)
+  const [onRefused, own] = refusalOptions<ShedLoadOptions<Request>>('memory', 'shedLoad', options)
+  const { isExempt, skip, priority } = gate(own)
   return (request, response, next) => {
     if (monitor.calm || isExempt(targetOf(request)) || skip(request)) next()
-    else applyVerdict(monitor.verdict(priority(request), isFresh(request.socket)), response, next)
+    else {
+      const verdict = monitor.verdict(priority(request), isFresh(request.socket))
+      applyVerdict(verdict, response, next, onRefused)
+    }
   }
 }
 
@@ -64,7 +68,7 @@ export function memoryReport<Request extends IncomingMessage = IncomingMessage>(
     admit(request)
       .then(() => memoryReportAnswer(monitor, question))
       .then((answer) => send(response, answer))
-      .catch(next)
+      .catch((error) => refuse(error, response, next))
   }
 }
 

@@ -1,4 +1,5 @@
 import { onResponseEnd } from '@spillway/kit'
+import { refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
 import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
 import type { Metrics } from './metrics.js'
@@ -43,7 +44,7 @@ export function metrics(collector: Metrics, options: ExpressMetricsOptions = {})
     endpoint
       .answer(req.path, req)
       .then(({ headers, body }) => res.set(headers).end(req.method === 'HEAD' ? undefined : body))
-      .catch(next)
+      .catch((error) => refuse(error, res, next))
   }
 }
 

@@ -1,17 +1,20 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import {
   boolean,
+  type ClientGoneError,
   type Duration,
   defineOptions,
   duration,
   either,
+  type Header,
   list,
   nested,
+  noteRefusal,
   orFalse,
+  type RejectedError,
   responseSignal,
   string,
 } from '@spillway/kit'
-import type { Header } from './late-headers.js'
 import type { MysqlPool } from './pool.js'
 import type { MysqlSession } from './session.js'
 import { SignedToken } from './signed-token.js'
@@ -108,12 +111,24 @@ export class Attachment {
     return this.#options.serverTiming || this.#options.carry !== false
   }
 
-  attach(req: IncomingMessage, res: ServerResponse): Attached {
+  /**
+   * A session for a request. A refusal among its calls brings its headers to the response, if that is what is answered.
+   * `onTrouble` hears of it before the handler does, and of the client's departure.
+   */
+  attach(
+    req: IncomingMessage,
+    res: ServerResponse,
+    onTrouble?: (error: RejectedError | ClientGoneError) => void,
+  ): Attached {
     const { abort, deadline, carry } = this.#options
     const token = carry === false ? undefined : this.#tokenOf(req, carry)
     const session = this.#pool.session({
       token,
-      signal: abort ? responseSignal(res) : undefined,
+      signal: abort ? responseSignal(res, onTrouble) : undefined,
+      refused: (error) => {
+        noteRefusal(res, error)
+        onTrouble?.(error)
+      },
       deadline: deadline === false ? undefined : deadline,
     })
     const before = session.token

@@ -16,6 +16,8 @@ export interface CallOwner {
   another(failed: MysqlNode): MysqlNode | undefined
   /** Counts the time. */
   ran(call: Call, now: number, rows: number, error: unknown): void
+  /** Hears what a call is refused with, or fails with. */
+  failed(error: unknown): void
 }
 
 export interface CallInit {
@@ -98,7 +100,8 @@ export class Call extends Waiter {
   }
 
   refuse(error: unknown): void {
-    if (error instanceof MysqlUnavailableError && this.#again(error.message)) return
+    if (error instanceof MysqlUnavailableError && this.#again(error.details.reason ?? error.code)) return
+    this.init.owner.failed(error)
     this.#settle()
     this.#reject(error)
   }
@@ -284,6 +287,7 @@ export class Call extends Waiter {
 
   #fail(error: unknown): void {
     if (this.#settled) return
+    this.init.owner.failed(error)
     this.#settle()
     this.#reject(error)
   }

@@ -161,7 +161,7 @@ export class Core {
     try {
       const node = await this.topology.reader(Position.START)
       const explain = this.statements.of(`EXPLAIN ${init.statement.sql}`)
-      const owner = { wrote() {}, another: () => undefined, ran() {} }
+      const owner = { wrote() {}, another: () => undefined, ran() {}, failed() {} }
       const context = { statements: this.statements, owner, timeout: 2_000 }
       // A statement whose lists were expanded has more values than the user gave.
       const values = init.prepared ? init.values : init.given

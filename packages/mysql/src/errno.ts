@@ -1,3 +1,4 @@
+import { RejectedError } from '@spillway/kit'
 import type { QueryError } from 'mysql2'
 
 /**
@@ -92,7 +93,7 @@ export function isConnectionFailure(error: unknown): boolean {
  * the one with the values in it, and with a name where the driver knows none.
  */
 export function presentable(error: unknown, sql: string): unknown {
-  if (!(error instanceof Error)) return error
+  if (!(error instanceof Error) || error instanceof RejectedError) return error
   const own = error as Partial<QueryError> & { sql?: string; code?: string }
   if ('sql' in own || own.errno !== undefined) own.sql = sql
   if (own.code === undefined && own.errno !== undefined) {

@@ -1,5 +1,11 @@
 import { brand, misuse, RejectedError, retryAfterSeconds } from '@spillway/kit'
 
+/**
+ * What a stranger may hear. Fastify sends the message of an error to the client whatever its `expose` says, so what helps
+ * to find the cause stands elsewhere: one line without statements in `details.reason`, the rest in `report()`.
+ */
+const BUSY = 'The database is busy; please try again shortly'
+
 /** Who holds a connection, for the error of somebody who waited for one in vain. */
 export interface Holder {
   /** Milliseconds since it was taken. */
@@ -23,28 +29,38 @@ export class MysqlAcquireTimeoutError extends RejectedError {
   readonly active: number
   readonly idle: number
   readonly waiting: number
-  readonly holders: readonly Holder[]
   readonly outcome = 'none'
   readonly retryable = true
 
   constructor(node: string, waitedMs: number, state: PoolState, holders: readonly Holder[]) {
-    super(
-      `No connection to ${node} within ${Math.round(waitedMs)} ms: ${state.active} of ${state.limit} in use, ${state.waiting} waiting${longest(holders)}`,
-      { code: 'ERR_MYSQL_ACQUIRE_TIMEOUT', status: 503, headers: retryAfter(1_000), expose: false },
-    )
-    this.active = state.active
-    this.idle = state.idle
-    this.waiting = state.waiting
-    this.holders = holders
+    const { active, idle, waiting, limit } = state
+    const inUse = `${active} of ${limit} in use, ${waiting} waiting`
+    super(BUSY, {
+      code: 'ERR_MYSQL_ACQUIRE_TIMEOUT',
+      status: 503,
+      headers: retryAfter(1_000),
+      details: {
+        reason: `no connection to ${node} within ${Math.round(waitedMs)} ms: ${inUse}${longest(holders)}`,
+        node,
+        holders,
+      },
+    })
+    this.active = active
+    this.idle = idle
+    this.waiting = waiting
+  }
+
+  /** Who holds the connections, longest first. Not enumerable: no log is to have the statements. */
+  get holders(): readonly Holder[] {
+    return this.details.holders as readonly Holder[]
   }
 }
 brand(MysqlAcquireTimeoutError, 'MysqlAcquireTimeoutError')
 
 function longest([holder]: readonly Holder[]): string {
   if (holder === undefined) return ''
-  const what = holder.sql === undefined ? '' : `, last statement: ${holder.sql.slice(0, 200)}`
-  const where = holder.stack === undefined ? '' : `, taken ${holder.stack.split('\n')[1]?.trim() ?? ''}`
-  return `. The longest is held for ${Math.round(holder.heldMs)} ms${holder.inTransaction ? ' by a transaction' : ''}${what}${where}`
+  const by = holder.inTransaction ? ' by a transaction' : ''
+  return `, the longest held for ${Math.round(holder.heldMs)} ms${by}`
 }
 
 /** Refused before waiting: the queue is full, or would take longer than the caller can wait: 503. */
@@ -54,12 +70,12 @@ export class MysqlOverloadedError extends RejectedError {
   readonly retryable = true
 
   constructor(
-    message: string,
+    reason: string,
     code: 'ERR_MYSQL_QUEUE_FULL' | 'ERR_MYSQL_OVERLOADED',
     waiting: number,
     expectedMs: number,
   ) {
-    super(message, { code, status: 503, headers: retryAfter(expectedMs), expose: false })
+    super(BUSY, { code, status: 503, headers: retryAfter(expectedMs), details: { reason } })
     this.waiting = waiting
   }
 }
@@ -67,7 +83,7 @@ brand(MysqlOverloadedError, 'MysqlOverloadedError')
 
 export function queueFull(node: string, waiting: number, expectedMs: number): MysqlOverloadedError {
   return new MysqlOverloadedError(
-    `The queue for ${node} is full: ${waiting} are waiting`,
+    `the queue for ${node} is full: ${waiting} are waiting`,
     'ERR_MYSQL_QUEUE_FULL',
     waiting,
     expectedMs,
@@ -76,7 +92,7 @@ export function queueFull(node: string, waiting: number, expectedMs: number): My
 
 export function overloaded(node: string, waiting: number, expectedMs: number): MysqlOverloadedError {
   return new MysqlOverloadedError(
-    `A connection to ${node} would be free in about ${Math.round(expectedMs)} ms, which is later than this call can wait: ${waiting} are waiting`,
+    `a connection to ${node} would be free in about ${Math.round(expectedMs)} ms, which is later than this call can wait: ${waiting} are waiting`,
     'ERR_MYSQL_OVERLOADED',
     waiting,
     expectedMs,
@@ -91,22 +107,25 @@ export class MysqlTimeoutError extends RejectedError {
   readonly phase: Phase
   /** `none`: the server has stopped the statement, or never got it. `unknown`: the connection had to be cut. */
   readonly outcome: 'none' | 'unknown'
-  readonly sql: string | undefined
   readonly retryable: boolean
 
   constructor(timeoutMs: number, phase: Phase, outcome: 'none' | 'unknown', sql?: string) {
-    super(
-      `The statement did not finish within ${Math.round(timeoutMs)} ms (${PHASES[phase]}${ENDS[outcome]})`,
-      {
-        code: 'ERR_MYSQL_TIMEOUT',
-        status: 504,
-        expose: false,
+    super('The database did not answer in time', {
+      code: 'ERR_MYSQL_TIMEOUT',
+      status: 504,
+      details: {
+        reason: `the statement did not finish within ${Math.round(timeoutMs)} ms: ${PHASES[phase]}${ENDS[outcome]}`,
+        sql,
       },
-    )
+    })
     this.phase = phase
     this.outcome = outcome
-    this.sql = sql
     this.retryable = outcome === 'none'
+  }
+
+  /** The statement, without values. Not enumerable: no log is to have it. */
+  get sql(): string | undefined {
+    return this.details.sql as string | undefined
   }
 }
 brand(MysqlTimeoutError, 'MysqlTimeoutError')
@@ -119,23 +138,31 @@ const PHASES: Readonly<Record<Phase, string>> = {
 }
 const ENDS = { none: '; it has changed nothing', unknown: '; whether it took effect is unknown' }
 
-/** The server cannot be reached: 503. The cause says why. */
+/** The server cannot be reached, or lets us not in: 503. The cause says why. */
 export class MysqlUnavailableError extends RejectedError {
   readonly node: string
+  /** The number of the server's or the system's own error, such as 1045 for a wrong password. */
+  readonly errno: number | undefined
   readonly outcome = 'none'
   readonly retryable = true
 
   constructor(node: string, cause: unknown, retryMs = 1_000) {
-    const reason = cause instanceof Error ? `: ${cause.message}` : ''
-    super(`Cannot connect to ${node}${reason}`, {
+    super('The database cannot be reached; please try again shortly', {
       code: 'ERR_MYSQL_UNAVAILABLE',
       status: 503,
       headers: retryAfter(retryMs),
-      expose: false,
       cause,
+      details: { reason: `no connection to ${node}: ${codeOf(cause)}` },
     })
     this.node = node
+    this.errno = (cause as { errno?: number } | undefined)?.errno
   }
+}
+
+/** The code of a cause. What a server says in words may name its users and hosts. */
+function codeOf(cause: unknown): string {
+  const { code, name } = (cause ?? {}) as { code?: unknown; name?: unknown }
+  return String(code ?? name ?? 'not tried yet')
 }
 brand(MysqlUnavailableError, 'MysqlUnavailableError')
 
@@ -144,8 +171,13 @@ export class MysqlClosedError extends RejectedError {
   readonly outcome = 'none'
   readonly retryable = false
 
-  constructor(message = 'The pool is closed') {
-    super(message, { code: 'ERR_MYSQL_CLOSED', status: 503, headers: retryAfter(1_000), expose: false })
+  constructor() {
+    super('The service is about to stop; please try again', {
+      code: 'ERR_MYSQL_CLOSED',
+      status: 503,
+      headers: retryAfter(1_000),
+      details: { reason: 'the pool is closed' },
+    })
   }
 }
 brand(MysqlClosedError, 'MysqlClosedError')
@@ -154,7 +186,8 @@ brand(MysqlClosedError, 'MysqlClosedError')
 export class MysqlConnectionLostError extends Error {
   readonly code = 'ERR_MYSQL_CONNECTION_LOST'
   readonly node: string
-  readonly sql: string | undefined
+  /** The statement, without values. Not enumerable: no log is to have it. */
+  declare readonly sql: string | undefined
   readonly inTransaction: boolean
   /** `none`: a read, or inside a transaction, which the server has rolled back. `unknown`: a write that may have happened. */
   readonly outcome: 'none' | 'unknown'
@@ -165,14 +198,10 @@ export class MysqlConnectionLostError extends Error {
     init: { cause: unknown; sql?: string | undefined; inTransaction: boolean; outcome: 'none' | 'unknown' },
   ) {
     const what = init.outcome === 'unknown' ? '; whether the statement took effect is unknown' : ''
-    super(
-      `The connection to ${node} was lost${init.inTransaction ? ' in a transaction, which is rolled back' : ''}${what}`,
-      {
-        cause: init.cause,
-      },
-    )
+    const where = init.inTransaction ? ' in a transaction, which is rolled back' : ''
+    super(`The connection to the database was lost${where}${what}`, { cause: init.cause })
+    Object.defineProperty(this, 'sql', { value: init.sql, writable: true })
     this.node = node
-    this.sql = init.sql
     this.inTransaction = init.inTransaction
     this.outcome = init.outcome
     this.retryable = init.outcome === 'none'
@@ -188,9 +217,7 @@ export class MysqlCommitUnknownError extends Error {
   readonly retryable = false
 
   constructor(node: string, cause: unknown) {
-    super(`The answer to COMMIT on ${node} was lost: the transaction may or may not have been committed`, {
-      cause,
-    })
+    super('The answer to COMMIT was lost: the transaction may or may not have been committed', { cause })
     this.node = node
   }
 }

@@ -1,6 +1,7 @@
+import { addLate } from '@spillway/kit'
+import { haveLastWord, refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler, Response } from 'express'
 import { Attachment, type AttachOptions } from './attach.js'
-import { addLate } from './late-headers.js'
 import type { MysqlPool } from './pool.js'
 import type { TransactionOptions } from './queryable.js'
 import type { MysqlSession } from './session.js'
@@ -19,7 +20,7 @@ declare global {
 
 /**
  * Gives each request a session of the pool as `req.mysql`: it reads its own writes, and its statements stop when its
- * client leaves. Close the pool with {@link closeWith}.
+ * client leaves. Close the pool with {@link closeWith}. A refusal that no error handler of the app answers is answered here.
  *
  * ```ts
  * app.use(mysqlPool(pool))
@@ -31,7 +32,7 @@ declare global {
 export function mysqlPool(pool: MysqlPool, options?: AttachOptions): RequestHandler {
   const attachment = new Attachment(pool, options)
   return (req, res, next) => {
-    const { session, headers } = attachment.attach(req, res)
+    const { session, headers } = attachment.attach(req, res, () => haveLastWord(req))
     req.mysql = session
     if (attachment.addsHeaders) addLate(res, headers)
     next()
@@ -52,6 +53,6 @@ export function transactional<Req extends Request = Request>(
       .then((body) => {
         if (!res.headersSent) res.json(body)
       })
-      .catch(next)
+      .catch((error) => refuse(error, res, next))
   }
 }

@@ -1,4 +1,5 @@
-import { plugin } from '@spillway/kit/fastify'
+import { isDeparture } from '@spillway/kit'
+import { muteError, plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { type Attached, Attachment, type AttachOptions } from './attach.js'
 import type { MysqlPool } from './pool.js'
@@ -39,7 +40,9 @@ export const mysqlPool: FastifyPluginAsync<FastifyMysqlPoolOptions> = plugin(
     const all = new WeakMap<FastifyRequest, Attached>()
     if (!app.hasRequestDecorator('mysql')) app.decorateRequest('mysql')
     app.addHook('onRequest', (request, reply, done) => {
-      const attached = attachment.attach(request.raw, reply.raw)
+      const attached = attachment.attach(request.raw, reply.raw, (error) => {
+        if (isDeparture(error, reply.raw)) muteError(reply, error)
+      })
       request.mysql = attached.session
       if (attachment.addsHeaders) all.set(request, attached)
       done()

@@ -1,6 +1,6 @@
+import { addLate } from '@spillway/kit'
 import type { Context, Middleware } from 'koa'
 import { Attachment, type AttachOptions } from './attach.js'
-import { addLate } from './late-headers.js'
 import type { MysqlPool } from './pool.js'
 import type { TransactionOptions } from './queryable.js'
 import type { MysqlSession } from './session.js'

@@ -2,7 +2,6 @@ import { Chain, type RejectedError, shareOf } from '@spillway/kit'
 import { Admission } from './admission.js'
 import type { Deadlines } from './deadlines.js'
 import { Dialler } from './dialler.js'
-import { classify } from './errno.js'
 import { MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from './errors.js'
 import type { Link, LinkSettings } from './link.js'
 import { type NodeHooks, once } from './node-hooks.js'
@@ -55,7 +54,7 @@ export class MysqlNode {
     })
     this.#dialler = new Dialler(this.#settings, this.limit, {
       opened: (link) => this.#opened(link),
-      failed: (error) => this.#dialFailed(error),
+      failed: () => this.#dialFailed(),
       retry: () => this.#maintain(),
     })
     this.#control = new SideLink(side)
@@ -265,7 +264,7 @@ export class MysqlNode {
     this.#serve(now)
   }
 
-  #dialFailed(error: unknown): void {
+  #dialFailed(): void {
     const now = this.now()
     const { size } = this.#shelf
     if (this.#dialler.crowded) {
@@ -275,7 +274,7 @@ export class MysqlNode {
     } else if (size === 0) {
       this.#isReachable = false
       this.#hooks.reachable(this, false)
-      const refusal = classify(error).kind === 'access' ? error : this.#dialler.unavailable(now)
+      const refusal = this.#dialler.unavailable(now)
       for (const waiter of [...this.#queue]) {
         this.forget(waiter)
         waiter.refuse(refusal)

@@ -10,14 +10,19 @@ type Next<Row> = Promise<IteratorResult<Row, void>>
  */
 export class RowStream<Row extends object> implements AsyncGenerator<Row, void, unknown> {
   readonly #ask: () => Promise<readonly [MysqlNode, RowQuestion]>
+  readonly #failed: (error: unknown) => void
   #open: OpenStream | undefined
   #over = false
   /** What has been asked for and takes longer than a step; further calls come after it. */
   #pending: Promise<unknown> | undefined
 
-  /** @param ask is called with the first step, and may fail then */
-  constructor(ask: () => Promise<readonly [MysqlNode, RowQuestion]>) {
+  /**
+   * @param ask is called with the first step, and may fail then
+   * @param failed hears what a step fails with
+   */
+  constructor(ask: () => Promise<readonly [MysqlNode, RowQuestion]>, failed: (error: unknown) => void) {
     this.#ask = ask
+    this.#failed = failed
   }
 
   next(): Next<Row> {
@@ -69,6 +74,7 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
       if (row !== undefined) return { done: false, value: row as object as Row }
     } catch (error) {
       this.#over = true
+      this.#failed(error)
       throw error
     }
     this.#over = true

@@ -1,4 +1,4 @@
-import { misuse } from '@spillway/kit'
+import { misuse, RejectedError } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
 import { borrow } from './borrow.js'
 import type { Call, CallOwner } from './call.js'
@@ -29,6 +29,8 @@ export interface SessionOptions {
   readonly timeout?: QueryOptions['timeout'] | undefined
   /** Of all calls together: from now on they share it. `false`: none. Default: `false`. */
   readonly deadline?: QueryOptions['timeout'] | undefined
+  /** Hears of each of its calls that is refused, before the caller does. Default: none. */
+  readonly refused?: ((error: RejectedError) => void) | undefined
 }
 
 /** The token of a session whose last write has no known position: only the primary has it for sure. */
@@ -40,12 +42,14 @@ export class MysqlSession implements Queryable, CallOwner {
   readonly #context: CallContext
   /** `undefined`: something was written at a position that the server did not tell. */
   #position: Position | undefined
+  readonly #refused: ((error: RejectedError) => void) | undefined
   #queries = 0
   #milliseconds = 0
 
   /** @internal */
-  constructor(core: Core, { token, signal, timeout, deadline }: SessionOptions = {}) {
+  constructor(core: Core, { token, signal, timeout, deadline, refused }: SessionOptions = {}) {
     this.#core = core
+    this.#refused = refused
     const milliseconds = timeout === undefined ? core.timeout : timeoutOf(timeout)
     const deadlineAt = deadline === undefined ? undefined : core.options.clock.now() + timeoutOf(deadline)
     this.#context = { statements: core.statements, owner: this, timeout: milliseconds, signal, deadlineAt }
@@ -103,7 +107,7 @@ export class MysqlSession implements Queryable, CallOwner {
       writer: () => core.topology.writer,
       retried: (attempt: number) => core.retried(attempt),
     }
-    return transact(host, work, options, options.retries ?? core.options.retries)
+    return this.#noting(() => transact(host, work, options, options.retries ?? core.options.retries))
   }
 
   /** A connection for the function alone, for what needs one session: locks, temporary tables, variables. */
@@ -117,7 +121,9 @@ export class MysqlSession implements Queryable, CallOwner {
     const node = on === 'replica' ? await core.topology.reader(this.#position) : core.topology.writer
     const context = both === this.#context.signal ? this.#context : { ...this.#context, signal: both }
     const stack = core.callers.above(this.withConnection, node.now())
-    const link = await borrow(node, { timeout: leftOf(context, node, timeout), signal: both, stack })
+    const link = await this.#noting(() =>
+      borrow(node, { timeout: leftOf(context, node, timeout), signal: both, stack }),
+    )
     const connection = new MysqlConnection(context, { node, link })
     try {
       return await work(connection)
@@ -136,21 +142,24 @@ export class MysqlSession implements Queryable, CallOwner {
     values?: readonly unknown[],
     { timeout, signal, on, readAhead = 64 }: StreamOptions = {},
   ): AsyncGenerator<Row, void> {
-    return new RowStream<Row>(async () => {
-      const core = this.#core
-      core.inside()
-      const statement = core.statements.of(sql)
-      checkOutside(statement)
-      const node = await this.#nodeFor(statement, on)
-      const question = {
-        statement,
-        values,
-        timeout: leftOf(this.#context, node, timeout, sql),
-        signal: bothOf(signal, this.#context.signal),
-        readAhead: readAheadOf(readAhead),
-      }
-      return [node, question]
-    })
+    return new RowStream<Row>(
+      async () => {
+        const core = this.#core
+        core.inside()
+        const statement = core.statements.of(sql)
+        checkOutside(statement)
+        const node = await this.#nodeFor(statement, on)
+        const question = {
+          statement,
+          values,
+          timeout: leftOf(this.#context, node, timeout, sql),
+          signal: bothOf(signal, this.#context.signal),
+          readAhead: readAheadOf(readAhead),
+        }
+        return [node, question]
+      },
+      (error) => this.failed(error),
+    )
   }
 
   /** Looks rows up by a unique key, all lookups of one turn in one query. */
@@ -184,6 +193,20 @@ export class MysqlSession implements Queryable, CallOwner {
     this.#core.ran(call, now, rows, error)
   }
 
+  /** @internal */
+  failed(error: unknown): void {
+    if (this.#refused !== undefined && error instanceof RejectedError) this.#refused(error)
+  }
+
+  async #noting<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      this.failed(error)
+      throw error
+    }
+  }
+
   #note(position: Position | undefined): void {
     this.#position = position === undefined ? undefined : (this.#position ?? Position.START).merge(position)
   }
@@ -206,6 +229,7 @@ export class MysqlSession implements Queryable, CallOwner {
       if (!(node instanceof Promise)) return run<T>(context, { node }, statement, prepared, values, options)
       return node.then((chosen) => run<T>(context, { node: chosen }, statement, prepared, values, options))
     } catch (error) {
+      this.failed(error)
       return Promise.reject(error)
     }
   }

@@ -1,5 +1,14 @@
 import type { Server } from 'node:http'
-import { attachSuite, FRAMEWORKS, type Native, serving } from '@spillway/kit/testing'
+import { inspect } from 'node:util'
+import {
+  type ask,
+  attachSuite,
+  FRAMEWORKS,
+  latch,
+  type Native,
+  printedDuring,
+  serving,
+} from '@spillway/kit/testing'
 import { eventually, type MariadbServer, startMariadb } from '@spillway/testkit'
 import type { Express, Request, RequestHandler } from 'express'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -13,7 +22,14 @@ import {
   transactional as expressTransactional,
 } from '../src/express.js'
 import { mysqlPool as fastifyMysqlPool, transactional as fastifyTransactional } from '../src/fastify.js'
-import { MysqlPool, type MysqlPoolOptions, type MysqlSession, type Transaction } from '../src/index.js'
+import {
+  type MysqlAcquireTimeoutError,
+  MysqlPool,
+  type MysqlPoolOptions,
+  type MysqlSession,
+  type MysqlUnavailableError,
+  type Transaction,
+} from '../src/index.js'
 import { mysqlPool as koaMysqlPool, transactional as koaTransactional } from '../src/koa.js'
 import { SignedToken } from '../src/signed-token.js'
 
@@ -164,13 +180,41 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
     await subject.close()
   })
 
-  it('an exhausted pool answers 503 with Retry-After through the error handler of the app', async () => {
-    const subject = mounted({}, { connectionLimit: 1, waitForConnections: false })
+  it('L51 an exhausted pool answers 503 with Retry-After, on the response too, through the error handler of the app', async () => {
+    const subject = mounted({ serverTiming: true }, { connectionLimit: 1, waitForConnections: false })
+    const ways: ((session: MysqlSession) => unknown)[] = [
+      (session) => session.query('SELECT 1'),
+      (session) => session.one('SELECT 1'),
+      (session) => session.transaction((tx) => tx.query('SELECT 1')),
+      (session) => session.withConnection((connection) => connection.query('SELECT 1')),
+      async (session) => {
+        for await (const row of session.stream('SELECT 1')) return row
+        return undefined
+      },
+      (session) => session.loader({ table: 't', key: 'id' }).load(1),
+    ]
     const routes = {
       'GET /': (native: Native) =>
         sessionOf(native)
           .query('SELECT 1')
           .then(() => ({})),
+      ...Object.fromEntries(
+        ways.map((way, i) => [
+          `GET /${i}`,
+          async (native: Native) => {
+            await way(sessionOf(native))
+            return {}
+          },
+        ]),
+      ),
+      // A handler that can do without the database.
+      'GET /without': (native: Native) =>
+        sessionOf(native)
+          .query('SELECT 1')
+          .then(
+            () => ({}),
+            () => ({ body: 'from elsewhere' }),
+          ),
     }
     await serving(framework, { routes, mounts: subject, ownErrorHandler: true }, async (app) => {
       let giveBack!: () => void
@@ -179,9 +223,20 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
       })
       const held = subject.pool.withConnection(() => back)
       await eventually(() => subject.pool.stats().active === 1)
+      for (const i of ways.keys()) {
+        const refused = await app.ask(`/${i}`)
+        expect([i, refused.status, refused.headers['retry-after']]).toEqual([i, 503, '1'])
+        expect(refused.headers['server-timing']).toMatch(/^db/)
+      }
+      const without = await app.ask('/without')
+      expect([without.status, without.text, without.headers['retry-after']]).toEqual([
+        200,
+        'from elsewhere',
+        undefined,
+      ])
       const answer = await app.ask('/')
       expect(answer.status).toBe(503)
-      expect(app.errors).toMatchObject([
+      expect(app.errors.slice(ways.length)).toMatchObject([
         { code: 'ERR_MYSQL_QUEUE_FULL', headers: { 'Retry-After': expect.stringMatching(/^\d+$/) } },
       ])
       giveBack()
@@ -190,6 +245,96 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
     })
     await subject.close()
   })
+})
+
+describe.each(FRAMEWORKS)('S11, L52 what a stranger and a log get to see, on %s', (framework) => {
+  const SECRETS = [/SELECT/, /adapters\.test/, /nobody/, /Access denied/i, /127\.0\.0\.1/, /\n\s+at /]
+
+  async function shown(pool: MysqlPoolOptions, handler: (session: MysqlSession) => Promise<unknown>) {
+    const subject = mounted({}, { acquireTimeout: 200, ...pool })
+    const lines: string[] = []
+    const routes = {
+      'GET /': async (native: Native) => {
+        await handler(sessionOf(native))
+        return {}
+      },
+    }
+    const held = latch()
+    const holding = subject.pool
+      .withConnection(async (connection) => {
+        await connection.query('SELECT 42')
+        await held.promise
+      })
+      .catch(() => {})
+    await eventually(() => subject.pool.stats().active === 1 || pool.uri !== undefined)
+    let answer: Awaited<ReturnType<typeof ask>> | undefined
+    const printed = await printedDuring(() =>
+      serving(
+        framework,
+        { routes, mounts: subject, env: 'production', log: (line) => lines.push(line) },
+        async (app) => {
+          answer = await app.ask('/')
+          held.open()
+          await holding
+        },
+      ),
+    )
+    await subject.close()
+    for (const secret of SECRETS)
+      expect(`${answer!.text}${JSON.stringify(answer!.headers)}`).not.toMatch(secret)
+    expect(printed).toBe('')
+    for (const line of lines) {
+      expect(line).not.toMatch(/SELECT|adapters\.test/)
+      const { err } = JSON.parse(line) as { err?: { stack: string; code: string } }
+      if (err !== undefined && err.code !== 'ERR_MYSQL_UNAVAILABLE') expect(err.stack).not.toMatch(/\n\s+at /)
+    }
+    return answer!
+  }
+
+  it('an exhausted pool tells no statement and no path', async () => {
+    const { status, headers, text } = await shown({ connectionLimit: 1 }, (session) =>
+      session.query('SELECT 1'),
+    )
+    expect([status, headers['retry-after']]).toEqual([503, '1'])
+    expect(text).toContain('busy')
+  })
+
+  it('a statement that is too slow tells nothing of itself', async () => {
+    const { status } = await shown({}, (session) => session.query('SELECT SLEEP(9)', [], { timeout: 50 }))
+    expect(status).toBe(504)
+  })
+
+  it("a password that is refused is no stranger's business, and neither is the user", async () => {
+    const uri = `mysql://nobody:hush@127.0.0.1:${server.port}/test`
+    const { status } = await shown({ uri }, (session) => session.query('SELECT 1'))
+    expect(status).toBe(503)
+  })
+})
+
+it('S11 what helps to find the cause is there for the developer', async () => {
+  const pool = new MysqlPool({ uri: server.url(), connectionLimit: 1, acquireTimeout: 50 })
+  const held = latch()
+  const holding = pool.withConnection(async (connection) => {
+    await connection.query('SELECT 42')
+    await held.promise
+  })
+  await eventually(() => pool.stats().active === 1)
+  const error = (await pool.query('SELECT 1').catch((reason: unknown) => reason)) as MysqlAcquireTimeoutError
+  held.open()
+  await holding
+  await pool.close()
+  expect(inspect(error)).toMatch(
+    /^MysqlAcquireTimeoutError \[ERR_MYSQL_ACQUIRE_TIMEOUT\]: The database is busy.* \(no connection to .*:\d+ within \d+ ms: 1 of 1 in use.*\)$/,
+  )
+  expect(error.holders[0]!.sql).toBe('SELECT 42')
+  expect(error.report()).toContain('SELECT 42')
+  expect(error.report()).toContain('adapters.test')
+  const wrong = new MysqlPool({ uri: `mysql://nobody:hush@127.0.0.1:${server.port}/test` })
+  const denied = (await wrong.query('SELECT 1').catch((reason: unknown) => reason)) as MysqlUnavailableError
+  await wrong.close()
+  expect(inspect(denied)).toMatch(/\(no connection to 127\.0\.0\.1:\d+: ER_ACCESS_DENIED_ERROR\)$/)
+  expect(denied.cause).toMatchObject({ errno: 1045 })
+  expect(denied.report()).toContain('Access denied')
 })
 
 describe('the token on its way through a client', () => {

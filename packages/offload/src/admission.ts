@@ -90,7 +90,7 @@ export class Admission {
 
   overloaded(code: RefusalCode, task: TaskDefinition, retryAfter: number, reason: string): OverloadedError {
     refuseChannel.publish(() => ({ task: task.label, code, retryAfter, queued: this.waiting }))
-    return new OverloadedError(code, task.label, retryAfter, `Task ${task.label} was refused: ${reason}`)
+    return new OverloadedError(code, task.label, retryAfter, `task ${task.label}: ${reason}`)
   }
 
   #poisonError(task: TaskDefinition, milliseconds: number): OverloadedError {

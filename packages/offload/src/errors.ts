@@ -10,14 +10,19 @@ export type RefusalCode =
   | 'ERR_OFFLOAD_POISON'
   | 'ERR_OFFLOAD_CLOSED'
 
-/** The task was refused and has not run: 503 with `Retry-After`. */
+/** The task was refused and has not run: 503 with `Retry-After`. Why is in `details.reason`, for the log. */
 export class OverloadedError extends RejectedError {
   readonly task: string
   /** Milliseconds after which a new attempt makes sense, from the measured service rate. */
   readonly retryAfter: number
 
-  constructor(code: RefusalCode, task: string, retryAfter: number, message: string) {
-    super(message, { code, status: 503, headers: { 'Retry-After': retryAfterSeconds(retryAfter) } })
+  constructor(code: RefusalCode, task: string, retryAfter: number, reason: string) {
+    super('The service is busy; please try again shortly', {
+      code,
+      status: 503,
+      headers: { 'Retry-After': retryAfterSeconds(retryAfter) },
+      details: { reason },
+    })
     this.task = task
     this.retryAfter = retryAfter
   }
@@ -34,9 +39,9 @@ export class TaskTimeoutError extends RejectedError {
     code: 'ERR_OFFLOAD_TIMEOUT' | 'ERR_OFFLOAD_DEADLINE',
     task: string,
     timeout: number,
-    message: string,
+    reason: string,
   ) {
-    super(message, { code, status: 504 })
+    super('The work took too long and was stopped', { code, status: 504, details: { reason } })
     this.task = task
     this.timeout = timeout
   }

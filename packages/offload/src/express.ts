@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import { responseSignal } from '@spillway/kit'
+import { refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler, Response } from 'express'
 import type { Offloader } from './offloader.js'
 import { bodyOf, type RouteOptions, routeCall } from './route.js'
@@ -15,7 +16,7 @@ export interface OffloadOptions<Input, Output, Req extends Request = Request> ex
 
 /**
  * A route that is answered by a task. A client that goes away stops the task; a refusal (503), a timeout (504) and the
- * task's own errors go to the app's error handler.
+ * task's own errors go to the app's error handler. A refusal or a timeout that no handler of the app answers is answered here.
  *
  * ```ts
  * app.post('/thumbnails', express.raw({ type: 'image/*' }), offload(resize, { input: (req) => req.body }))
@@ -41,7 +42,7 @@ export function offload<Input, Output, Req extends Request = Request>(
         : run().then((output) => reply(output, req as Req, res))
     answered.catch((error) => {
       // Nobody is there to read an answer, or a log line, about a client that left.
-      if (!signal.aborted) next(error)
+      if (!signal.aborted) refuse(error, res, next)
     })
   }
 }

@@ -1,5 +1,5 @@
-import { responseSignal } from '@spillway/kit'
-import { plugin } from '@spillway/kit/fastify'
+import { RejectedError, responseSignal } from '@spillway/kit'
+import { plugin, setHeaders } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Offloader } from './offloader.js'
 import { bodyOf, type RouteOptions, routeCall } from './route.js'
@@ -47,7 +47,10 @@ export function offload<Input, Output, Req extends FastifyRequest = FastifyReque
       const body = await answer(await run(), request, reply)
       return reply.sent ? reply : reply.send(body)
     } catch (error) {
-      if (!signal.aborted) throw error
+      if (!signal.aborted) {
+        if (error instanceof RejectedError) setHeaders(reply, error.headers)
+        throw error
+      }
       // Nobody is there to read an answer, or a log line, about a client that left.
       return reply.hijack()
     }

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import { responseSignal } from '@spillway/kit'
+import { refuse } from '@spillway/kit/koa'
 import type { Context, Middleware } from 'koa'
 import type { Offloader } from './offloader.js'
 import { bodyOf, type RouteOptions, routeCall } from './route.js'
@@ -39,7 +40,7 @@ export function offload<Input, Output>(
       } else await reply(await run(), ctx)
     } catch (error) {
       // Nobody is there to read an answer, or a log line, about a client that left.
-      if (!signal.aborted) throw error
+      if (!signal.aborted) refuse(error, ctx)
     }
   }
 }

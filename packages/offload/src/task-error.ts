@@ -46,15 +46,15 @@ export function inputError(error: unknown, input: unknown): Error {
 
 /** The task ran longer than it may. */
 export function timeoutError({ task, timeout }: Job): TaskTimeoutError {
-  const message = `Task ${task.label} ran longer than ${timeout} ms`
-  return new TaskTimeoutError('ERR_OFFLOAD_TIMEOUT', task.label, timeout, message)
+  const reason = `task ${task.label} ran longer than ${timeout} ms`
+  return new TaskTimeoutError('ERR_OFFLOAD_TIMEOUT', task.label, timeout, reason)
 }
 
 /** The call took longer in all than it may. */
 export function deadlineError({ task, deadline, enqueuedAt }: Job): TaskTimeoutError {
   const given = Math.round(deadline - enqueuedAt)
-  const message = `Task ${task.label} was not done within ${given} ms`
-  return new TaskTimeoutError('ERR_OFFLOAD_DEADLINE', task.label, given, message)
+  const reason = `task ${task.label} was not done within ${given} ms`
+  return new TaskTimeoutError('ERR_OFFLOAD_DEADLINE', task.label, given, reason)
 }
 
 export function terminatedError({ label }: TaskDefinition): ThreadError {
@@ -62,18 +62,18 @@ export function terminatedError({ label }: TaskDefinition): ThreadError {
 }
 
 export function memoryError(task: TaskDefinition, bytes: number): ThreadError {
-  const message = `Task ${task.label} left its thread with ${bytes} bytes outside the heap, more than it may have`
+  const message = `Task ${task.name} left its thread with ${bytes} bytes outside the heap, more than it may have`
   return new ThreadError('ERR_OFFLOAD_MEMORY', task.label, message)
 }
 
 export function bootError(task: TaskDefinition, cause: unknown): ThreadError {
   return ours(
-    new ThreadError('ERR_OFFLOAD_BOOT', task.label, `No thread starts for task ${task.label}`, { cause }),
+    new ThreadError('ERR_OFFLOAD_BOOT', task.label, `No thread starts for task ${task.name}`, { cause }),
   )
 }
 
 export function loadError(task: TaskDefinition, cause: unknown): ThreadError {
-  const message = `The module of task ${task.label} does not load: ${task.module?.href}`
+  const message = `The module of task ${task.name} does not load`
   return ours(new ThreadError('ERR_OFFLOAD_LOAD', task.label, message, { cause }))
 }
 
@@ -81,14 +81,14 @@ export function loadError(task: TaskDefinition, cause: unknown): ThreadError {
 export function lossError(task: TaskDefinition, { error, exitCode }: Loss): ThreadError {
   const { label } = task
   if (error === undefined) {
-    const message = `The thread of task ${label} ended with exit code ${exitCode}`
+    const message = `The thread of task ${task.name} ended with exit code ${exitCode}`
     return ours(new ThreadError('ERR_OFFLOAD_EXIT', label, message, { exitCode }))
   }
   if ((error as { code?: unknown } | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    const message = `The thread of task ${label} ran out of heap memory`
+    const message = `The thread of task ${task.name} ran out of heap memory`
     return ours(new ThreadError('ERR_OFFLOAD_MEMORY', label, message, { cause: error, exitCode }))
   }
-  const message = `The thread of task ${label} died of an uncaught error: ${messageOf(error)}`
+  const message = `The thread of task ${task.name} died of an uncaught error`
   return ours(new ThreadError('ERR_OFFLOAD_CRASH', label, message, { cause: error, exitCode }))
 }
 
@@ -118,6 +118,6 @@ function missingError(task: TaskDefinition, failure: Failure): Error {
   return misuse(
     TypeError,
     'ERR_OFFLOAD_TASK',
-    `${task.module?.href} has no function "${task.name}"; it ${known}`,
+    `The module ${task.module?.href.split('/').at(-1)} has no function "${task.name}"; it ${known}`,
   )
 }

@@ -1,4 +1,12 @@
-import { attachSuite, FRAMEWORKS, type Mounts, serving, until, visit } from '@spillway/kit/testing'
+import {
+  attachSuite,
+  FRAMEWORKS,
+  type Mounts,
+  printedDuring,
+  serving,
+  until,
+  visit,
+} from '@spillway/kit/testing'
 import { describe, expect, it } from 'vitest'
 import { closeWith, offload as expressOffload } from '../src/express.js'
 import { offload as fastifyOffload, offloaderPlugin } from '../src/fastify.js'
@@ -103,7 +111,10 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
       const client = visit(`${app.origin}/hold`)
       try {
         await until(() => offloader.stats().tasks.sleep?.running === 1, 'the thread is taken')
-        expect((await app.ask('/?kind=named')).status).toBe(503)
+        const refused = await app.ask('/?kind=named')
+        expect(refused.status).toBe(503)
+        // L51: the app's own handler knows nothing of headers on the error.
+        expect(refused.headers['retry-after']).toMatch(/^[1-9]/)
         expect(app.errors.at(-1)).toMatchObject({
           headers: { 'Retry-After': expect.stringMatching(/^[1-9]/) },
         })
@@ -118,6 +129,35 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
         'ERR_OFFLOAD_QUEUE_FULL',
       ])
     })
+  })
+
+  it('S11, L52: a refusal, a timeout and a lost thread tell strangers and logs nothing of the code', async () => {
+    const offloader = offloaderWith({ queue: 0, grace: '10s' })
+    const mounts = mounted(offloader, [
+      { path: '/slow', task: task(offloader, 'sleep'), input: () => 60_000, deadline: 50 },
+      { path: '/hold', task: task(offloader, 'sleep'), input: () => 60_000 },
+      { path: '/refused', task: task(offloader, 'echo'), input: () => 1 },
+    ])
+    const lines: string[] = []
+    const log = (line: string) => void lines.push(line)
+    const printed = await printedDuring(() =>
+      serving(framework, { routes: {}, mounts, env: 'production', log }, async (app) => {
+        const late = await app.ask('/slow')
+        expect(late.status).toBe(504)
+        await until(() => offloader.stats().threads.idle === 1, 'the thread is free')
+        const client = visit(`${app.origin}/hold`)
+        await until(() => offloader.stats().tasks.sleep?.running === 1, 'the thread is taken')
+        const refused = await app.ask('/refused')
+        expect([refused.status, refused.headers['retry-after']]).toEqual([
+          503,
+          expect.stringMatching(/^[1-9]/),
+        ])
+        client.destroy()
+        for (const { text } of [late, refused]) expect(text).not.toMatch(/sleep|echo|\.[jt]s|\n\s+at /)
+      }),
+    )
+    expect(printed).toBe('')
+    for (const line of lines) expect(JSON.parse(line).err?.stack ?? '').not.toMatch(/\n\s+at /)
   })
 
   it('O21: a body that is read to its end is no disconnect', async () => {

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ask } from '@spillway/kit/testing'
 import { describe, expect, it } from 'vitest'
-import { addLate } from '../src/late-headers.js'
+import { addLate } from '../src/index.js'
+import { ask } from '../testing/index.js'
 
 /** What a client gets when the response is sent in this way. */
 async function answered(send: (res: ServerResponse) => void) {
