@@ -1,9 +1,25 @@
-import type { Server } from 'node:net'
+import type { Server, Socket } from 'node:net'
 
 /** Node's list of the HTTP/1 parsers of a server; its timeouts and `closeIdleConnections()` live on it. Not documented. */
 interface ParserList {
   /** Parsers that have read a message to its end and no byte of the next one. */
   idle(): readonly object[]
+}
+
+/** What Node's HTTP/1 server leaves on a socket. Not documented; without it a connection is foreign and stays here. */
+export interface HttpSocket {
+  readonly parser?: Parser | null
+  /** The response that is being sent, or is to be sent next. */
+  readonly _httpMessage?: unknown
+}
+
+interface Parser {
+  readonly socket?: unknown
+  /** It reads from the handle itself: nothing passes through JavaScript. */
+  readonly _consumed?: boolean
+  incoming?: unknown
+  onIncoming?: unknown
+  execute?(bytes: Buffer): unknown
 }
 
 const NONE: ReadonlySet<object> = new Set()
@@ -33,5 +49,25 @@ export class Boundaries {
       ({ description }) => description === 'http.server.connections',
     )
     return this.#key === undefined ? undefined : server[this.#key]
+  }
+}
+
+const EXCHANGE = Buffer.from('GET / HTTP/1.1\r\nHost: before\r\n\r\n')
+
+/**
+ * Puts the parser of a connection that is new here, but not to its client, where it was in the other process: between two
+ * messages. Node gives a parser that has read nothing its time for headers, and then answers 408, which an idle client would
+ * take for the response to its next request. So it reads a request that nobody hears of.
+ */
+export function beginBetween(socket: Socket): void {
+  const { parser } = socket as HttpSocket
+  if (typeof parser?.execute !== 'function' || typeof parser.onIncoming !== 'function') return
+  const { onIncoming } = parser
+  parser.onIncoming = () => 0
+  try {
+    parser.execute(EXCHANGE)
+  } finally {
+    parser.onIncoming = onIncoming
+    parser.incoming = null
   }
 }

@@ -1,18 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { beginBetween, type HttpSocket } from './boundaries.js'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-state.js'
 
 const CONNECTION = Symbol('spillway.cluster.connection')
 
 interface Followed {
   [CONNECTION]?: Connection
-}
-
-/** What Node's HTTP/1 server leaves on a socket. Not documented; without it a connection is foreign and stays here. */
-export interface HttpSocket {
-  readonly parser?: { readonly socket?: unknown; readonly _consumed?: boolean; remove?(): void } | null
-  /** The response that is being sent, or is to be sent next. */
-  readonly _httpMessage?: unknown
 }
 
 /** One client connection, as far as draining needs to know it. Its states: {@link ConnectionState}. */
@@ -87,7 +81,7 @@ export class Connection {
   rest(timeout: number): void {
     this.used = true
     this.#rests = true
-    ;(this.socket as HttpSocket).parser?.remove?.()
+    beginBetween(this.socket)
     if (timeout > 0) this.socket.setTimeout(timeout)
   }
 

@@ -51,7 +51,7 @@ export class Handovers {
 
   #give({ id, handle: { process } }: WorkerProcess, { handle, journey }: Homeless): void {
     this.moved++
-    const message = marked({ type: 'connection', ...journey, tried: [...journey.tried, id] })
+    const message = marked({ ...journey, type: 'connection', tried: [...journey.tried, id] })
     process.send(message, sendable(handle), undefined, () => handle.close())
   }
 }
