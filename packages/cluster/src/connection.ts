@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { beginBetween, type HttpSocket } from './boundaries.js'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-state.js'
+import { lingeringClose } from './lingering-close.js'
 
 const CONNECTION = Symbol('spillway.cluster.connection')
 
@@ -115,6 +116,8 @@ export class Connection {
     if (response.headersSent || !response.shouldKeepAlive) return
     this.#last = response
     response.shouldKeepAlive = false
+    // What Node's server calls after the last response.
+    this.socket.destroySoon = () => lingeringClose(this.socket)
   }
 
   /** Looks whether its requests are answered, at the latest since now. */

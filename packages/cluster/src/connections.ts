@@ -6,6 +6,7 @@ import { Boundaries } from './boundaries.js'
 import { Connection } from './connection.js'
 import { tapEvents } from './event-tap.js'
 import { attach, type Connector } from './handover.js'
+import { lingeringClose } from './lingering-close.js'
 import { goingAway } from './websocket.js'
 
 export interface EndOptions {
@@ -298,7 +299,7 @@ export class Connections {
       if (socket.destroyed) continue
       connection.look(boundaries, now)
       if (move !== undefined && this.#move(connection, move)) continue
-      if (now - connection.since >= linger && connection.apply('close')) endSocket(socket)
+      if (now - connection.since >= linger && connection.apply('close')) lingeringClose(socket)
     }
   }
 
@@ -321,10 +322,4 @@ function speaksHttp(server: Server): boolean {
 
 function peerOf({ remoteAddress, remotePort }: Socket): string | undefined {
   return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`
-}
-
-/** What stands for a socket where the app has put a stream in its place knows `end` only. */
-function endSocket(socket: Socket): void {
-  if (typeof socket.destroySoon === 'function') socket.destroySoon()
-  else (socket as Socket).end()
 }
