@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type History, history, whole } from './history.js'
 import { answers, type Outcome, replay } from './replay.js'
@@ -7,6 +8,8 @@ const HISTORIES = Number(process.env.HISTORIES ?? 300)
 /** The first of them; SEED=n HISTORIES=1 plays one again. */
 const SEED = Number(process.env.SEED ?? 1)
 const AT_ONCE = 24
+/** A history that is not over by then has lost something. Milliseconds. */
+const STUCK = 30_000
 
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'
 
@@ -18,7 +21,11 @@ async function playAll(judge: (seed: number) => Promise<{ moves: number; problem
   const player = async () => {
     while (next < SEED + HISTORIES && problems.length === 0) {
       const seed = next++
-      const { moves: more, problem } = await judge(seed)
+      const stuck = new AbortController()
+      const deadline = sleep(STUCK, { moves: 0, problem: 'it does not end' }, { signal: stuck.signal })
+      deadline.catch(() => {})
+      const { moves: more, problem } = await Promise.race([judge(seed), deadline])
+      stuck.abort()
       moves += more
       if (problem !== undefined) {
         problems.push(
