@@ -1,8 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-
-/** `http` until a request says otherwise; a connection in its TLS handshake is `raw`. */
-export type ConnectionKind = 'raw' | 'http' | 'http2' | 'upgraded' | 'websocket'
+import { beginBetween, type HttpSocket } from './boundaries.js'
+import { type ConnectionEvent, type ConnectionState, nextState } from './connection-state.js'
+import { lingeringClose } from './lingering-close.js'
 
 const CONNECTION = Symbol('spillway.cluster.connection')
 
@@ -10,31 +10,43 @@ interface Followed {
   [CONNECTION]?: Connection
 }
 
-/** One client connection, as far as draining needs to know it. */
+/** One client connection, as far as draining needs to know it. Its states: {@link ConnectionState}. */
 export class Connection {
   readonly socket: Socket
-  kind: ConnectionKind
   /** Neighbours in the chain of a server's open connections. */
   next: Connection | undefined
   previous: Connection | undefined
   /** It has not been in use since then. */
   since: number
-  /** Bytes received when the last request had been: more than that means that the next one is arriving. */
-  #bytes = 0
+  /** It has served a request, here or in the process that it came from. */
+  used = false
+  /** It had one more request after its time to move was over. */
+  spared = false
+  /** It came idle from another process, and has been idle since. */
+  #rests = false
+  #state: ConnectionState
+  /** Nobody but Node's parser has had any of its bytes. */
+  #untouched = false
   /** The latest response, until it is seen to be over. With pipelining, only the last one may end the connection. */
   #response: ServerResponse | undefined
   /** With pipelining: those before the latest. */
   #earlier: ServerResponse[] | undefined
+  /** The response that ends the connection. */
+  #last: ServerResponse | undefined
 
-  constructor(socket: Socket, kind: ConnectionKind, now: number) {
+  constructor(socket: Socket, state: 'handshake' | 'foreign', now: number) {
     this.socket = socket
-    this.kind = kind
+    this.#state = state
     this.since = now
     ;(socket as Followed)[CONNECTION] = this
   }
 
-  static of(socket: Socket): Connection | undefined {
-    return (socket as Followed)[CONNECTION]
+  static of(socket: Socket | undefined | null): Connection | undefined {
+    return (socket as Followed | undefined | null)?.[CONNECTION]
+  }
+
+  get state(): ConnectionState {
+    return this.#state
   }
 
   /** The latest response, if it is in flight. */
@@ -47,29 +59,102 @@ export class Connection {
     return (this.response === undefined ? 0 : 1) + this.#inFlight().length
   }
 
+  /** Tells whether the event was possible. */
+  apply(event: ConnectionEvent): boolean {
+    const next = nextState(this.#state, event)
+    if (next === undefined) return false
+    this.#state = next
+    return true
+  }
+
+  /** The server has had its first look at it: whose is it? */
+  recognize(): void {
+    const { parser } = this.socket as HttpSocket
+    if (parser?.socket !== this.socket || !this.apply('http')) return
+    // What had been read before the parser came, nobody will read again.
+    this.#untouched = this.socket.bytesRead === 0 && this.socket.readableLength === 0
+  }
+
+  /**
+   * It has come idle from another process: Node would give a new connection its time for headers, and answer 408 after it.
+   * An idle one gets the time between two requests instead (`timeout`, milliseconds).
+   */
+  rest(timeout: number): void {
+    this.used = true
+    this.#rests = true
+    beginBetween(this.socket)
+    if (timeout > 0) this.socket.setTimeout(timeout)
+  }
+
+  /** The head of a message has come. `timeout`: the server's own for sockets, in milliseconds; 0: none. */
+  wake(timeout: number): void {
+    if (!this.#rests) return
+    this.#rests = false
+    this.socket.setTimeout(timeout)
+  }
+
   /** A request has come. `false`: it is known, since 100-continue tells of each request twice. */
   begin(response: ServerResponse): boolean {
     const before = this.#response
     if (before === response) return false
     if (before !== undefined && !isOver(before)) this.#earlier = [...this.#inFlight(), before]
     this.#response = response
-    this.#bytes = this.socket.bytesRead
+    this.used = true
+    this.apply('request')
     return true
   }
 
-  /** Looks whether it is between two requests, at the latest since now. */
+  /** Whether a request that comes now may be processed: not after a response that has said `Connection: close` for us. */
+  get admits(): boolean {
+    return this.#state !== 'closing' && this.#last?.headersSent !== true
+  }
+
+  /** This response says `Connection: close`, unless another request comes before it is sent. */
+  endWith(response: ServerResponse): void {
+    if (this.#last !== undefined) this.#last.shouldKeepAlive = true
+    this.#last = undefined
+    if (response.headersSent || !response.shouldKeepAlive) return
+    this.#last = response
+    response.shouldKeepAlive = false
+    // What Node's server calls after the last response.
+    this.socket.destroySoon = () => lingeringClose(this.socket)
+  }
+
+  /** Looks whether its requests are answered, at the latest since now. */
   settle(now: number): void {
     if (this.#response === undefined || this.active > 0) return
-    if (hasBody(this.#response.req)) this.#bytes = this.socket.bytesRead
     this.#response = undefined
     this.#earlier = undefined
     this.since = now
   }
 
-  /** Between two requests, and nothing of the next one has come. One that has just been moved or closed is neither. */
-  get quiet(): boolean {
-    if (this.socket.destroyed) return false
-    return this.active === 0 && (this.kind === 'raw' || this.socket.bytesRead <= this.#bytes)
+  /**
+   * Finds out what it is in the middle of. To be called when no parser is at work, with all parsers that are between two
+   * messages.
+   */
+  look(boundaries: ReadonlySet<object>, now: number): void {
+    this.settle(now)
+    const before = this.#state
+    const event = this.#seen(boundaries)
+    if (event === undefined || !this.apply(event)) return
+    // The rest of a body that was answered early.
+    if (before === 'receiving' && this.#state === 'between') this.since = now
+  }
+
+  /** Whether all that this process has taken from the kernel went through Node's parser. */
+  get movable(): boolean {
+    const { parser } = this.socket as HttpSocket
+    return this.#untouched && parser?._consumed === true && this.socket.readableLength === 0
+  }
+
+  #seen(boundaries: ReadonlySet<object>): ConnectionEvent | undefined {
+    const { parser, _httpMessage } = this.socket as HttpSocket
+    // Taken away from Node's server by other means than an upgrade.
+    if (parser === undefined || parser === null) return this.#state === 'foreign' ? undefined : 'tunnel'
+    // Node answers some requests by itself (400, 417, 503): then only the socket tells of a response.
+    if (this.active > 0 || (_httpMessage !== undefined && _httpMessage !== null)) return 'request'
+    if (boundaries.has(parser)) return 'answered'
+    return this.socket.bytesRead === 0 ? undefined : 'partial'
   }
 
   /** Those before the latest. */
@@ -82,9 +167,4 @@ const NONE: readonly ServerResponse[] = []
 
 function isOver(response: ServerResponse): boolean {
   return response.destroyed || response.writableFinished
-}
-
-/** Bytes of a body came after those of its head (RFC 9112 section 6). */
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }

@@ -1,15 +1,22 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2Session, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 import { Chain, type Clock } from '@spillway/kit'
-import { Connection, type ConnectionKind } from './connection.js'
+import { Boundaries } from './boundaries.js'
+import { Connection } from './connection.js'
+import { tapEvents } from './event-tap.js'
+import { attach, type Connector } from './handover.js'
+import { lingeringClose } from './lingering-close.js'
 import { goingAway } from './websocket.js'
 
 export interface EndOptions {
   /** A connection that was quiet for less than this may bring one more request. Milliseconds. */
   readonly linger: number
-  /** Gives an idle connection to another process, if there is one. Tells whether that was possible. */
-  readonly move: ((socket: Socket) => boolean) | undefined
+  /**
+   * Gives a connection between two exchanges to another process, if there is one. Tells whether that was possible. `used`:
+   * it has served a request.
+   */
+  readonly move: ((socket: Socket, used: boolean) => boolean) | undefined
 }
 
 /** How often idle connections are looked for while draining. Milliseconds. */
@@ -21,6 +28,9 @@ const LOOK = 500
 /** Between the two GOAWAYs of HTTP/2, at most: one round trip is what it takes. Milliseconds. */
 const GOAWAY_GAP = 1_000
 
+/** What Node adds to the time between two requests that it announces to clients, where it says nothing else. Milliseconds. */
+const KEEP_ALIVE_BUFFER = 1_000
+
 /** Close code of RFC 6455 section 7.4.1: the endpoint is going away. */
 const GOING_AWAY = 1001
 
@@ -30,13 +40,17 @@ const LAST_STREAM = 2 ** 31 - 1
 /**
  * Follows the connections of one server, and ends them so that no client loses a request:
  *
- * - A connection between two requests moves to another worker, and its client notices nothing.
+ * - A connection between two exchanges moves to another worker, and its client notices nothing.
  * - Where it cannot (TLS, the whole service stops), every response says `Connection: close` from now on. A connection
  *   without a request is closed, at once if it has been quiet for `linger`, else when it has: a client that uses its
  *   connection every few milliseconds would otherwise meet the closing with its next request. It happens right after the
  *   event loop has read everything that had come, which leaves only the way over the wire.
  * - HTTP/2 sessions get a first GOAWAY that refuses nothing, then the last one (RFC 9113 section 6.8).
  * - WebSockets get a close frame with 1001 and close by themselves.
+ * - Connections of other protocols are left to the app.
+ *
+ * What moves or closes is decided after the event loop's poll phase only: no parser is at work then, and all that has been
+ * taken from the kernel has been parsed.
  *
  * Before that it costs a request next to nothing: whether a response is over is asked now and then, instead of being told.
  */
@@ -45,30 +59,47 @@ export class Connections {
   requests = 0
   readonly #server: Server
   readonly #clock: Clock
+  readonly #boundaries: Boundaries
   readonly #open = new Chain<Connection>()
   /** Streams of HTTP/2 in flight. */
   #streams = 0
   readonly #sessions = new Set<Http2Session>()
   /** With TLS: the socket of each client, by its address and port. */
   readonly #peers: Map<string, Socket> | undefined
+  /** The connection whose event is on its way to the server's own listeners. */
+  #entering: Connection | undefined
+  /** It comes from another process, idle. */
+  #resting = false
   #looker: NodeJS.Timeout | undefined
   #ending: EndOptions | undefined
   #patientUntil = Number.POSITIVE_INFINITY
   #sweeper: NodeJS.Timeout | undefined
+  #sweepIsDue = false
   #onEmpty: () => void = () => {}
 
   constructor(server: Server, clock: Clock) {
     this.#server = server
     this.#clock = clock
+    this.#boundaries = new Boundaries(server)
     const secure = 'setSecureContext' in server
     this.#peers = secure ? new Map() : undefined
-    server.prependListener('connection', (socket: Socket) => this.#opened(socket, secure ? 'raw' : 'http'))
-    if (secure) server.prependListener('secureConnection', (socket: Socket) => this.#opened(socket, 'http'))
-    server.prependListener('request', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res))
-    server.on('session', (session: Http2Session) => this.#session(session))
-    server.on('stream', (stream: ServerHttp2Stream) => this.#stream(stream))
-    this.#alsoListen('upgrade', (req: IncomingMessage, socket: Socket) => this.#upgraded(req, socket))
-    this.#alsoListen('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.#request(req, res))
+    const entered = () => this.#entered()
+    const request = (req: IncomingMessage, res: ServerResponse) => this.#request(req, res)
+    const upgrade = (req: IncomingMessage, socket: Socket) => this.#upgraded(req, socket)
+    tapEvents(server, {
+      before: {
+        connection: (socket: Socket) => this.#opened(socket, secure ? 'handshake' : 'foreign'),
+        secureConnection: (socket: Socket) => this.#opened(socket, 'foreign'),
+        request,
+        checkContinue: request,
+        checkExpectation: request,
+        upgrade,
+        connect: upgrade,
+        session: (session: Http2Session) => this.#session(session),
+        stream: (stream: ServerHttp2Stream) => this.#stream(stream),
+      },
+      after: { connection: entered, secureConnection: entered },
+    })
   }
 
   get count(): number {
@@ -82,22 +113,31 @@ export class Connections {
     return sum
   }
 
+  /** Takes a connection that another process has accepted. `used`: it has served a request there. */
+  receive(handle: Connector, used: boolean): void {
+    this.#resting = used
+    try {
+      attach(this.#server, handle)
+    } finally {
+      this.#resting = false
+    }
+  }
+
   /** Begins to end them all. It is over when the server has closed. */
   end(options: EndOptions): void {
     if (this.#ending !== undefined) return
     this.#ending = options
     this.#patientUntil = this.#clock.now() + options.linger
-    this.#look()
+    this.#settle()
     clearInterval(this.#looker)
     for (const connection of this.#open) {
-      const { response, kind, socket } = connection
+      const { response, state, socket } = connection
       if (response !== undefined) this.#follow(connection, response)
-      if (kind === 'websocket') goingAway(socket, GOING_AWAY)
+      if (state === 'websocket') goingAway(socket, GOING_AWAY)
     }
     for (const session of this.#sessions) this.#endSession(session)
-    // Right after the poll phase: what had arrived has been read, so a quiet connection is really quiet.
-    this.#sweeper = setInterval(() => setImmediate(() => this.#sweep()), SWEEP)
-    setImmediate(() => this.#sweep())
+    this.#sweeper = setInterval(() => this.#sweepSoon(), SWEEP)
+    this.#sweepSoon()
     this.#checkEmpty()
   }
 
@@ -115,11 +155,16 @@ export class Connections {
     return lost
   }
 
-  #opened(socket: Socket, kind: ConnectionKind): void {
+  #opened(socket: Socket, state: 'handshake' | 'foreign'): void {
+    this.#entering = undefined
+    // Some apps emit this again for a connection that they have looked into.
+    if (Connection.of(socket) !== undefined) return
     const peer = this.#peers === undefined ? undefined : peerOf(socket)
-    // On a unix socket, or gone already: nothing says which handshake this one becomes.
-    if (kind === 'raw' && peer === undefined) return
-    const connection = new Connection(socket, kind, this.#clock.now())
+    // On a unix socket, or gone already: nothing says which handshake this one becomes. Nor is it ours to end one for
+    // a protocol that we do not know.
+    if (state === 'handshake' && (peer === undefined || !speaksHttp(this.#server))) return
+    const connection = new Connection(socket, state, this.#clock.now())
+    this.#entering = connection
     this.#open.add(connection)
     if (peer !== undefined) this.#meet(peer, socket)
     socket.on('close', () => {
@@ -128,44 +173,58 @@ export class Connections {
       this.#checkEmpty()
     })
     if (this.#looker === undefined && this.#ending === undefined) {
-      this.#looker = setInterval(() => this.#look(), LOOK).unref()
+      this.#looker = setInterval(() => this.#settle(), LOOK).unref()
     }
+  }
+
+  /** The server's own listeners have had it. */
+  #entered(): void {
+    const connection = this.#entering
+    this.#entering = undefined
+    connection?.recognize()
+    if (this.#resting) connection?.rest(this.#keepAlive)
+  }
+
+  /** As Node's server waits for the next request. Milliseconds; 0: for ever. */
+  get #keepAlive(): number {
+    const { keepAliveTimeout = 0, keepAliveTimeoutBuffer = KEEP_ALIVE_BUFFER } = this
+      .#server as Partial<HttpServer> & { readonly keepAliveTimeoutBuffer?: number }
+    return keepAliveTimeout > 0 ? keepAliveTimeout + keepAliveTimeoutBuffer : 0
+  }
+
+  /** For a socket in use. Milliseconds; 0: none. */
+  get #timeout(): number {
+    return (this.#server as Partial<HttpServer>).timeout ?? 0
   }
 
   /** After its handshake the TLS socket stands for the connection; the raw one below it is no longer ours to judge. */
   #meet(peer: string, socket: Socket): void {
-    const below = this.#peers?.get(peer)
-    const raw = below === undefined ? undefined : Connection.of(below)
-    if (raw?.kind === 'raw') this.#open.delete(raw)
+    const below = Connection.of(this.#peers?.get(peer))
+    if (below?.state === 'handshake') this.#open.delete(below)
     this.#peers?.set(peer, socket)
   }
 
-  #request(req: IncomingMessage, res: ServerResponse): void {
+  #request(req: IncomingMessage, res: ServerResponse): boolean {
     // HTTP/2 streams are counted as streams.
-    if (req.httpVersionMajor === 2) return
-    const connection = Connection.of(req.socket)
-    if (connection === undefined || !connection.begin(res)) return
+    if (req?.httpVersionMajor === 2) return true
+    const connection = Connection.of(req?.socket)
+    if (connection === undefined) return true
+    if (!connection.admits) return false
+    if (!connection.begin(res)) return true
+    connection.wake(this.#timeout)
     this.requests++
     if (this.#ending !== undefined) this.#follow(connection, res)
-    // Where its body ends is known at the end of the response only.
-    else if (req.method !== 'GET' && req.method !== 'HEAD') this.#settleAfter(connection, res)
+    return true
   }
 
   /** While draining. */
   #follow(connection: Connection, res: ServerResponse): void {
-    if (this.#closesAnnounced) announceClose(res)
-    this.#settleAfter(connection, res)
+    if (this.#endsWithNext(connection)) connection.endWith(res)
+    if (this.#ending?.move !== undefined) res.on('close', () => this.#sweepSoon())
   }
 
-  #settleAfter(connection: Connection, res: ServerResponse): void {
-    res.on('close', () => {
-      connection.settle(this.#clock.now())
-      if (connection.quiet) this.#ending?.move?.(connection.socket)
-    })
-  }
-
-  /** Finds out which connections have become idle. */
-  #look(): void {
+  /** Finds out since when connections are idle. */
+  #settle(): void {
     const now = this.#clock.now()
     for (const connection of this.#open) connection.settle(now)
     if (this.#open.size > 0) return
@@ -173,28 +232,23 @@ export class Connections {
     this.#looker = undefined
   }
 
-  /** Whether responses end their connections: not as long as those can move. */
-  get #closesAnnounced(): boolean {
-    if (this.#ending === undefined) return false
-    return this.#ending.move === undefined || this.#clock.now() >= this.#patientUntil
+  /**
+   * Whether a response ends its connection: not as long as that may move. One that has had its time, and then one request
+   * more, without having been between two exchanges for a moment (pipelining without end) has to end as well.
+   */
+  #endsWithNext(connection: Connection): boolean {
+    if (this.#ending?.move === undefined) return true
+    if (this.#clock.now() < this.#patientUntil) return false
+    const { spared } = connection
+    connection.spared = true
+    return spared || !connection.movable
   }
 
   #session(session: Http2Session): void {
-    const connection = session.socket === undefined ? undefined : this.#find(session)
-    if (connection !== undefined) connection.kind = 'http2'
+    this.#entering?.apply('session')
     this.#sessions.add(session)
     session.once('close', () => this.#sessions.delete(session))
     if (this.#ending !== undefined) this.#endSession(session)
-  }
-
-  /** A session's own `socket` is a proxy object: it is found by its address. */
-  #find({ socket }: Http2Session): Connection | undefined {
-    const peer = peerOf(socket)
-    if (peer === undefined) return undefined
-    const open = this.#peers?.get(peer)
-    return open === undefined
-      ? [...this.#open].find((each) => peerOf(each.socket) === peer)
-      : Connection.of(open)
   }
 
   #stream(stream: ServerHttp2Stream): void {
@@ -214,52 +268,58 @@ export class Connections {
     setTimeout(close, Math.min(GOAWAY_GAP, this.#ending?.linger ?? 0)).unref()
   }
 
-  #upgraded(req: IncomingMessage, socket: Socket): void {
+  #upgraded(req: IncomingMessage, socket: Socket): boolean {
     const connection = Connection.of(socket)
-    if (connection === undefined) return
-    const websocket = req.headers.upgrade?.toLowerCase() === 'websocket'
-    connection.kind = websocket ? 'websocket' : 'upgraded'
+    if (connection === undefined) return true
+    if (!connection.admits) return false
+    connection.wake(this.#timeout)
+    const websocket = req?.headers?.upgrade?.toLowerCase() === 'websocket'
+    connection.apply(websocket ? 'websocket' : 'tunnel')
     // Told after its handshake, which the app answers next.
     if (this.#ending !== undefined && websocket) setImmediate(() => goingAway(socket, GOING_AWAY))
+    return true
+  }
+
+  /** Right after the poll phase. */
+  #sweepSoon(): void {
+    if (this.#sweepIsDue) return
+    this.#sweepIsDue = true
+    setImmediate(() => {
+      this.#sweepIsDue = false
+      this.#sweep()
+    })
   }
 
   #sweep(): void {
     const { linger = 0, move } = this.#ending ?? {}
     const now = this.#clock.now()
+    const boundaries = this.#boundaries.read()
     for (const connection of this.#open) {
-      const { kind, since, socket } = connection
-      if ((kind !== 'http' && kind !== 'raw') || !connection.quiet) continue
-      if (kind === 'http' && move?.(socket)) continue
-      if (now - since >= linger) socket.destroySoon()
+      const { socket } = connection
+      if (socket.destroyed) continue
+      connection.look(boundaries, now)
+      if (move !== undefined && this.#move(connection, move)) continue
+      if (now - connection.since >= linger && connection.apply('close')) lingeringClose(socket)
     }
+  }
+
+  #move(connection: Connection, move: NonNullable<EndOptions['move']>): boolean {
+    const { state, movable, socket, used } = connection
+    if ((state !== 'fresh' && state !== 'between') || !movable || !move(socket, used)) return false
+    return connection.apply('move')
   }
 
   #checkEmpty(): void {
-    if (this.#open.size > 0) return
+    if (this.#open.size > 0 || this.#ending === undefined) return
     clearInterval(this.#sweeper)
-    if (this.#ending !== undefined) this.#onEmpty()
+    this.#onEmpty()
   }
+}
 
-  /** Listens to an event only when somebody else does: for Node, to have a listener means something. */
-  #alsoListen(event: string, listener: (req: IncomingMessage, other: never) => void): void {
-    const ours = listener as (...args: unknown[]) => void
-    if (this.#server.listenerCount(event) > 0) {
-      this.#server.prependListener(event, ours)
-      return
-    }
-    const added = (name: string | symbol) => {
-      if (name !== event) return
-      this.#server.off('newListener', added)
-      this.#server.prependListener(event, ours)
-    }
-    this.#server.on('newListener', added)
-  }
+function speaksHttp(server: Server): boolean {
+  return 'closeIdleConnections' in server || 'updateSettings' in server
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string | undefined {
   return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`
-}
-
-function announceClose(res: ServerResponse): void {
-  if (!res.headersSent) res.setHeader('Connection', 'close')
 }

@@ -263,7 +263,7 @@ export class Fleet {
     else if (message.type === 'replace') this.replace(worker, message.reason)
     else if (message.type === 'failed') this.#confess(worker, message.error)
     else if (message.type === 'handover') {
-      if (isConnector(given)) this.#handovers.place(this.workers.values(), given, message.place)
+      if (isConnector(given)) this.#handovers.place(this.workers.values(), given, message)
     } else if (message.type === 'drained') {
       worker.lost = message.lost
       worker.send({ type: 'bye' })

@@ -50,7 +50,7 @@ export function fork(options: ResolvedSupervisorOptions, born: Born): Worker {
         adopt: options.adopt,
         drainTimeout: options.drain.timeout,
         shutdownMessage: options.shutdownMessage,
-        sticky: options.sticky !== false,
+        sticky: options.sticky,
         ports: born.ports,
       }),
     }),

@@ -1,17 +1,18 @@
 import type { SendHandle } from 'node:child_process'
-import { type Server, Socket, type SocketConstructorOpts } from 'node:net'
+import type { Server, Socket } from 'node:net'
 
 /**
- * Moves an idle connection from one process to another, with whatever its client is sending at that moment: the bytes
- * wait in the kernel for whoever reads next. `node:cluster` hands over new connections in the same way. The parts of
- * Node that this needs are not documented (`_handle`, the parser of `node:http`), so each is looked for first; without
- * them a connection stays where it is and is closed the ordinary way.
+ * Moves a connection between two complete exchanges from one process to another (connection-state.ts says when), with
+ * whatever its client is sending at that moment: the bytes wait in the kernel for the next reader. `node:cluster` hands
+ * over new connections in the same way. The parts of Node that this needs are not documented (`_handle`, the parser of
+ * `node:http`), so each is looked for first; without them a connection stays where it is and is closed the ordinary way.
  */
 
 /** A TCP or pipe handle of Node. */
 export interface Connector {
   readStop(): unknown
   close(): void
+  getpeername?(into: { address?: string }): unknown
   readonly writeQueueSize?: number
 }
 
@@ -29,12 +30,14 @@ export function sendable(handle: Connector): SendHandle {
   return handle as object as SendHandle
 }
 
-/** Takes the handle out of a connection between two requests; what is left of the socket is over. */
+/** Takes the handle out of a connection between two exchanges; what is left of the socket is over. */
 export function detach(socket: Socket): Connector | undefined {
   const inner: Socket & Inner = socket
   const handle = inner._handle
-  if (!isConnector(handle) || socket.destroyed || socket.writableEnded) return undefined
-  if (socket.writableLength > 0 || (handle.writeQueueSize ?? 0) > 0) return undefined
+  if (!isTransferable(handle) || socket.destroyed) return undefined
+  // What has been taken from the kernel must have been parsed, what was written must have gone to it.
+  if (socket.readableLength > 0 || socket.readableEnded) return undefined
+  if (socket.writableEnded || socket.writableLength > 0 || (handle.writeQueueSize ?? 0) > 0) return undefined
   handle.readStop()
   inner.parser?.unconsume?.()
   inner._handle = null
@@ -42,21 +45,36 @@ export function detach(socket: Socket): Connector | undefined {
   return handle
 }
 
-/** Gives a server a connection, as if it had been accepted just now. */
+/** Gives a listening server a connection, as if it had been accepted just now: with all that it sets for a new one. */
 export function attach(server: Server, handle: Connector): void {
-  const inner: Server & Listener = server
-  if (typeof inner._handle?.onconnection === 'function') {
-    inner._handle.onconnection(0, handle)
-    return
-  }
-  // A server that does not listen itself: behind a sticky listener.
-  const options: SocketConstructorOpts & { handle: Connector } = { handle, allowHalfOpen: true }
-  server.emit('connection', new Socket(options))
+  const { _handle } = server as Listener
+  if (typeof _handle?.onconnection === 'function') _handle.onconnection(0, handle)
+  else handle.close()
+}
+
+/** Whether a server takes one more connection; beyond its `maxConnections` it would drop it. */
+export function hasRoom(server: Server): boolean {
+  const { maxConnections, _connections = 0, listening } = server as Server & { _connections?: number }
+  return listening && (!maxConnections || _connections < maxConnections)
 }
 
 export function isConnector(handle: unknown): handle is Connector {
   const { readStop, close } = (handle ?? {}) as Partial<Connector>
   return typeof readStop === 'function' && typeof close === 'function'
+}
+
+/** Whether the operating system can give it to another process: not the handle of TLS, nor one that an app has made up. */
+function isTransferable(handle: unknown): handle is Connector {
+  return isConnector(handle) && TRANSFERABLE.has(handle.constructor.name)
+}
+
+const TRANSFERABLE = new Set(['TCP', 'Pipe'])
+
+/** The address of the client. */
+export function addressOf(handle: Connector): string | undefined {
+  const into: { address?: string } = {}
+  handle.getpeername?.(into)
+  return into.address
 }
 
 /** The name by which two processes know the same listener. */

@@ -1,29 +1,32 @@
-import { type Connector, sendable } from './handover.js'
+import { addressOf, type Connector, sendable } from './handover.js'
+import type { Journey } from './journey.js'
 import { marked } from './messages.js'
+import { chosen, STICKY } from './sticky.js'
 import type { WorkerProcess } from './worker-process.js'
 
 interface Homeless {
   readonly handle: Connector
-  readonly place: string
+  readonly journey: Journey
 }
 
 /** How many connections may wait for a worker to be ready. */
 const MOST_HOMELESS = 10_000
 
-/** Idle connections of workers that leave, on their way to workers that stay. */
+/** Connections of workers that leave, on their way to workers that stay. */
 export class Handovers {
   moved = 0
   #homeless: Homeless[] = []
   #turn = 0
 
-  /** Finds a connection a new worker, or lets it wait for one. */
-  place(workers: Iterable<WorkerProcess>, handle: Connector, place: string): void {
+  /** Finds a connection a new worker, or lets it wait for one. When all that are there have refused it, it is closed. */
+  place(workers: Iterable<WorkerProcess>, handle: Connector, journey: Journey): void {
     const ready = [...workers].filter(({ state }) => state === 'ready')
-    const current = ready.filter(({ outdated }) => outdated === undefined)
-    const candidates = current.length > 0 ? current : ready
-    const worker = candidates[this.#turn++ % Math.max(1, candidates.length)]
-    if (worker !== undefined) this.#give(worker, { handle, place })
-    else if (this.#homeless.length < MOST_HOMELESS) this.#homeless.push({ handle, place })
+    const untried = ready.filter(({ id }) => !journey.tried.includes(id))
+    const current = untried.filter(({ outdated }) => outdated === undefined)
+    const worker = this.#choose(current.length > 0 ? current : untried, handle, journey)
+    if (worker !== undefined) this.#give(worker, { handle, journey })
+    else if (ready.length === 0 && this.#homeless.length < MOST_HOMELESS)
+      this.#homeless.push({ handle, journey })
     else handle.close()
   }
 
@@ -36,8 +39,19 @@ export class Handovers {
     for (const { handle } of this.#homeless.splice(0)) handle.close()
   }
 
-  #give({ handle: { process } }: WorkerProcess, { handle, place }: Homeless): void {
+  #choose(
+    candidates: readonly WorkerProcess[],
+    handle: Connector,
+    { place }: Journey,
+  ): WorkerProcess | undefined {
+    const address = place === STICKY ? addressOf(handle) : undefined
+    if (address !== undefined) return chosen(address, candidates)
+    return candidates[this.#turn++ % Math.max(1, candidates.length)]
+  }
+
+  #give({ id, handle: { process } }: WorkerProcess, { handle, journey }: Homeless): void {
     this.moved++
-    process.send(marked({ type: 'connection', place }), sendable(handle), undefined, () => handle.close())
+    const message = marked({ ...journey, type: 'connection', tried: [...journey.tried, id] })
+    process.send(message, sendable(handle), undefined, () => handle.close())
   }
 }

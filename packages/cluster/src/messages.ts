@@ -1,3 +1,5 @@
+import { type Journey, journeyIn } from './journey.js'
+
 /**
  * What supervisor and worker say to each other over the IPC channel of `node:cluster`. Everything else on the channel
  * belongs to others and is left alone.
@@ -39,8 +41,8 @@ export type FromWorker =
   | ({ readonly type: 'load' } & Load)
   | { readonly type: 'replace'; readonly reason: string }
   | { readonly type: 'drained'; readonly lost: number }
-  /** With a handle: an idle connection of this listener, for another worker. */
-  | { readonly type: 'handover'; readonly place: string }
+  /** With a handle: a connection between two exchanges, for another worker. */
+  | ({ readonly type: 'handover' } & Journey)
 
 export type DrainReason = 'stop' | 'replace'
 
@@ -50,7 +52,7 @@ export type FromSupervisor =
   | { readonly type: 'bye' }
   | { readonly type: 'tls' }
   /** With a handle: a connection for this listener, from another worker or from the sticky listener. */
-  | { readonly type: 'connection'; readonly place: string }
+  | ({ readonly type: 'connection' } & Journey)
 
 interface Marked {
   readonly spillway: 'cluster'
@@ -71,14 +73,17 @@ export function isMarked(message: unknown): message is Marked & Readonly<Record<
 /** What a worker said, if it is ours and makes sense. A worker runs anybody's code: nothing is taken on trust. */
 export function fromWorker(message: unknown): FromWorker | undefined {
   if (!isMarked(message)) return undefined
-  const { type, index, port, error, reason, lost, place } = message
+  const { type, index, port, error, reason, lost } = message
   if (type === 'serving') return { type }
   if (type === 'ready') {
     return { type, ...(isCount(index) && isCount(port) ? { index, port } : {}) }
   }
   if (type === 'load') return loadIn(message)
   if (type === 'replace') return { type, reason: String(reason ?? 'request').slice(0, 100) }
-  if (type === 'handover') return { type, place: String(place) }
+  if (type === 'handover') {
+    const journey = journeyIn(message)
+    return journey && { type, ...journey }
+  }
   if (type === 'drained') return { type, lost: isCount(lost) ? lost : 0 }
   if (type === 'failed' && typeof error === 'object' && error !== null) {
     const { name, message: text, code, stack } = error as Partial<Record<keyof RemoteError, unknown>>

@@ -1,9 +1,13 @@
 import cluster from 'node:cluster'
+import type { Server as HttpServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { drainWithin } from '@spillway/kit'
-import { attach, type Connector, detach, isConnector, placeName, sendable } from './handover.js'
+import { type Connector, detach, hasRoom, isConnector, placeName, sendable } from './handover.js'
+import { type Journey, journeyIn } from './journey.js'
 import { lifecycle } from './lifecycle.js'
 import { type DrainReason, type FromWorker, isMarked, marked } from './messages.js'
+import type { StickyOptions } from './options.js'
+import { listenByProxy } from './receiver.js'
 
 /** What the supervisor tells a worker through its environment. */
 export interface WorkerSettings {
@@ -14,7 +18,8 @@ export interface WorkerSettings {
   readonly adopt: boolean
   readonly drainTimeout: number
   readonly shutdownMessage: boolean
-  readonly sticky: boolean
+  /** Where the primary listens for this process. */
+  readonly sticky: StickyOptions | false
   readonly ports: readonly (number | null | undefined)[]
 }
 
@@ -30,7 +35,12 @@ export interface Drainable {
 export interface Watched extends Drainable {
   /** Ends the waiting for clients: what is left is cut off. */
   cut(): void
-  readonly connections: { readonly requests: number; readonly active: number; readonly count: number }
+  readonly connections: {
+    readonly requests: number
+    readonly active: number
+    readonly count: number
+    receive(handle: Connector, used: boolean): void
+  }
 }
 
 export interface LeaveRequest {
@@ -62,7 +72,7 @@ export class Runtime {
   readonly servers = new Set<Drainable>()
   /** Every server whose connections are followed, for {@link traffic}. */
   readonly watched = new Map<Server, Watched>()
-  /** Names of servers that do not listen themselves: behind a sticky listener. */
+  /** Names of servers whose listener is in the primary: behind a sticky one. */
   readonly #places = new Map<Server, string>()
   #pending = 0
   #left: Promise<number> | undefined
@@ -146,8 +156,9 @@ export class Runtime {
   }
 
   /** A server behind the sticky listener; the supervisor knows it by the number of its `serve()` call. */
-  stick(index: number, server: Server): void {
+  async stick(index: number, server: Server, at: StickyOptions): Promise<void> {
     this.#places.set(server, `sticky:${index}`)
+    await listenByProxy(server, at)
   }
 
   /** What all servers of this process have to do, together. */
@@ -162,26 +173,28 @@ export class Runtime {
   }
 
   /**
-   * How to hand idle connections of a server to another worker, if that can be: there must be a supervisor, the service
-   * must not be about to stop, and the state of a connection must not live in this process, as that of TLS does.
+   * How to hand connections of a server to another worker, if that can be: there must be a supervisor, the service must not
+   * be about to stop, and nothing that belongs to a connection may live in this process only, as the state of TLS does, or
+   * the count for `maxRequestsPerSocket`.
    */
-  mover(server: Server): ((socket: Socket) => boolean) | undefined {
+  mover(server: Server): ((socket: Socket, used: boolean) => boolean) | undefined {
     const place = this.#placeOf(server)
-    if (!this.supervised || this.life.stopping || place === undefined || 'setSecureContext' in server)
-      return undefined
-    return (socket) => {
+    const { maxRequestsPerSocket = 0 } = server as Partial<HttpServer>
+    const bound = 'setSecureContext' in server || (maxRequestsPerSocket ?? 0) > 0
+    if (!this.supervised || this.life.stopping || place === undefined || bound) return undefined
+    return (socket, used) => {
       const handle = this.supervised ? detach(socket) : undefined
       if (handle === undefined) return false
-      this.#handOver(handle, place)
+      this.#handOver(handle, { place, used, tried: [] })
       return true
     }
   }
 
-  #handOver(handle: Connector, place: string): void {
+  #handOver(handle: Connector, journey: Journey): void {
     // Ours is closed when it is on its way.
     const sent = () => handle.close()
     if (this.supervised)
-      process.send?.(marked({ type: 'handover', place }), sendable(handle), undefined, sent)
+      process.send?.(marked({ type: 'handover', ...journey }), sendable(handle), undefined, sent)
     else sent()
   }
 
@@ -190,11 +203,15 @@ export class Runtime {
   }
 
   /** A connection that another process has accepted. */
-  #connection(place: string, handle: Connector): void {
-    const server = [...this.watched.keys()].find((each) => this.#placeOf(each) === place)
-    // We may have begun to leave meanwhile; then it is for somebody else.
-    if (server === undefined) this.#handOver(handle, place)
-    else attach(server, handle)
+  #connection(journey: Journey, handle: Connector): void {
+    for (const [server, { connections }] of this.watched) {
+      if (this.#placeOf(server) === journey.place && hasRoom(server)) {
+        connections.receive(handle, journey.used)
+        return
+      }
+    }
+    // We have no such listener, or have begun to leave meanwhile: it is for another worker, if there is one to be tried.
+    this.#handOver(handle, journey)
   }
 
   #hear(message: unknown, handle: unknown): void {
@@ -212,7 +229,11 @@ export class Runtime {
       )
     } else if (type === 'tls') {
       for (const server of this.servers) server.reloadTls?.()
-    } else if (type === 'connection' && isConnector(handle)) this.#connection(String(message.place), handle)
+    } else if (type === 'connection' && isConnector(handle)) {
+      const journey = journeyIn(message)
+      if (journey === undefined) handle.close()
+      else this.#connection(journey, handle)
+    }
   }
 }
 

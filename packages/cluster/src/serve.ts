@@ -133,10 +133,7 @@ export async function serve(app: Servable, options: ServeOptions = {}): Promise<
       ...(closeApp === undefined ? [] : [closeApp]),
     ]
     const served = new ServedApp(host, server, { index, files, closers, undo, timeout: drain.timeout })
-    const place = host.settings?.sticky
-      ? undefined
-      : placeOf(options, host.settings?.ports[index] ?? undefined)
-    await served.open(place)
+    await served.open(placeOf(options, host.settings?.ports[index] ?? undefined))
     if (ready) served.ready()
     return served
   } catch (error) {

@@ -46,9 +46,10 @@ export class ServedApp implements Served, Drainable {
     return this.#host.life.draining.signal
   }
 
-  async open(place: Place | undefined): Promise<void> {
+  async open(place: Place): Promise<void> {
     this.#parts.files?.watch(this.server)
-    if (place === undefined) this.#host.stick(this.#parts.index, this.server)
+    const sticky = this.#host.settings?.sticky
+    if (sticky) await this.#host.stick(this.#parts.index, this.server, sticky)
     else this.port = await listen(this.server, place)
     this.#host.servers.add(this)
   }

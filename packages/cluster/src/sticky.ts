@@ -6,7 +6,7 @@ import { marked } from './messages.js'
 import type { WorkerProcess } from './worker-process.js'
 
 /** The name under which the first `serve()` of a worker knows its connections. */
-const PLACE = 'sticky:0'
+export const STICKY = 'sticky:0'
 
 /**
  * Listens in the primary and gives all connections of one client address to one worker, by rendezvous hashing over the
@@ -49,7 +49,7 @@ export class StickyListener {
     inner._handle = null
     socket.destroy()
     worker.handle.process.send(
-      marked({ type: 'connection', place: PLACE }),
+      marked({ type: 'connection', place: STICKY, used: false, tried: [worker.id] }),
       sendable(handle),
       undefined,
       () => handle.close(),
