@@ -3,6 +3,7 @@ import { type Duration, defineOptions, duration } from '@spillway/kit'
 import { type ClusterMessage, isClusterMessage, machineTime, PROTOCOL } from './cluster-message.js'
 import { ServedTables } from './cluster-server.js'
 import { MEMORY_STORE_DEFAULTS } from './memory-store.js'
+import { BucketNames } from './names.js'
 import { type Request, SharedStore } from './shared-store.js'
 
 export interface ClusterStoreOptions {
@@ -36,6 +37,7 @@ interface Pending {
 
 export class ClusterStore extends SharedStore {
   readonly source = 'cluster'
+  protected readonly names = new BucketNames(cluster.isWorker ? 'cluster' : undefined)
   readonly #pending = new Map<number, Pending>()
   readonly #own = cluster.isWorker ? undefined : new ServedTables(MEMORY_STORE_DEFAULTS)
   /** The primary speaks another version of the protocol; asking it would be wrong. */

@@ -17,8 +17,8 @@ import {
 import type { Trust } from './address.js'
 import type { HeaderStyle } from './fields.js'
 import { FOREIGN_CHECKS, type ForeignOptions } from './foreign-options.js'
-import { defineLimit, type Limit, type LimitOptions } from './limit.js'
-import type { RateLimiter } from './limiter.js'
+import { type Limit, type LimitOptions, limitOf } from './limit.js'
+import { RateLimiter } from './limiter.js'
 import { RATE_LIMITER_CHECKS, type RateLimiterOptions } from './options.js'
 import type { Answer } from './store.js'
 
@@ -105,22 +105,32 @@ export const resolveGate = defineOptions(
   RATE_LIMIT_DEFAULTS,
 )
 
-/** What of the options describes the limiter. A limit that is told for each request has a placeholder here. */
-export function limiterOptions(options: RateLimitOptions<never>): RateLimiterOptions {
+/**
+ * The limiter that the options describe. One whose limit is told for each request has a placeholder of its own.
+ *
+ * @param scope tells it from others with the same numbers and no name
+ */
+export function limiterFor<Args extends unknown[]>(
+  options: RateLimitOptions<Args>,
+  scope?: string,
+): RateLimiter<Answer> {
+  if (options.limiter !== undefined) return options.limiter
   const own = Object.fromEntries(Object.entries(options).filter(([name]) => limiterNames.includes(name)))
-  if (typeof own.limit === 'function') own.limit = 1
-  return own as object as RateLimiterOptions
+  const varies = typeof own.limit === 'function'
+  if (varies) own.limit = 1
+  return new RateLimiter<Answer>(own as object as RateLimiterOptions, { varies, scope })
 }
 
-/** The limit of a request, where the options have a function for that. */
+/** The limit of a request, where the options have a function for that; `placeholder` stands for it in the limiter. */
 export function limitRule<Args extends unknown[]>(
   options: RateLimitOptions<Args>,
+  placeholder: Limit,
 ): ((...args: Args) => MaybePromise<PerCall>) | undefined {
   const { limit, window, limitFor } = options
   if (typeof limit !== 'function' || window === undefined) return limitFor
   const known = new Map<number, Limit>()
   const limitOfCount = (count: number) => {
-    const made = known.get(count) ?? defineLimit({ limit: count, window })
+    const made = known.get(count) ?? limitOf({ limit: count, window }, placeholder)
     if (known.size < MOST_PLANS) known.set(count, made)
     return made
   }
@@ -143,6 +153,13 @@ const LIMIT_NAMES = [
   'limiter',
 ]
 
+/** Whether the options of a route describe a limiter of its own. */
+export function hasOwnLimiter<Args extends unknown[]>(own: RateLimitOptions<Args>): boolean {
+  return Object.entries(own).some(
+    ([name, value]) => value !== undefined && (limiterNames.includes(name) || OTHER_NAMES.includes(name)),
+  )
+}
+
 /** The options of a route: its own, and those of the whole app where it says nothing. A limit is never mixed. */
 export function overriding<Args extends unknown[]>(
   options: RateLimitOptions<Args>,
@@ -153,6 +170,9 @@ export function overriding<Args extends unknown[]>(
   )
   return { ...Object.fromEntries(kept), ...own }
 }
+
+/** What describes a limiter beside the options of `RateLimiter`. */
+const OTHER_NAMES = [...LIMIT_NAMES.filter((name) => name !== 'limitFor'), 'passOnStoreError']
 
 /** Limits that are kept ready; an app has a few plans. */
 const MOST_PLANS = 100

@@ -12,7 +12,7 @@ import {
   warnsOf,
 } from './foreign-options.js'
 import {
-  limiterOptions,
+  limiterFor,
   limitRule,
   type MaybePromise,
   type PerCall,
@@ -21,7 +21,7 @@ import {
   resolveGate,
 } from './gate-options.js'
 import { type Limit, type LimitOptions, windowOf } from './limit.js'
-import { type ConsumeOptions, RateLimiter } from './limiter.js'
+import type { ConsumeOptions, RateLimiter } from './limiter.js'
 import type { Answer } from './store.js'
 
 /** A body that the adapter sends itself, because the user asked for it instead of an error. */
@@ -56,8 +56,11 @@ export class RateLimitGate<Args extends unknown[]> {
   /** Answers a refusal, where the options have a function for that. */
   readonly handler: ((...args: Args) => unknown) | undefined
 
-  /** @throws TypeError | RangeError `ERR_LIMITER_OPTION` */
-  constructor(given: RateLimitOptions<Args>) {
+  /**
+   * @param scope tells the limiter made here from others with the same numbers and no name
+   * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
+   */
+  constructor(given: RateLimitOptions<Args>, scope?: string) {
     refuseForeign(given)
     resolveGate(given)
     const options = inOwnWords(given)
@@ -66,8 +69,8 @@ export class RateLimitGate<Args extends unknown[]> {
     this.statusCode = statusCode
     this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given))
     this.#key = options.key
-    this.#limitFor = limitRule(options)
-    this.limiter = options.limiter ?? new RateLimiter<Answer>(limiterOptions(options))
+    this.limiter = limiterFor(options, scope)
+    this.#limitFor = limitRule(options, this.limiter.limits[0]!)
     this.#fields = new Fields(this.limiter.limits, headers === false ? [] : [headers].flat())
     const { handler } = options
     if (handler !== undefined) {

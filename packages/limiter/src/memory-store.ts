@@ -3,6 +3,7 @@ import { levelAt, microseconds } from './bucket.js'
 import { admitted, chargedParts, combined, type Decision, type Source, standing, Terms } from './decision.js'
 import type { Limit } from './limit.js'
 import { MemoryTable, NONE } from './memory-table.js'
+import { BucketNames } from './names.js'
 import type { BucketSettings, Buckets, Store, StoreStats } from './store.js'
 import type { Tally } from './tally.js'
 
@@ -29,6 +30,7 @@ export function memoryStore(options?: MemoryStoreOptions): MemoryStore {
 
 export class MemoryStore implements Store<Decision> {
   readonly #tables = new Map<string, MemoryTable>()
+  readonly #names = new BucketNames()
   readonly #maxKeys: number
   readonly #clock: Clock
 
@@ -38,12 +40,12 @@ export class MemoryStore implements Store<Decision> {
     this.#clock = clock
   }
 
-  open(limit: Limit, { tally }: Pick<BucketSettings, 'tally'>): MemoryBuckets {
-    return new MemoryBuckets(this.table(limit.name), this.#clock, limit, tally, 'memory')
+  open(limit: Limit, { tally, named, scope }: BucketSettings): MemoryBuckets {
+    const { name, release } = this.#names.claim(limit, named, scope)
+    return new MemoryBuckets(this.#table(name), this.#clock, limit, tally, 'memory', release)
   }
 
-  /** The buckets of a limit; limiters of the same name share them. */
-  table(name: string): MemoryTable {
+  #table(name: string): MemoryTable {
     let table = this.#tables.get(name)
     if (table === undefined) {
       table = new MemoryTable(this.#maxKeys)
@@ -77,7 +79,17 @@ export class MemoryBuckets implements Buckets<Decision> {
   /** Of a call of cost 1 under the limiter's own limit. */
   readonly #terms: Terms
 
-  constructor(table: MemoryTable, clock: Clock, limit: Limit, tally: Tally, source: Source) {
+  readonly #release: () => void
+
+  constructor(
+    table: MemoryTable,
+    clock: Clock,
+    limit: Limit,
+    tally: Tally,
+    source: Source,
+    release = () => {},
+  ) {
+    this.#release = release
     this.limits = [limit]
     this.#table = table
     this.#clock = clock
@@ -144,7 +156,9 @@ export class MemoryBuckets implements Buckets<Decision> {
     return new JoinedBuckets([this, ...others], tally)
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#release()
+  }
 
   #noted(limit: Limit): Limit {
     this.#table.noteLimit(limit)

@@ -9,6 +9,8 @@ export interface Asker {
    * each limit as its bucket was before: tokens in use, and how many microseconds ago that was noted.
    */
   answered(question: Question, admitted: number, state: readonly number[], at: number, sent: number): void
+  /** How the store names the buckets of these limits. */
+  bucketNames(limits: readonly Limit[]): readonly string[]
   /** The store did not answer, or too late. */
   failed(question: Question): void
 }

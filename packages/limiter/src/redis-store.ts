@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Duration, defineOptions, duration, having, misuse, string } from '@spillway/kit'
 import { microseconds } from './bucket.js'
+import { BucketNames } from './names.js'
 import {
   type Commands,
   commandsOf,
@@ -53,6 +54,7 @@ export class RedisStore extends SharedStore {
   readonly #commands: Commands
   readonly #prefix: string
   readonly #keyPrefix: string
+  protected readonly names: BucketNames
   readonly #needsReceipt: boolean
   readonly #process = randomBytes(9).toString('base64url')
   /** Numbers of receipts that no call under way has. */
@@ -73,6 +75,7 @@ export class RedisStore extends SharedStore {
     this.#commands = commandsOf(client)
     this.#prefix = prefix
     this.#keyPrefix = keyPrefixOf(client)
+    this.names = new BucketNames(`redis ${this.#keyPrefix}${prefix}`)
     this.#needsReceipt = mayResend(client)
     client.on('ready', this.#onReady)
   }

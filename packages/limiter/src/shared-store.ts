@@ -3,7 +3,9 @@ import { type CloseOptions, channel, closeOnce, Deadlines, notify, type Waiting 
 import { Batch } from './batch.js'
 import { Breaker } from './breaker.js'
 import type { Decision } from './decision.js'
+import { wireKey } from './key.js'
 import type { Limit } from './limit.js'
+import type { BucketNames } from './names.js'
 import { type Asker, Question } from './question.js'
 import { SharedBuckets } from './shared-buckets.js'
 import type { BucketSettings, Store, StoreStats } from './store.js'
@@ -91,7 +93,9 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     )
   }
 
-  /** Names the bucket that a limit has for a key. */
+  /** Names of buckets, unique among the limiters that could meet in this store. */
+  protected abstract readonly names: BucketNames
+  /** The bucket that a limit has for a key. */
   abstract bucketOf(key: string, limit: string): string
   /** Buckets may travel together when their slot is the same. */
   protected abstract slotOf(bucket: string): number
@@ -108,7 +112,9 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   protected abstract release(): void
 
   open(limit: Limit, settings: BucketSettings): SharedBuckets {
-    return new SharedBuckets(this, [limit], settings)
+    const claim = this.names.claim(limit, settings.named, settings.scope)
+    if (claim.ordinal > 1 && this.names.isShared) warnOfOrder(limit)
+    return new SharedBuckets(this, [limit], [claim.name], settings, claim.release)
   }
 
   /**
@@ -119,7 +125,8 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   ask(asker: Asker, kind: Kind, key: string, cost: number, limits: readonly Limit[], advance = 0) {
     let question = this.#newest?.key === key ? this.#newest : this.#questions.get(key)
     if (question === undefined || !question.covers(asker, kind, cost, limits)) {
-      const buckets = limits.map(({ name }) => this.bucketOf(key, name))
+      const kept = wireKey(key)
+      const buckets = asker.bucketNames(limits).map((name) => this.bucketOf(kept, name))
       question = new Question(asker, kind, key, cost, limits, buckets, advance)
       this.#collect(question)
     }
@@ -269,4 +276,16 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
       { code: 'SPILLWAY_STORE_DOWN' },
     )
   }
+}
+
+let hasWarnedOfOrder = false
+
+/** Once: with names, nothing depends on the order. */
+function warnOfOrder({ name }: Limit): void {
+  if (hasWarnedOfOrder) return
+  hasWarnedOfOrder = true
+  process.emitWarning(
+    `Several limiters without a name have the limit "${name}" in one shared store. Each has buckets of its own, told apart by the order in which this process made them; give each a "name", so that all processes agree in any order.`,
+    { code: 'SPILLWAY_LIMIT_UNNAMED' },
+  )
 }

@@ -54,6 +54,10 @@ export interface LeaseOptions {
 export interface BucketSettings {
   /** Sees every decision of `take` before the caller does, and may replace it. */
   readonly tally: Tally
+  /** Whether the user gave the limit its name; else its buckets are shared with no other limiter. */
+  readonly named: boolean
+  /** Where an unnamed limit stands, if that is known: the same in all processes. */
+  readonly scope?: string | undefined
   readonly onStoreFailure: FailurePolicy
   /** Milliseconds for which a denial may be repeated without asking the store; `false`: never. */
   readonly denyCache: number | false
