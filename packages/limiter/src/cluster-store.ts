@@ -1,9 +1,9 @@
 import cluster from 'node:cluster'
 import { type Duration, defineOptions, duration } from '@spillway/kit'
-import { type ClusterMessage, isClusterMessage, machineTime, PROTOCOL } from './cluster-message.js'
-import { ServedTables } from './cluster-server.js'
+import { type ClusterMessage, machineTime, PROTOCOL, parseMessage } from './cluster-message.js'
 import { MEMORY_STORE_DEFAULTS } from './memory-store.js'
 import { BucketNames } from './names.js'
+import { ServedTables } from './served-tables.js'
 import { type Request, SharedStore } from './shared-store.js'
 
 export interface ClusterStoreOptions {
@@ -63,7 +63,7 @@ export class ClusterStore extends SharedStore {
   }
 
   protected send({ id, keys, numbers, deadline }: Request): Promise<readonly number[]> {
-    if (this.#own !== undefined) return Promise.resolve(this.#own.answer(keys, numbers))
+    if (this.#own !== undefined) return Promise.resolve(this.#own.answer(keys, numbers) ?? [])
     if (this.#foreign !== undefined) return Promise.reject(this.#foreign)
     const latest = machineTime() + deadline - performance.now()
     return new Promise<readonly number[]>((resolve, reject) => {
@@ -80,15 +80,15 @@ export class ClusterStore extends SharedStore {
     cluster.worker?.off('message', this.#onMessage)
   }
 
-  readonly #onMessage = (message: unknown): void => {
-    if (!isClusterMessage(message)) return
-    if (message.type === 'welcome') {
+  readonly #onMessage = (raw: unknown): void => {
+    const message = parseMessage(raw)
+    if (message?.type === 'welcome') {
       this.#foreign =
         message.version === PROTOCOL
           ? undefined
           : new Error(`The primary speaks version ${message.version} of the protocol, not ${PROTOCOL}`)
       this.retryNow('')
-    } else if (message.type === 'answer') {
+    } else if (message?.type === 'answer') {
       const pending = this.#pending.get(message.id)
       if (message.numbers.length > 0) pending?.resolve(message.numbers)
       else pending?.reject(new Error('The call reached the primary too late'))

@@ -26,4 +26,12 @@ export { RATE_LIMITER_DEFAULTS, type RateLimiterOptions } from './options.js'
 export type { RedisClient } from './redis-client.js'
 export { type RedisStore, type RedisStoreOptions, redisStore } from './redis-store.js'
 export type { StoreChange, StoreEvents } from './shared-store.js'
-export type { Answer, BucketSettings, Buckets, FailurePolicy, Store, StoreStats } from './store.js'
+export type {
+  Answer,
+  BucketSettings,
+  Buckets,
+  FailurePolicy,
+  Remembered,
+  Store,
+  StoreStats,
+} from './store.js'

@@ -54,8 +54,10 @@ export interface Limit {
   readonly shadow: boolean
 }
 
-const MOST_TOKENS = 1e12
-const TEN_YEARS = 3_653 * 86_400_000
+/** The largest number in a limit. */
+export const MOST_TOKENS = 1e12
+/** The longest period, in milliseconds. */
+export const TEN_YEARS = 3_653 * 86_400_000
 const amount = number({ min: 0, max: MOST_TOKENS })
 const period = duration({ min: 1, max: TEN_YEARS })
 

@@ -13,7 +13,7 @@ import { keptKey } from './key.js'
 import { type Limit, type LimitOptions, limitFrom, limitOf } from './limit.js'
 import { memoryStore } from './memory-store.js'
 import { type RateLimiterOptions, resolveRateLimiterOptions } from './options.js'
-import type { Answer, Buckets, Store, StoreStats } from './store.js'
+import type { Answer, Buckets, Remembered, Store, StoreStats } from './store.js'
 import { Tally } from './tally.js'
 import { WaitingLines } from './waiting.js'
 
@@ -47,6 +47,8 @@ export interface RateLimiterStats {
   readonly fallbacks: number
   /** Calls of `wait` that stand in line. */
   readonly waiting: number
+  /** Keys that are remembered beside the store: denials, leases, buckets of the policy for failures. */
+  readonly remembered: Remembered
   readonly store: StoreStats
 }
 
@@ -59,6 +61,8 @@ export interface Place {
 }
 
 const DEFAULT_MAX_WAIT = 30_000
+/** Calls of `wait` that may stand in the lines of one limiter. */
+const MOST_WAITING = 10_000
 
 /**
  * A token bucket per key. `consume` answers at once where the buckets are in memory (the type says so), and with a
@@ -153,7 +157,8 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
   /**
    * Waits in line (first come, first served, per key) until the cost is admitted.
    *
-   * @throws RateLimitError `ERR_LIMITER_LIMITED` when it would take longer than `maxWait`, or for ever
+   * @throws RateLimitError `ERR_LIMITER_LIMITED` when it would take longer than `maxWait`, or for ever, or when 10,000
+   *   calls stand in line
    * @throws StoreUnavailableError `ERR_LIMITER_UNAVAILABLE` when the store failed for so long, with policy `deny`
    */
   async wait(key: string, { maxWait, ref = false, ...options }: WaitOptions = {}): Promise<Decision> {
@@ -162,6 +167,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
       throw misuse(TypeError, 'ERR_LIMITER_OPTION', 'wait option "maxWait" must be a duration')
     }
     options.signal?.throwIfAborted()
+    if (this.#lines.waiting >= MOST_WAITING) throw new RateLimitError(await this.peek(key, options))
     const deadline = performance.now() + patience
     const late = new AbortController()
     const signals = [late.signal, this.#closing.signal]
@@ -194,6 +200,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
       shadowed: this.#tally.shadowed,
       fallbacks: this.#tally.fallbacks,
       waiting: this.#lines.waiting,
+      remembered: this.#buckets.remembered(),
       store: this.#store.stats(),
     }
   }

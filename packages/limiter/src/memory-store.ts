@@ -1,10 +1,10 @@
 import { type Clock, closeOnce, defineOptions, having, integer, misuse, monotonicClock } from '@spillway/kit'
-import { levelAt, microseconds } from './bucket.js'
+import { charged, levelAt, microseconds } from './bucket.js'
 import { admitted, chargedParts, combined, type Decision, type Source, standing, Terms } from './decision.js'
 import type { Limit } from './limit.js'
-import { MemoryTable, NONE } from './memory-table.js'
+import { MemoryTable, NONE, sizesOf } from './memory-table.js'
 import { BucketNames } from './names.js'
-import type { BucketSettings, Buckets, Store, StoreStats } from './store.js'
+import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from './store.js'
 import type { Tally } from './tally.js'
 
 export interface MemoryStoreOptions {
@@ -55,19 +55,16 @@ export class MemoryStore implements Store<Decision> {
   }
 
   stats(): StoreStats {
-    const stats = { store: 'memory' as const, keys: 0, evictions: 0, forgivenTokens: 0 }
-    for (const table of this.#tables.values()) {
-      stats.keys += table.size
-      stats.evictions += table.evictions
-      stats.forgivenTokens += table.forgivenTokens
-    }
-    return { ...stats, calls: 0, failures: 0, up: true }
+    return { store: 'memory', ...sizesOf(this.#tables.values()), calls: 0, failures: 0, up: true }
   }
 
   readonly close = closeOnce(() => {
     for (const table of this.#tables.values()) table.clear()
   })
 }
+
+/** Everything is in the store. */
+const NOTHING: Remembered = Object.freeze({ keys: 0, bytes: 0 })
 
 /** One limit in memory. */
 export class MemoryBuckets implements Buckets<Decision> {
@@ -137,7 +134,7 @@ export class MemoryBuckets implements Buckets<Decision> {
     const slot = this.#table.find(key)
     const at = slot === NONE ? now : Math.max(now, this.#table.at(slot))
     const before = slot === NONE ? 0 : levelAt(this.#table.used(slot), at - this.#table.at(slot), limit)
-    const level = Math.max(0, before + cost)
+    const level = charged(before, cost)
     if (slot !== NONE) this.#table.write(slot, level, at)
     else if (level > 0) this.#table.insert(key, level, at, limit)
     return admitted(this.#terms.with(limit, cost), key, level)
@@ -150,6 +147,10 @@ export class MemoryBuckets implements Buckets<Decision> {
   reset(key: string): Decision {
     this.#table.delete(key)
     return this.peek(key, 0)
+  }
+
+  remembered(): Remembered {
+    return NOTHING
   }
 
   join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {
@@ -210,6 +211,10 @@ class JoinedBuckets implements Buckets<Decision> {
 
   reset(key: string): Decision {
     return combined(this.#members.map((member) => member.reset(key)))
+  }
+
+  remembered(): Remembered {
+    return NOTHING
   }
 
   join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {

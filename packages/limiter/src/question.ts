@@ -1,6 +1,6 @@
 import type { Decision } from './decision.js'
 import { type Limit, sameLimits } from './limit.js'
-import { type Kind, LEASE, TAKE } from './wire.js'
+import { type Kind, LEASE, MOST_COUNT, TAKE } from './wire.js'
 
 /** Makes decisions of what a shared store says, or of its silence. */
 export interface Asker {
@@ -50,6 +50,7 @@ export class Question {
       kind === TAKE &&
       this.kind === TAKE &&
       this.asker === asker &&
+      this.waiting.length < MOST_COUNT &&
       this.cost === cost &&
       sameLimits(this.limits, limits)
     )

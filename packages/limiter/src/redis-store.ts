@@ -118,7 +118,7 @@ export class RedisStore extends SharedStore {
 
   /** @param late answers instead, if the call came too late for the server */
   #run(request: Request, late: () => Promise<readonly number[]>): Promise<readonly number[]> {
-    const { id, keys, numbers, node, deadline } = request
+    const { id, keys, numbers, answerLength, node, deadline } = request
     const ahead = this.#ahead.get(node)
     const latest = ahead === undefined ? 0 : microseconds(deadline) + ahead
     const receipt = this.#needsReceipt ? (this.#freeReceipts.pop() ?? this.#receipts++) : undefined
@@ -131,7 +131,7 @@ export class RedisStore extends SharedStore {
     const read = (reply: unknown) => {
       // After an error the client might still send the call again, so only an answer sets its receipt free.
       if (receipt !== undefined) this.#freeReceipts.push(receipt)
-      return this.#read(reply, node, sent) ?? late()
+      return this.#read(reply, answerLength, node, sent) ?? late()
     }
     return this.#commands.evalsha(SCRIPT_SHA, keyCount, ...args).then(read, (error) => {
       // Nothing was carried out, so this one may be sent again; EVAL also leaves the script there.
@@ -141,12 +141,16 @@ export class RedisStore extends SharedStore {
   }
 
   /** The numbers of an answer; `undefined` if the call came too late. */
-  #read(reply: unknown, node: string, sent: number): readonly number[] | undefined {
-    if (!Buffer.isBuffer(reply) || reply.length < 16 || reply.length % 8 !== 0) {
+  #read(reply: unknown, answerLength: number, node: string, sent: number): readonly number[] | undefined {
+    if (!Buffer.isBuffer(reply) || (reply.length !== 16 && reply.length !== 16 + 8 * answerLength)) {
       throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
     }
+    const time = reply.readDoubleBE(0)
     const isLate = reply.readDoubleBE(8) === 1
-    const upper = reply.readDoubleBE(0) - microseconds(sent)
+    if (!(time >= 0 && time <= LATEST) || isLate !== (reply.length === 16)) {
+      throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The server does not tell its time')
+    }
+    const upper = time - microseconds(sent)
     const ahead = this.#ahead.get(node)
     // The least of the upper bounds is the best one, until it proves too small: then that clock was moved.
     if (ahead === undefined || isLate || upper < ahead) this.#ahead.set(node, upper)
@@ -167,3 +171,5 @@ export class RedisStore extends SharedStore {
 }
 
 const BRACES = /[%{}]/
+/** The year 5138, in microseconds. */
+const LATEST = 1e17

@@ -6,7 +6,7 @@ import { Leases } from './leases.js'
 import type { Limit } from './limit.js'
 import type { Asker, Question } from './question.js'
 import type { SharedStore } from './shared-store.js'
-import type { BucketSettings, Buckets, FailurePolicy, LeaseOptions } from './store.js'
+import type { BucketSettings, Buckets, FailurePolicy, LeaseOptions, Remembered } from './store.js'
 import type { Tally } from './tally.js'
 import { Turns } from './turns.js'
 import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './wire.js'
@@ -105,6 +105,16 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     })
   }
 
+  remembered(): Remembered {
+    const parts = [this.#fallback.remembered, this.#denials?.remembered, this.#leases?.remembered]
+    const total = { keys: 0, bytes: 0 }
+    for (const { keys, bytes } of parts.filter((part) => part !== undefined)) {
+      total.keys += keys
+      total.bytes += bytes
+    }
+    return total
+  }
+
   async close(_options?: CloseOptions): Promise<void> {
     await this.#leases?.close()
     this.#release()
@@ -114,7 +124,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     const leases = limits === this.limits ? this.#leases : undefined
     const known = leases?.spend(key, cost) ?? this.#denials?.find(key, cost, limits)
     if (known !== undefined) return Promise.resolve(this.#tally.note(known))
-    return leases === undefined ? this.#ask(TAKE, key, cost, limits) : this.#takeInAdvance(leases, key, cost)
+    return leases?.admits(key) ? this.#takeInAdvance(leases, key, cost) : this.#ask(TAKE, key, cost, limits)
   }
 
   #takeInAdvance(leases: Leases, key: string, cost: number): Promise<Decision> {

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { type CloseOptions, channel, closeOnce, Deadlines, notify, type Waiting } from '@spillway/kit'
+import { type CloseOptions, channel, closeOnce, Deadlines, misuse, notify, type Waiting } from '@spillway/kit'
 import { Batch } from './batch.js'
 import { Breaker } from './breaker.js'
 import type { Decision } from './decision.js'
@@ -30,6 +30,8 @@ export interface Request {
   readonly id: number
   readonly keys: readonly string[]
   readonly numbers: readonly number[]
+  /** How many numbers an answer has. */
+  readonly answerLength: number
   readonly node: string
   /** Milliseconds of `performance.now()` after which nobody waits any more. */
   readonly deadline: number
@@ -139,6 +141,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     return {
       store: this.source,
       keys: 0,
+      bytes: 0,
       evictions: 0,
       forgivenTokens: 0,
       calls: this.#calls,
@@ -218,7 +221,8 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     }
     this.#open.add(journey)
     const { keys, numbers } = batch.encode()
-    this.send({ id, keys, numbers, node, deadline: sent + this.#deadline }).then(
+    const { answerLength } = batch
+    this.send({ id, keys, numbers, answerLength, node, deadline: sent + this.#deadline }).then(
       (numbers) => this.#answered(journey, numbers),
       (reason) => this.#failed(journey, reason),
     )
@@ -226,6 +230,10 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
 
   /** Once for each; an answer after the deadline finds it gone. */
   #answered(journey: Journey, numbers: readonly number[]): void {
+    if (!journey.batch.accepts(numbers)) {
+      this.#failed(journey, misuse(TypeError, 'ERR_LIMITER_REPLY', `The ${this.source} store gave no answer`))
+      return
+    }
     if (!this.#open.end(journey)) return
     const { id, batch, node, since } = journey
     this.forget(id)
