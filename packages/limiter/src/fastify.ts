@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { clientAddress as addressOf, type ClientAddressOptions } from './client-address.js'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
 import { listed } from './fields.js'
@@ -111,6 +112,13 @@ export const limitConcurrency: FastifyPluginAsync<FastifyLimitConcurrencyOptions
     })
   },
 )
+
+export type { ClientAddressOptions } from './client-address.js'
+
+/** The address of a client as `rateLimit` takes it for the key, for a `key` of your own. */
+export function clientAddress(request: FastifyRequest, options?: ClientAddressOptions): string | undefined {
+  return addressOf(request.raw, options)
+}
 
 /** The decision about a request, to settle its cost later. */
 export function decisionOf(request: FastifyRequest): Decision | undefined {

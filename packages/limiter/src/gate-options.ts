@@ -12,9 +12,9 @@ import {
   oneOf,
   optional,
   orFalse,
-  string,
 } from '@spillway/kit'
 import type { Trust } from './address.js'
+import { CLIENT_ADDRESS_CHECKS, CLIENT_ADDRESS_DEFAULTS } from './client-address.js'
 import type { HeaderStyle } from './fields.js'
 import { FOREIGN_CHECKS, type ForeignOptions } from './foreign-options.js'
 import { type Limit, type LimitOptions, limitOf } from './limit.js'
@@ -28,7 +28,11 @@ export type MaybePromise<T> = T | Promise<T>
 export interface GateOptions<Args extends unknown[]> {
   /** A limiter made elsewhere. Default: one made of the limit in these same options. */
   readonly limiter?: RateLimiter<Answer>
-  /** Who is limited. Default: the address of the client, see `trust`. */
+  /**
+   * Who is limited: what the app has verified, such as the user of a session, or `clientAddress(req)`. A header that nobody
+   * has checked is no key, since a client may invent another one for each request. Default: the address of the client, see
+   * `trust`.
+   */
   readonly key?: (...args: Args) => MaybePromise<string | undefined>
   /** Tokens this request costs. Default: 1. */
   readonly cost?: number | ((...args: Args) => MaybePromise<number>)
@@ -65,9 +69,9 @@ export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
     readonly window?: Duration
   }
 
+export { trustCheck as trust } from './address.js'
+
 const style = oneOf('draft-8', 'draft-7', 'triple', 'legacy')
-/** Proxies in front. */
-export const trust: Check<Trust> = either(integer({ min: 0, max: 64 }), list(string()))
 
 const GATE_CHECKS = {
   limiter: optional(having<RateLimiter<Answer>>('a RateLimiter', 'consume', 'settle', 'stats')),
@@ -75,8 +79,7 @@ const GATE_CHECKS = {
   cost: optional(anything),
   limitFor: optional(func()),
   skip: optional(func()),
-  trust,
-  ipv6Prefix: integer({ min: 32, max: 128 }),
+  ...CLIENT_ADDRESS_CHECKS,
   onMissingKey: oneOf('error', 'allow', 'deny'),
   headers: orFalse(either(style, list(style, { min: 1 }))),
   statusCode: integer({ min: 400, max: 599 }),
@@ -86,8 +89,7 @@ const GATE_CHECKS = {
 } as const
 
 export const RATE_LIMIT_DEFAULTS = Object.freeze({
-  trust: 0,
-  ipv6Prefix: 64,
+  ...CLIENT_ADDRESS_DEFAULTS,
   onMissingKey: 'error',
   headers: 'draft-8',
   statusCode: 429,

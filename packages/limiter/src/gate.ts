@@ -20,6 +20,7 @@ import {
   type RateLimitOptions,
   resolveGate,
 } from './gate-options.js'
+import { KeyWatch } from './key-watch.js'
 import { type Limit, type LimitOptions, windowOf } from './limit.js'
 import type { ConsumeOptions, RateLimiter } from './limiter.js'
 import type { Answer } from './store.js'
@@ -52,6 +53,7 @@ export class RateLimitGate<Args extends unknown[]> {
   readonly #fields: Fields
   readonly #address: ClientAddress
   readonly #key: ((...args: Args) => MaybePromise<string | undefined>) | undefined
+  readonly #watch: KeyWatch | undefined
   readonly #limitFor: ((...args: Args) => MaybePromise<PerCall>) | undefined
   /** Answers a refusal, where the options have a function for that. */
   readonly handler: ((...args: Args) => unknown) | undefined
@@ -67,8 +69,9 @@ export class RateLimitGate<Args extends unknown[]> {
     const { headers, statusCode, trust, ipv6Prefix } = resolveGate(options)
     this.#options = options
     this.statusCode = statusCode
-    this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given))
+    this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given, 'xForwardedForHeader'))
     this.#key = options.key
+    if (this.#key !== undefined) this.#watch = new KeyWatch(warnsOf(given, 'keyGeneratorIpFallback'))
     this.limiter = limiterFor(options, scope)
     this.#limitFor = limitRule(options, this.limiter.limits[0]!)
     this.#fields = new Fields(this.limiter.limits, headers === false ? [] : [headers].flat())
@@ -124,6 +127,7 @@ export class RateLimitGate<Args extends unknown[]> {
     perCall: PerCall,
   ): MaybePromise<GateVerdict> {
     if (key === undefined || key === '') return this.#withoutKey(req)
+    if (typeof key === 'string') this.#watch?.see(key)
     const answer = this.limiter.consume(key, consumeOptions(cost, perCall))
     return answer instanceof Promise
       ? answer.then((decision) => this.#verdict(decision, req, res, args))

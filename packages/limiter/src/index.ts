@@ -1,5 +1,7 @@
 export { type AdaptiveLimit, type AdaptiveLimitOptions, adaptiveLimit } from './adaptive-limit.js'
+export type { Trust } from './address.js'
 export { limiters } from './all.js'
+export { type ClientAddressOptions, clientAddress } from './client-address.js'
 export { type ClusterStoreServer, type ClusterStoreServerStats, serveClusterStore } from './cluster-server.js'
 export { type ClusterStore, type ClusterStoreOptions, clusterStore } from './cluster-store.js'
 export {
