@@ -57,7 +57,7 @@ const readers: Record<string, (n: number) => () => unknown> = {
     return () => Promise.all(Array.from({ length: n }, (_, i) => limiter.consume(`${i % 9}`)))
   },
   'new keys in memory': (n) => {
-    const limiter = new RateLimiter({ limit: 5, window: '1h', store: memoryStore({ maxKeys: 50 }) })
+    const limiter = new RateLimiter({ limit: 5, window: '1h', store: memoryStore({ maxKeys: 4 }) })
     return () => {
       for (let i = 0; i < n; i++) limiter.consume(`${i}`)
     }
