@@ -30,6 +30,19 @@ export function clusterStore(options?: ClusterStoreOptions): ClusterStore {
   return new ClusterStore(options)
 }
 
+const IDS = Symbol.for('spillway.limiter.ids')
+/** The stores of this process: one listener for all, since Node warns of a leak from the eleventh on. */
+const listeners = new Set<(message: unknown) => void>()
+
+function listen(listener: (message: unknown) => void): void {
+  if (listeners.size === 0) cluster.worker?.on('message', relay)
+  listeners.add(listener)
+}
+
+function relay(message: unknown): void {
+  for (const listener of listeners) listener(message)
+}
+
 interface Pending {
   resolve(numbers: readonly number[]): void
   reject(reason: Error): void
@@ -46,7 +59,7 @@ export class ClusterStore extends SharedStore {
   constructor(options?: ClusterStoreOptions) {
     super(resolveOptions(options).deadline)
     if (this.#own !== undefined) return
-    cluster.worker?.on('message', this.#onMessage)
+    listen(this.#onMessage)
     this.#post({ spillway: 'limiter', type: 'hello', version: PROTOCOL }, () => {})
   }
 
@@ -72,12 +85,20 @@ export class ClusterStore extends SharedStore {
     })
   }
 
+  /** All stores of the process, also those of another copy of this package, use one channel. */
+  protected override nextId(): number {
+    const world = globalThis as { [IDS]?: number }
+    world[IDS] = (world[IDS] ?? 0) + 1
+    return world[IDS]
+  }
+
   protected override forget(id: number): void {
     this.#pending.delete(id)
   }
 
   protected release(): void {
-    cluster.worker?.off('message', this.#onMessage)
+    listeners.delete(this.#onMessage)
+    if (listeners.size === 0) cluster.worker?.off('message', relay)
   }
 
   readonly #onMessage = (raw: unknown): void => {

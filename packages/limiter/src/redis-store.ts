@@ -10,6 +10,7 @@ import {
   masterOf,
   mayResend,
   type RedisClient,
+  whenReady,
 } from './redis-client.js'
 import { SCRIPT, SCRIPT_SHA } from './redis-script.js'
 import { type Request, SharedStore } from './shared-store.js'
@@ -65,7 +66,7 @@ export class RedisStore extends SharedStore {
    * which makes it a little too much, so that a deadline in the server's time is never too early.
    */
   readonly #ahead = new Map<string, number>()
-  readonly #onReady = () => this.retryNow('')
+  readonly #stopListening: () => void
 
   constructor(client: RedisClient, options?: RedisStoreOptions) {
     const { prefix, deadline } = resolveOptions(options)
@@ -77,7 +78,7 @@ export class RedisStore extends SharedStore {
     this.#keyPrefix = keyPrefixOf(client)
     this.names = new BucketNames(`redis ${this.#keyPrefix}${prefix}`)
     this.#needsReceipt = mayResend(client)
-    client.on('ready', this.#onReady)
+    this.#stopListening = whenReady(client, () => this.retryNow(''))
   }
 
   /** The key of the user is the hash tag, whatever is in it, so all buckets of one decision share a slot. */
@@ -102,7 +103,7 @@ export class RedisStore extends SharedStore {
   }
 
   protected release(): void {
-    this.#client.off('ready', this.#onReady)
+    this.#stopListening()
   }
 
   /**

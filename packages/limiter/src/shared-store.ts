@@ -85,6 +85,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   #newest: Question | undefined
   #closed = false
   #calls = 0
+  #lastId = 0
   #failures = 0
 
   constructor(deadline: number) {
@@ -162,6 +163,11 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     this.release()
   })
 
+  /** The number of the next request. */
+  protected nextId(): number {
+    return ++this.#lastId
+  }
+
   /** There is a sign of life from a node. */
   protected retryNow(node: string): void {
     this.#breakers.get(node)?.retryNow()
@@ -210,7 +216,8 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
       batch.fail()
       return
     }
-    const id = ++this.#calls
+    this.#calls++
+    const id = this.nextId()
     const journey: Journey = {
       id,
       batch,

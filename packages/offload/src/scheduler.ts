@@ -1,4 +1,4 @@
-import type { Clock } from '@spillway/kit'
+import { type Clock, onAbort } from '@spillway/kit'
 import type { Admission } from './admission.js'
 import type { Call } from './call.js'
 import type { TaskDefinition } from './definition.js'
@@ -146,9 +146,7 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #listen(job: Job, signal: AbortSignal): void {
-    const onAbort = () => this.#cancel(job, 'aborted', signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    job.release = () => signal.removeEventListener('abort', onAbort)
+    job.release = onAbort(signal, () => this.#cancel(job, 'aborted', signal.reason))
   }
 
   #finish(job: Job, thread: Thread, value: unknown): void {
