@@ -1,6 +1,6 @@
 import { cacheResponse } from '@spillway/cache/express'
 import { drainGate, health } from '@spillway/cluster/express'
-import { rateLimit } from '@spillway/limiter/express'
+import { clientAddress, rateLimit } from '@spillway/limiter/express'
 import { shedLoad } from '@spillway/memory/express'
 import { metrics } from '@spillway/metrics/express'
 import { mysqlPool } from '@spillway/mysql/express'
@@ -21,7 +21,7 @@ export function expressApp(services: Services): Express {
   app.use(health({ checks }))
   app.use(drainGate())
   app.use(shedLoad(monitor))
-  app.use(rateLimit({ limiter, key: (req) => apiKey(req.headers['x-api-key']) ?? req.ip }))
+  app.use(rateLimit({ limiter, key: (req) => apiKey(req.headers['x-api-key']) ?? clientAddress(req) }))
   app.use(mysqlPool(pool))
 
   app.get('/', (_req, res) => void res.json(ROUTES))

@@ -1,7 +1,7 @@
 import helmet from '@fastify/helmet'
 import { cacheResponse } from '@spillway/cache/fastify'
 import { drainGate, health } from '@spillway/cluster/fastify'
-import { rateLimit } from '@spillway/limiter/fastify'
+import { clientAddress, rateLimit } from '@spillway/limiter/fastify'
 import { shedLoad } from '@spillway/memory/fastify'
 import { metrics } from '@spillway/metrics/fastify'
 import { mysqlPool } from '@spillway/mysql/fastify'
@@ -37,7 +37,7 @@ async function api(app: FastifyInstance, services: Services): Promise<void> {
   const { cities, cache, pool, limiter, report, apiKey } = services
   await app.register(rateLimit, {
     limiter,
-    key: (request) => apiKey(request.headers['x-api-key']) ?? request.ip,
+    key: (request) => apiKey(request.headers['x-api-key']) ?? clientAddress(request),
   })
   await app.register(mysqlPool, { pool })
 

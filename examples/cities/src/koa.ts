@@ -1,7 +1,7 @@
 import Router from '@koa/router'
 import { cacheResponse } from '@spillway/cache/koa'
 import { drainGate, health } from '@spillway/cluster/koa'
-import { rateLimit } from '@spillway/limiter/koa'
+import { clientAddress, rateLimit } from '@spillway/limiter/koa'
 import { shedLoad } from '@spillway/memory/koa'
 import { metrics } from '@spillway/metrics/koa'
 import { mysqlPool } from '@spillway/mysql/koa'
@@ -35,7 +35,7 @@ export function koaApp(services: Services): Koa {
   app.use(health({ checks }))
   app.use(drainGate())
   app.use(shedLoad(monitor))
-  app.use(rateLimit({ limiter, key: (ctx) => apiKey(ctx.headers['x-api-key']) ?? ctx.ip }))
+  app.use(rateLimit({ limiter, key: (ctx) => apiKey(ctx.headers['x-api-key']) ?? clientAddress(ctx) }))
   app.use(mysqlPool(pool))
 
   const router = new Router()

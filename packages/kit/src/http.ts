@@ -31,8 +31,26 @@ export function responseSignal(res: ServerResponse, onGone?: (reason: ClientGone
   return signal
 }
 
-/** Calls back once, when the response is over: `finished` is false when the client went away first. */
+const endings = new WeakMap<ServerResponse, ((finished: boolean) => void)[]>()
+
+/**
+ * Calls back once, when the response is over: `finished` is false when the client went away first. A response has one
+ * listener for all of them, since a request may pass many gates.
+ */
 export function onResponseEnd(res: ServerResponse, callback: (finished: boolean) => void): void {
-  if (res.destroyed || res.writableFinished) callback(res.writableFinished)
-  else res.once('close', () => callback(res.writableFinished))
+  if (res.destroyed || res.writableFinished) {
+    callback(res.writableFinished)
+    return
+  }
+  const known = endings.get(res)
+  if (known !== undefined) {
+    known.push(callback)
+    return
+  }
+  const callbacks = [callback]
+  endings.set(res, callbacks)
+  res.once('close', () => {
+    endings.delete(res)
+    for (const each of callbacks) each(res.writableFinished)
+  })
 }

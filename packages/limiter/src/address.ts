@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { misuse } from '@spillway/kit'
+import { type Check, either, integer, list, misuse, string } from '@spillway/kit'
 import {
   bareAddress,
   canonicalGroups,
@@ -15,6 +15,8 @@ import {
  * proxies, or the subnets that they stand in.
  */
 export type Trust = number | readonly string[]
+
+export const trustCheck: Check<Trust> = either(integer({ min: 0, max: 64 }), list(string()))
 
 /** What the socket of a client keeps, since it brings many requests: its key, for one length of the prefix. */
 const CLIENT = Symbol('spillway.limiter.client')
@@ -64,16 +66,12 @@ export class ClientAddress {
 
   /** The address that the last trusted hop saw. */
   clientOf(socket: string | undefined, forwarded: string): string | undefined {
-    const hops = forwarded.split(',').map(bareAddress)
-    if (this.#subnets === undefined) {
-      if (this.#hops === 0) return socket
-      return hops[Math.max(0, hops.length - this.#hops)] || socket
-    }
+    if (this.#subnets === undefined) return this.#hops === 0 ? socket : hopOf(forwarded, this.#hops) || socket
     let client = socket
-    while (hops.length > 0 && (client === undefined || this.#isTrusted(client))) {
-      const next = hops.pop()!
-      if (canonicalGroups(next) === undefined) break
-      client = next
+    for (const hop of fromRight(forwarded)) {
+      if (client !== undefined && !this.#isTrusted(client)) break
+      if (canonicalGroups(hop) === undefined) break
+      client = hop
     }
     return client
   }
@@ -116,6 +114,35 @@ export class ClientAddress {
     )
   }
 }
+
+/** The `n`th hop from the right, or the first one where there are fewer. */
+function hopOf(forwarded: string, n: number): string {
+  let found = ''
+  let left = n
+  for (const hop of fromRight(forwarded)) {
+    found = hop
+    if (--left === 0) break
+  }
+  return found
+}
+
+/** The addresses in the field, the last one first; no more of it is read than is asked for. */
+function* fromRight(forwarded: string): Generator<string> {
+  for (let end = forwarded.length; end >= 0; ) {
+    const comma = end === 0 ? -1 : forwarded.lastIndexOf(',', end - 1)
+    yield bareAddress(apart(forwarded, comma + 1, end))
+    end = comma
+  }
+}
+
+/** A part of a text; of a long one it is a copy, since a slice would keep the whole text as long as the key. */
+function apart(text: string, from: number, to: number): string {
+  const part = text.slice(from, to)
+  return text.length > LONG_FIELD && part.length <= LONG_FIELD ? Buffer.from(part).toString() : part
+}
+
+/** Longer than a few addresses. */
+const LONG_FIELD = 128
 
 function subnetOf(text: string): Subnet {
   const subnet = parseSubnet(text)

@@ -1,6 +1,7 @@
 import { misuse } from '@spillway/kit'
 import { RateLimiter } from './limiter.js'
 import type { Answer } from './store.js'
+import { MOST_LIMITS } from './wire.js'
 
 export const limiters = Object.freeze({
   /**
@@ -14,6 +15,9 @@ export const limiters = Object.freeze({
     const isLimiter = (member: unknown) => member instanceof RateLimiter && member.limits.length === 1
     if (!Array.isArray(members) || members.length === 0 || !members.every(isLimiter)) {
       throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs an array of single limiters')
+    }
+    if (members.length > MOST_LIMITS) {
+      throw misuse(RangeError, 'ERR_LIMITER_JOIN', `limiters.all() takes ${MOST_LIMITS} limiters at most`)
     }
     return new RateLimiter<R>(members)
   },

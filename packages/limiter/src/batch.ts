@@ -1,5 +1,6 @@
 import { sameLimits } from './limit.js'
 import type { Question } from './question.js'
+import { isGroup } from './wire.js'
 
 /**
  * Questions that travel together. For each key they stand in the order of the calls, so the result is that of the calls
@@ -41,6 +42,22 @@ export class Batch {
       run = question
     }
     return { keys, numbers }
+  }
+
+  /** How many numbers an answer has. */
+  get answerLength(): number {
+    return this.#questions.length + 2 * this.#buckets
+  }
+
+  /** Whether an answer is one to these questions. What comes from a store may be anything. */
+  accepts(answer: readonly number[]): boolean {
+    if (answer.length !== this.answerLength) return false
+    let at = 0
+    return this.#questions.every(({ limits }) => {
+      const from = at
+      at += 1 + 2 * limits.length
+      return isGroup(answer, from, limits.length)
+    })
   }
 
   /** Hands the answer out. */

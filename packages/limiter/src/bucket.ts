@@ -13,6 +13,14 @@ export function levelAt(used: number, elapsed: number, limit: Limit): number {
   return Math.max(level, 0)
 }
 
+/** Tokens in use that a bucket notes at most, so that no sum with them overflows; the largest capacity is a thousandth. */
+export const MOST_USED = 1e15
+
+/** What a bucket at `level` holds after a charge, or after tokens were given back. */
+export function charged(level: number, cost: number): number {
+  return Math.min(Math.max(0, level + cost), MOST_USED)
+}
+
 /**
  * Microseconds until `cost` fits: 0 when it does now, Infinity when it never will. Exact against {@link levelAt}: the
  * same question after that time is answered with yes, and one microsecond earlier with no.
@@ -23,6 +31,8 @@ export function timeToFit(used: number, elapsed: number, cost: number, limit: Li
   if (fits(0)) return 0
   if (cost > capacity || tokens === 0) return Number.POSITIVE_INFINITY
   let wait = Math.ceil(((levelAt(used, elapsed, limit) + cost - capacity) * micros) / tokens)
+  // At a rate so low that the time is beyond all numbers.
+  if (!Number.isFinite(wait)) return Number.POSITIVE_INFINITY
   for (let step = 1; !fits(wait); step *= 2) wait += step // rounding of the division, if any
   return fits(wait - 1) ? wait - 1 : wait
 }

@@ -1,36 +1,51 @@
+import { type AnyMessage, count, type Field, INVALID, messages, number } from '@spillway/kit/message'
+
+/** The number of the protocol; workers and primaries that speak another one do not ask each other. */
+export const PROTOCOL = 3
+
+/** Buckets in one request. */
+const MOST_KEYS = 256
+/** The name of a limit, a blank, and a key or its digest. */
+const LONGEST_BUCKET = 256
+/** For each bucket at most a run of its own; see `wire.ts`. */
+const MOST_NUMBERS = 9 * MOST_KEYS
+
+const isBucket = (value: unknown) => typeof value === 'string' && value.length <= LONGEST_BUCKET
+const keys = arrayOf<string>(isBucket, MOST_KEYS)
+const numbers = arrayOf<number>(Number.isFinite, MOST_NUMBERS)
+
+const types = {
+  /** A worker says so when it opens its store. */
+  hello: { version: count() },
+  /** The primary answers so, and tells all workers when it begins to serve. */
+  welcome: { version: count() },
+  ask: {
+    id: count(),
+    /** Buckets, `<limit> <key>`, and numbers, as in `wire.ts`. */
+    keys,
+    numbers,
+    /** Machine time in milliseconds after which nobody waits for the answer any more. */
+    latest: number(),
+  },
+  /** Without numbers: the call came too late, and nothing was done. */
+  answer: { id: count(), numbers },
+} as const
+
+export type ClusterMessage = AnyMessage<'limiter', typeof types>
+
 /**
- * What workers and the primary say to each other over the IPC channel of `node:cluster`. Everything else on the
- * channel is somebody else's.
+ * What workers and the primary say to each other over the IPC channel of `node:cluster`; `undefined` for everything else
+ * on the channel.
  */
-export type ClusterMessage = { readonly spillway: 'limiter' } & (Greeting | Ask | Reply)
+export const parseMessage: (raw: unknown) => ClusterMessage | undefined = messages('limiter', types)
 
-/** A worker says hello when it opens its store; the primary welcomes it, and all workers when it begins to serve. */
-export interface Greeting {
-  readonly type: 'hello' | 'welcome'
-  readonly version: number
-}
-
-/** Keys (`<limit> <key>`) and numbers as in `wire.ts`. */
-export interface Ask {
-  readonly type: 'ask'
-  readonly id: number
-  readonly keys: readonly string[]
-  readonly numbers: readonly number[]
-  /** Machine time in milliseconds after which nobody waits for the answer any more. */
-  readonly latest: number
-}
-
-export interface Reply {
-  readonly type: 'answer'
-  readonly id: number
-  /** Empty: the call came too late, and nothing was done. */
-  readonly numbers: readonly number[]
-}
-
-export const PROTOCOL = 2
-
-export function isClusterMessage(message: unknown): message is ClusterMessage {
-  return typeof message === 'object' && message !== null && (message as ClusterMessage).spillway === 'limiter'
+/** Not copied as `listOf` does: a message has up to thousands of items, and belongs to nobody else. */
+function arrayOf<T>(isItem: (value: unknown) => boolean, max: number): Field<readonly T[]> {
+  return (value) => {
+    if (!Array.isArray(value) || value.length > max) return INVALID
+    for (let i = 0; i < value.length; i++) if (!isItem(value[i])) return INVALID
+    return value
+  }
 }
 
 /** Milliseconds of a monotonic clock that all processes of a machine share. */

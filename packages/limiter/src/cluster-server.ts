@@ -1,48 +1,28 @@
 import cluster, { type Worker } from 'node:cluster'
-import { type Clock, type Closable, type CloseOptions, closeOnce, defineOptions, misuse } from '@spillway/kit'
-import { microseconds } from './bucket.js'
-import { type ClusterMessage, isClusterMessage, machineTime, PROTOCOL } from './cluster-message.js'
+import { type Closable, type CloseOptions, closeOnce, defineOptions, misuse } from '@spillway/kit'
+import { type ClusterMessage, machineTime, PROTOCOL, parseMessage } from './cluster-message.js'
 import { MEMORY_STORE_CHECKS, MEMORY_STORE_DEFAULTS, type MemoryStoreOptions } from './memory-store.js'
-import { MemoryTable } from './memory-table.js'
-import { answerFrom } from './wire.js'
-
-/** Buckets by limit, for requests as they come over a wire. Bucket names are `<limit> <key>`. */
-export class ServedTables {
-  readonly #tables = new Map<string, MemoryTable>()
-  readonly #maxKeys: number
-  readonly #clock: Clock
-
-  constructor({ maxKeys, clock }: Required<MemoryStoreOptions>) {
-    this.#maxKeys = maxKeys
-    this.#clock = clock
-  }
-
-  get tables(): Iterable<MemoryTable> {
-    return this.#tables.values()
-  }
-
-  answer(keys: readonly string[], numbers: readonly number[]): number[] {
-    return answerFrom(this.#tableOf, keys, numbers, microseconds(this.#clock.now()))
-  }
-
-  readonly #tableOf = (bucket: string): MemoryTable => {
-    const limit = bucket.slice(0, bucket.indexOf(' '))
-    let table = this.#tables.get(limit)
-    if (table === undefined) this.#tables.set(limit, (table = new MemoryTable(this.#maxKeys)))
-    return table
-  }
-}
+import { sizesOf } from './memory-table.js'
+import { ServedTables } from './served-tables.js'
 
 export interface ClusterStoreServerStats {
+  /** Limits that buckets are kept for. */
+  readonly limits: number
   /** Buckets in the primary. */
   readonly keys: number
+  /** What the buckets and their keys take, about and at most. */
+  readonly bytes: number
   readonly evictions: number
   readonly forgivenTokens: number
   /** Messages answered, each for many decisions. */
   readonly calls: number
   /** Messages that came too late to be of use. */
   readonly late: number
+  /** Messages that looked like one of these, but were none: nothing was done and nobody was answered. */
+  readonly refused: number
 }
+
+type Ask = Extract<ClusterMessage, { type: 'ask' }>
 
 /** One server per primary, also over copies of this package. */
 const SERVED = Symbol.for('spillway.limiter.served')
@@ -69,6 +49,7 @@ export class ClusterStoreServer implements Closable {
   readonly #tables: ServedTables
   #calls = 0
   #late = 0
+  #refused = 0
 
   constructor(options?: MemoryStoreOptions) {
     this.#tables = new ServedTables(resolveOptions(options))
@@ -85,13 +66,13 @@ export class ClusterStoreServer implements Closable {
   }
 
   stats(): ClusterStoreServerStats {
-    const stats = { keys: 0, evictions: 0, forgivenTokens: 0, calls: this.#calls, late: this.#late }
-    for (const table of this.#tables.tables) {
-      stats.keys += table.size
-      stats.evictions += table.evictions
-      stats.forgivenTokens += table.forgivenTokens
+    return {
+      ...sizesOf(this.#tables.tables),
+      limits: this.#tables.size,
+      calls: this.#calls,
+      late: this.#late,
+      refused: this.#refused,
     }
-    return stats
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -104,16 +85,22 @@ export class ClusterStoreServer implements Closable {
     Reflect.deleteProperty(cluster, SERVED)
   })
 
-  readonly #onMessage = (worker: Worker, message: unknown): void => {
-    if (!isClusterMessage(message)) return
-    if (message.type === 'hello') welcome(worker)
-    else if (message.type === 'ask') {
-      const late = machineTime() > message.latest
-      if (late) this.#late++
-      else this.#calls++
-      const numbers = late ? [] : this.#tables.answer(message.keys, message.numbers)
-      send(worker, { spillway: 'limiter', type: 'answer', id: message.id, numbers })
+  readonly #onMessage = (worker: Worker, raw: unknown): void => {
+    const message = parseMessage(raw)
+    if (message?.type === 'hello') welcome(worker)
+    else if (message?.type === 'ask') this.#answer(worker, message)
+  }
+
+  #answer(worker: Worker, { id, keys, numbers, latest }: Ask): void {
+    const late = machineTime() > latest
+    const answer = late ? [] : this.#tables.answer(keys, numbers)
+    if (answer === undefined) {
+      this.#refused++
+      return
     }
+    if (late) this.#late++
+    else this.#calls++
+    send(worker, { spillway: 'limiter', type: 'answer', id, numbers: answer })
   }
 }
 

@@ -1,8 +1,9 @@
 import cluster from 'node:cluster'
 import { type Duration, defineOptions, duration } from '@spillway/kit'
-import { type ClusterMessage, isClusterMessage, machineTime, PROTOCOL } from './cluster-message.js'
-import { ServedTables } from './cluster-server.js'
+import { type ClusterMessage, machineTime, PROTOCOL, parseMessage } from './cluster-message.js'
 import { MEMORY_STORE_DEFAULTS } from './memory-store.js'
+import { BucketNames } from './names.js'
+import { ServedTables } from './served-tables.js'
 import { type Request, SharedStore } from './shared-store.js'
 
 export interface ClusterStoreOptions {
@@ -29,6 +30,19 @@ export function clusterStore(options?: ClusterStoreOptions): ClusterStore {
   return new ClusterStore(options)
 }
 
+const IDS = Symbol.for('spillway.limiter.ids')
+/** The stores of this process: one listener for all, since Node warns of a leak from the eleventh on. */
+const listeners = new Set<(message: unknown) => void>()
+
+function listen(listener: (message: unknown) => void): void {
+  if (listeners.size === 0) cluster.worker?.on('message', relay)
+  listeners.add(listener)
+}
+
+function relay(message: unknown): void {
+  for (const listener of listeners) listener(message)
+}
+
 interface Pending {
   resolve(numbers: readonly number[]): void
   reject(reason: Error): void
@@ -36,6 +50,7 @@ interface Pending {
 
 export class ClusterStore extends SharedStore {
   readonly source = 'cluster'
+  protected readonly names = new BucketNames(cluster.isWorker ? 'cluster' : undefined)
   readonly #pending = new Map<number, Pending>()
   readonly #own = cluster.isWorker ? undefined : new ServedTables(MEMORY_STORE_DEFAULTS)
   /** The primary speaks another version of the protocol; asking it would be wrong. */
@@ -44,7 +59,7 @@ export class ClusterStore extends SharedStore {
   constructor(options?: ClusterStoreOptions) {
     super(resolveOptions(options).deadline)
     if (this.#own !== undefined) return
-    cluster.worker?.on('message', this.#onMessage)
+    listen(this.#onMessage)
     this.#post({ spillway: 'limiter', type: 'hello', version: PROTOCOL }, () => {})
   }
 
@@ -61,7 +76,7 @@ export class ClusterStore extends SharedStore {
   }
 
   protected send({ id, keys, numbers, deadline }: Request): Promise<readonly number[]> {
-    if (this.#own !== undefined) return Promise.resolve(this.#own.answer(keys, numbers))
+    if (this.#own !== undefined) return Promise.resolve(this.#own.answer(keys, numbers) ?? [])
     if (this.#foreign !== undefined) return Promise.reject(this.#foreign)
     const latest = machineTime() + deadline - performance.now()
     return new Promise<readonly number[]>((resolve, reject) => {
@@ -70,23 +85,31 @@ export class ClusterStore extends SharedStore {
     })
   }
 
+  /** All stores of the process, also those of another copy of this package, use one channel. */
+  protected override nextId(): number {
+    const world = globalThis as { [IDS]?: number }
+    world[IDS] = (world[IDS] ?? 0) + 1
+    return world[IDS]
+  }
+
   protected override forget(id: number): void {
     this.#pending.delete(id)
   }
 
   protected release(): void {
-    cluster.worker?.off('message', this.#onMessage)
+    listeners.delete(this.#onMessage)
+    if (listeners.size === 0) cluster.worker?.off('message', relay)
   }
 
-  readonly #onMessage = (message: unknown): void => {
-    if (!isClusterMessage(message)) return
-    if (message.type === 'welcome') {
+  readonly #onMessage = (raw: unknown): void => {
+    const message = parseMessage(raw)
+    if (message?.type === 'welcome') {
       this.#foreign =
         message.version === PROTOCOL
           ? undefined
           : new Error(`The primary speaks version ${message.version} of the protocol, not ${PROTOCOL}`)
       this.retryNow('')
-    } else if (message.type === 'answer') {
+    } else if (message?.type === 'answer') {
       const pending = this.#pending.get(message.id)
       if (message.numbers.length > 0) pending?.resolve(message.numbers)
       else pending?.reject(new Error('The call reached the primary too late'))

@@ -10,6 +10,7 @@ import {
   either,
   having,
   integer,
+  onAbort,
   optional,
 } from '@spillway/kit'
 import type { AdaptiveLimit } from './adaptive-limit.js'
@@ -219,7 +220,7 @@ export class ConcurrencyLimiter implements Closable {
       const leave = () => {
         this.#queue.delete(waiter)
         clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
+        release?.()
       }
       const waiter: Waiter = {
         key,
@@ -232,9 +233,8 @@ export class ConcurrencyLimiter implements Closable {
           reject(reason)
         },
       }
-      const onAbort = () => waiter.refuse(signal?.reason)
+      const release = signal && onAbort(signal, () => waiter.refuse(signal.reason))
       const timer = setTimeout(() => waiter.refuse(this.#refuse('late')), this.#options.maxWait)
-      signal?.addEventListener('abort', onAbort, { once: true })
       this.#queue.add(waiter)
     })
   }

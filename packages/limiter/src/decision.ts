@@ -25,6 +25,7 @@ export interface Decision {
   /** A limit in shadow mode says no; without it, this would have been a denial. That limit was not charged. */
   readonly shadowed: boolean
   readonly source: Source
+  /** As given; of a key of more than 64 characters its digest (`#` and SHA-256), which is what all tables keep. */
   readonly key: string
   readonly cost: number
   /** The limit that decided; of several, the tightest. */

@@ -1,5 +1,6 @@
 import { combined, type Decision, standing, Terms } from './decision.js'
 import { type Limit, sameLimits } from './limit.js'
+import type { Remembered } from './store.js'
 
 interface Denial {
   readonly cost: number
@@ -12,6 +13,8 @@ interface Denial {
 }
 
 const MOST_KEYS = 10_000
+/** Of one denial with its key, at most, with a few limits. */
+const ENTRY_BYTES = 512
 
 /**
  * Denials that a shared store gave, repeated as long as they must hold: others can only take more. So a client that
@@ -24,6 +27,10 @@ export class Denials {
   /** @param life the longest time a denial is repeated, in milliseconds */
   constructor(life: number) {
     this.#life = life
+  }
+
+  get remembered(): Remembered {
+    return { keys: this.#known.size, bytes: ENTRY_BYTES * this.#known.size }
   }
 
   find(key: string, cost: number, limits: readonly Limit[]): Decision | undefined {

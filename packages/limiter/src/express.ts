@@ -71,6 +71,8 @@ export function limitConcurrency(options: ExpressLimitConcurrencyOptions): Reque
   }
 }
 
+export { type ClientAddressOptions, clientAddress } from './client-address.js'
+
 /** The decision about a request, to settle its cost later. */
 export function decisionOf(req: Request): Decision | undefined {
   return decisionOn(req)

@@ -2,8 +2,8 @@ import { monotonicClock, workerCount } from '@spillway/kit'
 import { admitted, type Decision, Terms, unknown } from './decision.js'
 import { type Limit, shareOfLimit } from './limit.js'
 import { MemoryBuckets } from './memory-store.js'
-import { MemoryTable } from './memory-table.js'
-import type { Buckets, FailurePolicy } from './store.js'
+import { MemoryTable, sizesOf } from './memory-table.js'
+import type { Buckets, FailurePolicy, Remembered } from './store.js'
 import { Tally } from './tally.js'
 
 const MOST_KEYS = 100_000
@@ -14,14 +14,16 @@ export class Fallback {
   readonly policy: FailurePolicy
   readonly #share: number
   readonly #local: Buckets<Decision>
+  readonly #tables: readonly MemoryTable[]
 
   constructor(policy: FailurePolicy, limits: readonly Limit[]) {
     this.policy = policy
     this.#share = typeof policy === 'object' ? policy.local : 1 / workerCount()
+    this.#tables = limits.map(() => new MemoryTable(MOST_KEYS))
     const [first, ...others] = limits.map(
-      (limit) =>
+      (limit, i) =>
         new MemoryBuckets(
-          new MemoryTable(MOST_KEYS),
+          this.#tables[i]!,
           monotonicClock,
           shareOfLimit(limit, this.#share),
           // These decisions are counted by those who ask for them.
@@ -30,6 +32,10 @@ export class Fallback {
         ),
     )
     this.#local = others.length === 0 ? first! : first!.join(others, new Tally())
+  }
+
+  get remembered(): Remembered {
+    return sizesOf(this.#tables)
   }
 
   take(key: string, cost: number, limits: readonly Limit[]): Decision {

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto'
 import { applyVerdict, plugin, refuse } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { clientAddress as addressOf, type ClientAddressOptions } from './client-address.js'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
 import { decisionOn, type GateVerdict, joined, RateLimitGate } from './gate.js'
-import { overriding, type RateLimitOptions } from './gate-options.js'
+import { hasOwnLimiter, overriding, type RateLimitOptions } from './gate-options.js'
 
 type Args = [request: FastifyRequest, reply: FastifyReply]
 export type FastifyRateLimitOptions = RateLimitOptions<Args>
@@ -36,14 +38,21 @@ export const rateLimit: FastifyPluginAsync<FastifyRateLimitOptions> = plugin(
   async (app: FastifyInstance, options: FastifyRateLimitOptions) => {
     const own: Gate = new RateLimitGate(options)
     const ofRoutes = new WeakMap<object, Gate>()
-    const gateOf = (config: FastifyRateLimitOptions): Gate => {
+    const gateOf = (config: FastifyRateLimitOptions, route: Route): Gate => {
       let gate = ofRoutes.get(config)
-      if (gate === undefined) ofRoutes.set(config, (gate = new RateLimitGate(overriding(options, config))))
+      if (gate === undefined) {
+        const used = overriding(options, config)
+        // A route that says nothing about the limit itself counts in the limit of the app.
+        gate = hasOwnLimiter(config)
+          ? new RateLimitGate(used, scopeOf(route))
+          : new RateLimitGate({ ...used, limiter: own.limiter })
+        ofRoutes.set(config, gate)
+      }
       return gate
     }
     // A mistake in a route's options shows when the route is registered, if that comes later than this plugin.
-    app.addHook('onRoute', ({ config }) => {
-      if (config?.rateLimit) gateOf(config.rateLimit)
+    app.addHook('onRoute', (route) => {
+      if (route.config?.rateLimit) gateOf(route.config.rateLimit, route)
     })
     app.addHook('onRequest', (request, reply, done) => {
       const config = request.routeOptions.config.rateLimit
@@ -52,7 +61,7 @@ export const rateLimit: FastifyPluginAsync<FastifyRateLimitOptions> = plugin(
         return
       }
       try {
-        const gate = config === undefined ? own : gateOf(config)
+        const gate = config === undefined ? own : gateOf(config, request.routeOptions)
         const verdict = gate.check(request.raw, reply.raw, request, reply)
         if (verdict instanceof Promise) {
           verdict
@@ -65,6 +74,20 @@ export const rateLimit: FastifyPluginAsync<FastifyRateLimitOptions> = plugin(
     })
   },
 )
+
+interface Route {
+  readonly method?: string | readonly string[] | undefined
+  readonly url?: string | undefined
+}
+
+/**
+ * Names the limiter of a route. Routes registered before the plugin get theirs with their first request, in an order that
+ * differs from process to process. The route for HEAD that Fastify adds is that for GET.
+ */
+function scopeOf({ method, url }: Route): string {
+  const methods = method === 'HEAD' ? 'GET' : String(method)
+  return createHash('sha256').update(`${methods} ${url}`).digest('hex').slice(0, 16)
+}
 
 /**
  * Limits how many requests of the scope are in flight at once, unknown paths too. What does not fit is thrown as a 503.
@@ -94,6 +117,13 @@ export const limitConcurrency: FastifyPluginAsync<FastifyLimitConcurrencyOptions
     })
   },
 )
+
+export type { ClientAddressOptions } from './client-address.js'
+
+/** The address of a client as `rateLimit` takes it for the key, for a `key` of your own. */
+export function clientAddress(request: FastifyRequest, options?: ClientAddressOptions): string | undefined {
+  return addressOf(request.raw, options)
+}
 
 /** The decision about a request, to settle its cost later. */
 export function decisionOf(request: FastifyRequest): Decision | undefined {

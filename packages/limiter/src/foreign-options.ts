@@ -70,11 +70,20 @@ export interface ForeignOptions<Args extends unknown[]> {
   readonly ipv6Subnet?: number | false
   /** `true` is `onStoreFailure: 'allow'`, `false` is `'deny'`. */
   readonly passOnStoreError?: boolean
-  /** `false`, or `{ xForwardedForHeader: false }`: no warning about an `X-Forwarded-For` that does not count. */
-  readonly validate?: boolean | { readonly default?: boolean; readonly xForwardedForHeader?: boolean }
+  /**
+   * `false` for no warnings; `{ xForwardedForHeader: false }` for none about an `X-Forwarded-For` that does not count,
+   * `{ keyGeneratorIpFallback: false }` for none about a `key` that returns IPv6 addresses.
+   */
+  readonly validate?:
+    | boolean
+    | {
+        readonly default?: boolean
+        readonly xForwardedForHeader?: boolean
+        readonly keyGeneratorIpFallback?: boolean
+      }
 }
 
-/** All their validations; here a mistake in the options always throws, so only one of them has a meaning. */
+/** All their validations; here a mistake in the options always throws, so only two of them have a meaning. */
 const VALIDATIONS = [
   'default',
   'ip',
@@ -227,10 +236,13 @@ function refundRule<Args extends unknown[]>(
   }
 }
 
-/** Whether to warn about a header with addresses that does not count. */
-export function warnsOf({ validate = true }: ForeignOptions<never>): boolean {
+/** Whether to warn about a header with addresses that does not count, or about keys that are IPv6 addresses. */
+export function warnsOf(
+  { validate = true }: ForeignOptions<never>,
+  what: 'xForwardedForHeader' | 'keyGeneratorIpFallback',
+): boolean {
   if (typeof validate === 'boolean') return validate
-  return validate.xForwardedForHeader ?? validate.default ?? true
+  return validate[what] ?? validate.default ?? true
 }
 
 function defined<T extends object>(values: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {

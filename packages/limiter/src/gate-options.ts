@@ -12,13 +12,13 @@ import {
   oneOf,
   optional,
   orFalse,
-  string,
 } from '@spillway/kit'
 import type { Trust } from './address.js'
+import { CLIENT_ADDRESS_CHECKS, CLIENT_ADDRESS_DEFAULTS } from './client-address.js'
 import type { HeaderStyle } from './fields.js'
 import { FOREIGN_CHECKS, type ForeignOptions } from './foreign-options.js'
-import { defineLimit, type Limit, type LimitOptions } from './limit.js'
-import type { RateLimiter } from './limiter.js'
+import { type Limit, type LimitOptions, limitOf } from './limit.js'
+import { RateLimiter } from './limiter.js'
 import { RATE_LIMITER_CHECKS, type RateLimiterOptions } from './options.js'
 import type { Answer } from './store.js'
 
@@ -28,7 +28,11 @@ export type MaybePromise<T> = T | Promise<T>
 export interface GateOptions<Args extends unknown[]> {
   /** A limiter made elsewhere. Default: one made of the limit in these same options. */
   readonly limiter?: RateLimiter<Answer>
-  /** Who is limited. Default: the address of the client, see `trust`. */
+  /**
+   * Who is limited: what the app has verified, such as the user of a session, or `clientAddress(req)`. A header that nobody
+   * has checked is no key, since a client may invent another one for each request. Default: the address of the client, see
+   * `trust`.
+   */
   readonly key?: (...args: Args) => MaybePromise<string | undefined>
   /** Tokens this request costs. Default: 1. */
   readonly cost?: number | ((...args: Args) => MaybePromise<number>)
@@ -65,9 +69,9 @@ export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
     readonly window?: Duration
   }
 
+export { trustCheck as trust } from './address.js'
+
 const style = oneOf('draft-8', 'draft-7', 'triple', 'legacy')
-/** Proxies in front. */
-export const trust: Check<Trust> = either(integer({ min: 0, max: 64 }), list(string()))
 
 const GATE_CHECKS = {
   limiter: optional(having<RateLimiter<Answer>>('a RateLimiter', 'consume', 'settle', 'stats')),
@@ -75,8 +79,7 @@ const GATE_CHECKS = {
   cost: optional(anything),
   limitFor: optional(func()),
   skip: optional(func()),
-  trust,
-  ipv6Prefix: integer({ min: 32, max: 128 }),
+  ...CLIENT_ADDRESS_CHECKS,
   onMissingKey: oneOf('error', 'allow', 'deny'),
   headers: orFalse(either(style, list(style, { min: 1 }))),
   statusCode: integer({ min: 400, max: 599 }),
@@ -86,8 +89,7 @@ const GATE_CHECKS = {
 } as const
 
 export const RATE_LIMIT_DEFAULTS = Object.freeze({
-  trust: 0,
-  ipv6Prefix: 64,
+  ...CLIENT_ADDRESS_DEFAULTS,
   onMissingKey: 'error',
   headers: 'draft-8',
   statusCode: 429,
@@ -105,22 +107,32 @@ export const resolveGate = defineOptions(
   RATE_LIMIT_DEFAULTS,
 )
 
-/** What of the options describes the limiter. A limit that is told for each request has a placeholder here. */
-export function limiterOptions(options: RateLimitOptions<never>): RateLimiterOptions {
+/**
+ * The limiter that the options describe. One whose limit is told for each request has a placeholder of its own.
+ *
+ * @param scope tells it from others with the same numbers and no name
+ */
+export function limiterFor<Args extends unknown[]>(
+  options: RateLimitOptions<Args>,
+  scope?: string,
+): RateLimiter<Answer> {
+  if (options.limiter !== undefined) return options.limiter
   const own = Object.fromEntries(Object.entries(options).filter(([name]) => limiterNames.includes(name)))
-  if (typeof own.limit === 'function') own.limit = 1
-  return own as object as RateLimiterOptions
+  const varies = typeof own.limit === 'function'
+  if (varies) own.limit = 1
+  return new RateLimiter<Answer>(own as object as RateLimiterOptions, { varies, scope })
 }
 
-/** The limit of a request, where the options have a function for that. */
+/** The limit of a request, where the options have a function for that; `placeholder` stands for it in the limiter. */
 export function limitRule<Args extends unknown[]>(
   options: RateLimitOptions<Args>,
+  placeholder: Limit,
 ): ((...args: Args) => MaybePromise<PerCall>) | undefined {
   const { limit, window, limitFor } = options
   if (typeof limit !== 'function' || window === undefined) return limitFor
   const known = new Map<number, Limit>()
   const limitOfCount = (count: number) => {
-    const made = known.get(count) ?? defineLimit({ limit: count, window })
+    const made = known.get(count) ?? limitOf({ limit: count, window }, placeholder)
     if (known.size < MOST_PLANS) known.set(count, made)
     return made
   }
@@ -143,6 +155,13 @@ const LIMIT_NAMES = [
   'limiter',
 ]
 
+/** Whether the options of a route describe a limiter of its own. */
+export function hasOwnLimiter<Args extends unknown[]>(own: RateLimitOptions<Args>): boolean {
+  return Object.entries(own).some(
+    ([name, value]) => value !== undefined && (limiterNames.includes(name) || OTHER_NAMES.includes(name)),
+  )
+}
+
 /** The options of a route: its own, and those of the whole app where it says nothing. A limit is never mixed. */
 export function overriding<Args extends unknown[]>(
   options: RateLimitOptions<Args>,
@@ -153,6 +172,9 @@ export function overriding<Args extends unknown[]>(
   )
   return { ...Object.fromEntries(kept), ...own }
 }
+
+/** What describes a limiter beside the options of `RateLimiter`. */
+const OTHER_NAMES = [...LIMIT_NAMES.filter((name) => name !== 'limitFor'), 'passOnStoreError']
 
 /** Limits that are kept ready; an app has a few plans. */
 const MOST_PLANS = 100

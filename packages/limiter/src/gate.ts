@@ -12,7 +12,7 @@ import {
   warnsOf,
 } from './foreign-options.js'
 import {
-  limiterOptions,
+  limiterFor,
   limitRule,
   type MaybePromise,
   type PerCall,
@@ -20,8 +20,9 @@ import {
   type RateLimitOptions,
   resolveGate,
 } from './gate-options.js'
+import { KeyWatch } from './key-watch.js'
 import { type Limit, type LimitOptions, windowOf } from './limit.js'
-import { type ConsumeOptions, RateLimiter } from './limiter.js'
+import type { ConsumeOptions, RateLimiter } from './limiter.js'
 import type { Answer } from './store.js'
 
 /** A body that the adapter sends itself, because the user asked for it instead of an error. */
@@ -62,22 +63,27 @@ export class RateLimitGate<Args extends unknown[]> {
   readonly #fields: Fields
   readonly #address: ClientAddress
   readonly #key: ((...args: Args) => MaybePromise<string | undefined>) | undefined
+  readonly #watch: KeyWatch | undefined
   readonly #limitFor: ((...args: Args) => MaybePromise<PerCall>) | undefined
   /** Answers a refusal, where the options have a function for that. */
   readonly handler: ((...args: Args) => unknown) | undefined
 
-  /** @throws TypeError | RangeError `ERR_LIMITER_OPTION` */
-  constructor(given: RateLimitOptions<Args>) {
+  /**
+   * @param scope tells the limiter made here from others with the same numbers and no name
+   * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
+   */
+  constructor(given: RateLimitOptions<Args>, scope?: string) {
     refuseForeign(given)
     resolveGate(given)
     const options = inOwnWords(given)
     const { headers, statusCode, trust, ipv6Prefix } = resolveGate(options)
     this.#options = options
     this.statusCode = statusCode
-    this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given))
+    this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given, 'xForwardedForHeader'))
     this.#key = options.key
-    this.#limitFor = limitRule(options)
-    this.limiter = options.limiter ?? new RateLimiter<Answer>(limiterOptions(options))
+    if (this.#key !== undefined) this.#watch = new KeyWatch(warnsOf(given, 'keyGeneratorIpFallback'))
+    this.limiter = limiterFor(options, scope)
+    this.#limitFor = limitRule(options, this.limiter.limits[0]!)
     this.#fields = new Fields(this.limiter.limits, headers === false ? [] : [headers].flat())
     const { handler } = options
     if (handler !== undefined) {
@@ -131,6 +137,7 @@ export class RateLimitGate<Args extends unknown[]> {
     perCall: PerCall,
   ): MaybePromise<GateVerdict> {
     if (key === undefined || key === '') return this.#withoutKey(req)
+    if (typeof key === 'string') this.#watch?.see(key)
     const answer = this.limiter.consume(key, consumeOptions(cost, perCall))
     return answer instanceof Promise
       ? answer.then((decision) => this.#verdict(decision, req, res, args))

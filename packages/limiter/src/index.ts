@@ -1,5 +1,7 @@
 export { type AdaptiveLimit, type AdaptiveLimitOptions, adaptiveLimit } from './adaptive-limit.js'
+export type { Trust } from './address.js'
 export { limiters } from './all.js'
+export { type ClientAddressOptions, clientAddress } from './client-address.js'
 export { type ClusterStoreServer, type ClusterStoreServerStats, serveClusterStore } from './cluster-server.js'
 export { type ClusterStore, type ClusterStoreOptions, clusterStore } from './cluster-store.js'
 export {
@@ -26,4 +28,12 @@ export { RATE_LIMITER_DEFAULTS, type RateLimiterOptions } from './options.js'
 export type { RedisClient } from './redis-client.js'
 export { type RedisStore, type RedisStoreOptions, redisStore } from './redis-store.js'
 export type { StoreChange, StoreEvents } from './shared-store.js'
-export type { Answer, BucketSettings, Buckets, FailurePolicy, Store, StoreStats } from './store.js'
+export type {
+  Answer,
+  BucketSettings,
+  Buckets,
+  FailurePolicy,
+  Remembered,
+  Store,
+  StoreStats,
+} from './store.js'

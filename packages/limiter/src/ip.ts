@@ -6,6 +6,9 @@ export function parseIPv4(text: string): number[] | undefined {
   return bytes.every((byte) => byte < 256) ? bytes : undefined
 }
 
+/** Of an IPv6 address with a dotted tail. */
+const LONGEST = 45
+
 /** The eight groups of an IPv6 address (RFC 4291 section 2.2: `::`, dotted tail), or `undefined`. */
 export function parseIPv6(text: string): number[] | undefined {
   const halves = text.split('::')
@@ -46,6 +49,7 @@ export function bareAddress(text: string): string {
  * What NAT64 (`64:ff9b::/96`, RFC 6052) carries is the IPv4 client behind it.
  */
 export function canonicalGroups(text: string): number[] | undefined {
+  if (text.length > LONGEST) return undefined
   const v4 = parseIPv4(text)
   if (v4 !== undefined) return [0, 0, 0, 0, 0, 0xffff, v4[0]! * 256 + v4[1]!, v4[2]! * 256 + v4[3]!]
   const groups = parseIPv6(text)

@@ -1,5 +1,6 @@
 import { applyVerdict, refuse } from '@spillway/kit/koa'
 import type { Context, Middleware, Next } from 'koa'
+import { clientAddress as addressOf, type ClientAddressOptions } from './client-address.js'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
 import type { Decision } from './decision.js'
 import { decisionOn, type GateVerdict, joined, RateLimitGate } from './gate.js'
@@ -43,6 +44,13 @@ export function limitConcurrency(options: KoaLimitConcurrencyOptions): Middlewar
     }
     await next()
   }
+}
+
+export type { ClientAddressOptions } from './client-address.js'
+
+/** The address of a client as `rateLimit` takes it for the key, for a `key` of your own. */
+export function clientAddress(ctx: Context, options?: ClientAddressOptions): string | undefined {
+  return addressOf(ctx.req, options)
 }
 
 /** The decision about a request, to settle its cost later. */

@@ -1,7 +1,7 @@
 import { levelAt } from './bucket.js'
 import { admitted, combined, type Decision, Terms } from './decision.js'
 import type { Limit } from './limit.js'
-import type { LeaseOptions } from './store.js'
+import type { LeaseOptions, Remembered } from './store.js'
 import { leasable } from './wire.js'
 
 interface Lease {
@@ -22,6 +22,11 @@ interface Waiter {
   readonly cost: number
   serve(paid: Decision | undefined): void
 }
+
+/** The keys beyond are asked about one by one: busy keys are few. */
+const MOST_KEYS = 10_000
+/** Of one lease with its key, at most, with a few limits. */
+const ENTRY_BYTES = 512
 
 /**
  * Tokens of busy keys that this process has paid for in advance. They left the bucket when they were leased, so over
@@ -53,6 +58,15 @@ export class Leases {
     const lease = this.#leases.get(key)
     if (lease === undefined || lease.asking || lease.tokens < cost) return undefined
     return this.#pay(key, lease, cost)
+  }
+
+  get remembered(): Remembered {
+    return { keys: this.#leases.size, bytes: ENTRY_BYTES * this.#leases.size }
+  }
+
+  /** Whether this key has a lease or may have one. */
+  admits(key: string): boolean {
+    return this.#leases.size < MOST_KEYS || this.#leases.has(key)
   }
 
   /** Whether the store is being asked for this key. */

@@ -23,7 +23,8 @@ export interface Refill {
 export interface BucketLimitOptions {
   /**
    * Names the limit in keys of the shared stores, in headers and in decisions: letters, digits, `.`, `_`, `:`, `-`.
-   * Default: made of the numbers, such as `100-in-15m`.
+   * Limiters of one name in one store share their buckets. Default: made of the numbers, such as `100-in-15m`, with
+   * buckets that are shared with no other limiter.
    */
   readonly name?: string
   /** Tokens a full bucket holds: the largest burst. From 0 to 1e12. */
@@ -53,8 +54,10 @@ export interface Limit {
   readonly shadow: boolean
 }
 
-const MOST_TOKENS = 1e12
-const TEN_YEARS = 3_653 * 86_400_000
+/** The largest number in a limit. */
+export const MOST_TOKENS = 1e12
+/** The longest period, in milliseconds. */
+export const TEN_YEARS = 3_653 * 86_400_000
 const amount = number({ min: 0, max: MOST_TOKENS })
 const period = duration({ min: 1, max: TEN_YEARS })
 
@@ -84,6 +87,8 @@ export interface CheckedLimit {
   readonly limit: number | undefined
   readonly window: number | undefined
   readonly shadow?: boolean
+  /** Each call brings numbers of its own. */
+  readonly varies?: boolean | undefined
 }
 
 /**
@@ -98,7 +103,7 @@ export function defineLimit(options: LimitOptions): Limit {
 
 /** The limit that checked options describe. */
 export function limitFrom(checked: CheckedLimit): Limit {
-  const { name, capacity, refill, limit, window, shadow = false } = checked
+  const { name, capacity, refill, limit, window, shadow = false, varies = false } = checked
   const full = capacity ?? limit
   const tokens = refill?.tokens ?? limit
   const per = refill?.per ?? window
@@ -117,7 +122,7 @@ export function limitFrom(checked: CheckedLimit): Limit {
     )
   }
   const made = Object.freeze({
-    name: name ?? nameOf(full, tokens, per),
+    name: name ?? nameOf(varies ? 'varying' : tokens, full, tokens, per),
     capacity: full,
     tokens,
     micros: per * 1_000,
@@ -176,8 +181,8 @@ const UNITS = [
   ['s', 1_000],
 ] as const
 
-function nameOf(capacity: number, tokens: number, per: number): string {
+function nameOf(count: number | 'varying', capacity: number, tokens: number, per: number): string {
   const [unit, size] = UNITS.find(([, size]) => per % size === 0) ?? ['ms', 1]
-  const pace = `${tokens}-in-${per / size}${unit}`
+  const pace = `${count}-in-${per / size}${unit}`
   return capacity === tokens ? pace : `${pace}-burst-${capacity}`
 }

@@ -8,11 +8,12 @@ import {
   sleep,
 } from '@spillway/kit'
 import { chargedParts, type Decision } from './decision.js'
-import { LimiterClosedError, RateLimitError, refusalOf, refuseCost, refuseKey } from './errors.js'
+import { LimiterClosedError, RateLimitError, refusalOf, refuseCost } from './errors.js'
+import { keptKey } from './key.js'
 import { type Limit, type LimitOptions, limitFrom, limitOf } from './limit.js'
 import { memoryStore } from './memory-store.js'
 import { type RateLimiterOptions, resolveRateLimiterOptions } from './options.js'
-import type { Answer, Buckets, Store, StoreStats } from './store.js'
+import type { Answer, Buckets, Remembered, Store, StoreStats } from './store.js'
 import { Tally } from './tally.js'
 import { WaitingLines } from './waiting.js'
 
@@ -46,10 +47,22 @@ export interface RateLimiterStats {
   readonly fallbacks: number
   /** Calls of `wait` that stand in line. */
   readonly waiting: number
+  /** Keys that are remembered beside the store: denials, leases, buckets of the policy for failures. */
+  readonly remembered: Remembered
   readonly store: StoreStats
 }
 
+/** What an adapter knows of a limiter that it makes. */
+export interface Place {
+  /** Each call brings its own limit, so the numbers of the limiter's own are no name. */
+  readonly varies?: boolean
+  /** Tells its buckets from those of other unnamed limiters with the same numbers, in all processes alike. */
+  readonly scope?: string | undefined
+}
+
 const DEFAULT_MAX_WAIT = 30_000
+/** Calls of `wait` that may stand in the lines of one limiter. */
+const MOST_WAITING = 10_000
 
 /**
  * A token bucket per key. `consume` answers at once where the buckets are in memory (the type says so), and with a
@@ -72,10 +85,11 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
   readonly #closing = new AbortController()
   #closed = false
 
-  constructor(options: RateLimiterOptions<R>)
+  /** @param place where it stands, as far as an adapter that makes it can tell */
+  constructor(options: RateLimiterOptions<R>, place?: Place)
   /** Several limiters decided at once; `limiters.all` is the way to say it. */
   constructor(members: readonly RateLimiter<R>[])
-  constructor(given: RateLimiterOptions<R> | readonly RateLimiter<R>[]) {
+  constructor(given: RateLimiterOptions<R> | readonly RateLimiter<R>[], { varies, scope }: Place = {}) {
     if (isMembers(given)) {
       const [first, ...others] = given
       if (first === undefined) throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'There is no limiter to join')
@@ -88,7 +102,9 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     }
     const { store: _, ...settings } = resolveRateLimiterOptions(given)
     this.#store = given.store ?? (memoryStore() as Store<Answer> as Store<R>)
-    this.#buckets = this.#store.open(limitFrom(settings), { ...settings, tally: this.#tally })
+    const named = settings.name !== undefined
+    const limit = limitFrom({ ...settings, varies })
+    this.#buckets = this.#store.open(limit, { ...settings, named, scope, tally: this.#tally })
   }
 
   /** The limits, as resolved; one, unless made by `limiters.all`. */
@@ -104,21 +120,19 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
    */
   consume(key: string, options?: ConsumeOptions): R {
     if (this.#closed) throw new LimiterClosedError()
-    if (typeof key !== 'string' || key.length === 0) refuseKey(key)
-    if (options === undefined) return this.#buckets.take(key, 1)
-    return this.#buckets.take(key, costOf(options), this.#limitsOf(options), options.signal)
+    const kept = keptKey(key)
+    if (options === undefined) return this.#buckets.take(kept, 1)
+    return this.#buckets.take(kept, costOf(options), this.#limitsOf(options), options.signal)
   }
 
   /** What `consume` would say now, without taking anything. */
   peek(key: string, options: Omit<ConsumeOptions, 'signal'> = {}): R {
-    if (typeof key !== 'string' || key.length === 0) refuseKey(key)
-    return this.#buckets.peek(key, costOf(options), this.#limitsOf(options))
+    return this.#buckets.peek(keptKey(key), costOf(options), this.#limitsOf(options))
   }
 
   /** Gives tokens back, at most up to a full bucket. Answers with the standing afterwards. */
   refund(key: string, tokens = 1): R {
-    if (typeof key !== 'string' || key.length === 0) refuseKey(key)
-    return this.#buckets.charge(key, -checkedCost(tokens))
+    return this.#buckets.charge(keptKey(key), -checkedCost(tokens))
   }
 
   /**
@@ -137,14 +151,14 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
 
   /** Makes the bucket of a key full. */
   reset(key: string): R {
-    if (typeof key !== 'string' || key.length === 0) refuseKey(key)
-    return this.#buckets.reset(key)
+    return this.#buckets.reset(keptKey(key))
   }
 
   /**
    * Waits in line (first come, first served, per key) until the cost is admitted.
    *
-   * @throws RateLimitError `ERR_LIMITER_LIMITED` when it would take longer than `maxWait`, or for ever
+   * @throws RateLimitError `ERR_LIMITER_LIMITED` when it would take longer than `maxWait`, or for ever, or when 10,000
+   *   calls stand in line
    * @throws StoreUnavailableError `ERR_LIMITER_UNAVAILABLE` when the store failed for so long, with policy `deny`
    */
   async wait(key: string, { maxWait, ref = false, ...options }: WaitOptions = {}): Promise<Decision> {
@@ -153,6 +167,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
       throw misuse(TypeError, 'ERR_LIMITER_OPTION', 'wait option "maxWait" must be a duration')
     }
     options.signal?.throwIfAborted()
+    if (this.#lines.waiting >= MOST_WAITING) throw new RateLimitError(await this.peek(key, options))
     const deadline = performance.now() + patience
     const late = new AbortController()
     const signals = [late.signal, this.#closing.signal]
@@ -160,7 +175,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     const timer = setTimeout(() => late.abort(), Math.min(patience, 2_147_483_647))
     if (!ref) timer.unref()
     try {
-      return await this.#lines.queue(key, signal, async () => {
+      return await this.#lines.queue(keptKey(key), signal, async () => {
         for (;;) {
           const decision = await this.consume(key, options)
           if (decision.allowed) return decision
@@ -185,6 +200,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
       shadowed: this.#tally.shadowed,
       fallbacks: this.#tally.fallbacks,
       waiting: this.#lines.waiting,
+      remembered: this.#buckets.remembered(),
       store: this.#store.stats(),
     }
   }

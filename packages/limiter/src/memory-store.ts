@@ -1,9 +1,10 @@
 import { type Clock, closeOnce, defineOptions, having, integer, misuse, monotonicClock } from '@spillway/kit'
-import { levelAt, microseconds } from './bucket.js'
+import { charged, levelAt, microseconds } from './bucket.js'
 import { admitted, chargedParts, combined, type Decision, type Source, standing, Terms } from './decision.js'
 import type { Limit } from './limit.js'
-import { MemoryTable, NONE } from './memory-table.js'
-import type { BucketSettings, Buckets, Store, StoreStats } from './store.js'
+import { MemoryTable, NONE, sizesOf } from './memory-table.js'
+import { BucketNames } from './names.js'
+import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from './store.js'
 import type { Tally } from './tally.js'
 
 export interface MemoryStoreOptions {
@@ -29,6 +30,7 @@ export function memoryStore(options?: MemoryStoreOptions): MemoryStore {
 
 export class MemoryStore implements Store<Decision> {
   readonly #tables = new Map<string, MemoryTable>()
+  readonly #names = new BucketNames()
   readonly #maxKeys: number
   readonly #clock: Clock
 
@@ -38,12 +40,12 @@ export class MemoryStore implements Store<Decision> {
     this.#clock = clock
   }
 
-  open(limit: Limit, { tally }: Pick<BucketSettings, 'tally'>): MemoryBuckets {
-    return new MemoryBuckets(this.table(limit.name), this.#clock, limit, tally, 'memory')
+  open(limit: Limit, { tally, named, scope }: BucketSettings): MemoryBuckets {
+    const { name, release } = this.#names.claim(limit, named, scope)
+    return new MemoryBuckets(this.#table(name), this.#clock, limit, tally, 'memory', release)
   }
 
-  /** The buckets of a limit; limiters of the same name share them. */
-  table(name: string): MemoryTable {
+  #table(name: string): MemoryTable {
     let table = this.#tables.get(name)
     if (table === undefined) {
       table = new MemoryTable(this.#maxKeys)
@@ -53,19 +55,16 @@ export class MemoryStore implements Store<Decision> {
   }
 
   stats(): StoreStats {
-    const stats = { store: 'memory' as const, keys: 0, evictions: 0, forgivenTokens: 0 }
-    for (const table of this.#tables.values()) {
-      stats.keys += table.size
-      stats.evictions += table.evictions
-      stats.forgivenTokens += table.forgivenTokens
-    }
-    return { ...stats, calls: 0, failures: 0, up: true }
+    return { store: 'memory', ...sizesOf(this.#tables.values()), calls: 0, failures: 0, up: true }
   }
 
   readonly close = closeOnce(() => {
     for (const table of this.#tables.values()) table.clear()
   })
 }
+
+/** Everything is in the store. */
+const NOTHING: Remembered = Object.freeze({ keys: 0, bytes: 0 })
 
 /** One limit in memory. */
 export class MemoryBuckets implements Buckets<Decision> {
@@ -77,7 +76,17 @@ export class MemoryBuckets implements Buckets<Decision> {
   /** Of a call of cost 1 under the limiter's own limit. */
   readonly #terms: Terms
 
-  constructor(table: MemoryTable, clock: Clock, limit: Limit, tally: Tally, source: Source) {
+  readonly #release: () => void
+
+  constructor(
+    table: MemoryTable,
+    clock: Clock,
+    limit: Limit,
+    tally: Tally,
+    source: Source,
+    release = () => {},
+  ) {
+    this.#release = release
     this.limits = [limit]
     this.#table = table
     this.#clock = clock
@@ -125,7 +134,7 @@ export class MemoryBuckets implements Buckets<Decision> {
     const slot = this.#table.find(key)
     const at = slot === NONE ? now : Math.max(now, this.#table.at(slot))
     const before = slot === NONE ? 0 : levelAt(this.#table.used(slot), at - this.#table.at(slot), limit)
-    const level = Math.max(0, before + cost)
+    const level = charged(before, cost)
     if (slot !== NONE) this.#table.write(slot, level, at)
     else if (level > 0) this.#table.insert(key, level, at, limit)
     return admitted(this.#terms.with(limit, cost), key, level)
@@ -140,11 +149,17 @@ export class MemoryBuckets implements Buckets<Decision> {
     return this.peek(key, 0)
   }
 
+  remembered(): Remembered {
+    return NOTHING
+  }
+
   join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {
     return new JoinedBuckets([this, ...others], tally)
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#release()
+  }
 
   #noted(limit: Limit): Limit {
     this.#table.noteLimit(limit)
@@ -196,6 +211,10 @@ class JoinedBuckets implements Buckets<Decision> {
 
   reset(key: string): Decision {
     return combined(this.#members.map((member) => member.reset(key)))
+  }
+
+  remembered(): Remembered {
+    return NOTHING
   }
 
   join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {

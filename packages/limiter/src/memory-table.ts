@@ -9,6 +9,9 @@ const DOUBLE_UP_TO = 4_096
 const SWEEP_PER_INSERT = 2
 const EVICTION_SAMPLE = 8
 
+/** Of an entry of the Map, and of a string beside its characters. */
+const ENTRY_BYTES = 64
+
 /** "No such bucket". */
 export const NONE = -1
 
@@ -22,6 +25,7 @@ export class MemoryTable {
   readonly #slots = new Map<string, number>()
   readonly #maxKeys: number
   #slab = new Float64Array(FIRST_SLOTS * WIDTH)
+  #characters = 0
   /** Slots handed out so far. */
   #used = 0
   /** Head of the list of free slots; each holds the next one in place of `used`. */
@@ -39,6 +43,11 @@ export class MemoryTable {
 
   get size(): number {
     return this.#slots.size
+  }
+
+  /** What the buckets and their keys take, about and at most. */
+  get bytes(): number {
+    return this.#slab.byteLength + ENTRY_BYTES * this.#slots.size + 2 * this.#characters
   }
 
   /** The slot of a key, or {@link NONE}. */
@@ -68,6 +77,7 @@ export class MemoryTable {
     const slot = this.#allocate()
     this.write(slot, used, at)
     this.#slots.set(key, slot)
+    this.#characters += key.length
   }
 
   /** A limit that these buckets are decided by from now on. */
@@ -87,12 +97,14 @@ export class MemoryTable {
     const slot = this.#slots.get(key)
     if (slot === undefined) return
     this.#slots.delete(key)
+    this.#characters -= key.length
     this.#slab[slot * WIDTH] = this.#free
     this.#free = slot
   }
 
   clear(): void {
     this.#slots.clear()
+    this.#characters = 0
     this.#slab = new Float64Array(FIRST_SLOTS * WIDTH)
     this.#used = 0
     this.#free = NONE
@@ -154,4 +166,23 @@ export class MemoryTable {
     this.#sweep = this.#slots.keys()
     return this.#sweep.next().value
   }
+}
+
+export interface TableSizes {
+  readonly keys: number
+  readonly bytes: number
+  readonly evictions: number
+  readonly forgivenTokens: number
+}
+
+/** Several tables taken together. */
+export function sizesOf(tables: Iterable<MemoryTable>): TableSizes {
+  const sizes = { keys: 0, bytes: 0, evictions: 0, forgivenTokens: 0 }
+  for (const table of tables) {
+    sizes.keys += table.size
+    sizes.bytes += table.bytes
+    sizes.evictions += table.evictions
+    sizes.forgivenTokens += table.forgivenTokens
+  }
+  return sizes
 }

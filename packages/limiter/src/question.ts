@@ -1,6 +1,6 @@
 import type { Decision } from './decision.js'
 import { type Limit, sameLimits } from './limit.js'
-import { type Kind, LEASE, TAKE } from './wire.js'
+import { type Kind, LEASE, MOST_COUNT, TAKE } from './wire.js'
 
 /** Makes decisions of what a shared store says, or of its silence. */
 export interface Asker {
@@ -9,6 +9,8 @@ export interface Asker {
    * each limit as its bucket was before: tokens in use, and how many microseconds ago that was noted.
    */
   answered(question: Question, admitted: number, state: readonly number[], at: number, sent: number): void
+  /** How the store names the buckets of these limits. */
+  bucketNames(limits: readonly Limit[]): readonly string[]
   /** The store did not answer, or too late. */
   failed(question: Question): void
 }
@@ -48,6 +50,7 @@ export class Question {
       kind === TAKE &&
       this.kind === TAKE &&
       this.asker === asker &&
+      this.waiting.length < MOST_COUNT &&
       this.cost === cost &&
       sameLimits(this.limits, limits)
     )

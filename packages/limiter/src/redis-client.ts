@@ -58,6 +58,37 @@ export function masterOf(client: RedisClient, slot: number): string {
   return (client as Extras).slots?.[slot]?.[0] ?? ''
 }
 
+interface Ready {
+  readonly listeners: Set<() => void>
+  stop(): void
+}
+
+const readies = new WeakMap<RedisClient, Ready>()
+
+/** Calls `listener` when the client is ready again, with one listener for all stores over it; returns how to stop. */
+export function whenReady(client: RedisClient, listener: () => void): () => void {
+  const { listeners, stop } = readies.get(client) ?? readyOf(client)
+  listeners.add(listener)
+  return () => {
+    if (listeners.delete(listener) && listeners.size === 0) stop()
+  }
+}
+
+function readyOf(client: RedisClient): Ready {
+  const listeners = new Set<() => void>()
+  const relay = () => {
+    for (const listener of listeners) listener()
+  }
+  const stop = () => {
+    client.off('ready', relay)
+    readies.delete(client)
+  }
+  client.on('ready', relay)
+  const made = { listeners, stop }
+  readies.set(client, made)
+  return made
+}
+
 /** Whether a node (`''`: as long as none is known) is the master of any slot. */
 export function isMaster(client: RedisClient, node: string): boolean {
   const { slots } = client as Extras

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { MOST_USED } from './bucket.js'
 import { LEASE_PART } from './wire.js'
 
 /**
@@ -27,6 +28,14 @@ local known = id > 0 and values[1]
 if known and #known >= 24 and struct.unpack('>d', known) == id then return string.sub(known, 9) end
 if latest > 0 and now > latest then return pack('>dd', now, 1) end
 
+-- Whatever else stands in the place of a bucket is taken for a full one.
+local function read(value)
+  if value and #value == 16 then
+    local used, noted = struct.unpack('>dd', value)
+    if used >= 0 and used <= ${MOST_USED} and noted >= 0 and noted <= 1e17 then return used, noted end
+  end
+  return 0, now
+end
 local function write(name, level, at, tokens, micros)
   if level == 0 then
     call('DEL', name)
@@ -48,7 +57,7 @@ end
 -- One bucket that no other one has a say about.
 local function decide(kind, cost, count, capacity, level)
   if kind == 3 then return 0, 1 end
-  if kind == 2 then return max(0, level + cost), 1 end
+  if kind == 2 then return min(max(0, level + cost), ${MOST_USED}), 1 end
   local admitted = 0
   if kind ~= 1 then
     local most = kind == 4 and 1 or count
@@ -65,8 +74,7 @@ end
 
 if #KEYS == key + 1 then
   local tokens, micros = tonumber(ARGV[9]), tonumber(ARGV[10])
-  local value, used, noted = values[key + 1], 0, now
-  if value and #value == 16 then used, noted = struct.unpack('>dd', value) end
+  local used, noted = read(values[key + 1])
   local elapsed = max(0, now - noted)
   local level = max(0, used - (elapsed * tokens) / micros)
   local admitted
@@ -84,12 +92,7 @@ local function bucket()
   local p = first[name]
   if p then return p end
   first[name] = key
-  local value = values[key]
-  if value and #value == 16 then
-    used[key], noted[key] = struct.unpack('>dd', value)
-  else
-    used[key], noted[key] = 0, now
-  end
+  used[key], noted[key] = read(values[key])
   return key
 end
 local function charge(p, level, at, tokens, micros)
@@ -136,7 +139,7 @@ while arg < #ARGV do
         for i = 1, n do level[i], charged[i] = 0, true end
         admitted = 1
       elseif kind == 2 then
-        for i = 1, n do level[i], charged[i] = max(0, level[i] + cost), true end
+        for i = 1, n do level[i], charged[i] = min(max(0, level[i] + cost), ${MOST_USED}), true end
         admitted = 1
       elseif kind ~= 1 then
         local most = kind == 4 and 1 or count

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Duration, defineOptions, duration, having, misuse, string } from '@spillway/kit'
 import { microseconds } from './bucket.js'
+import { BucketNames } from './names.js'
 import {
   type Commands,
   commandsOf,
@@ -9,6 +10,7 @@ import {
   masterOf,
   mayResend,
   type RedisClient,
+  whenReady,
 } from './redis-client.js'
 import { SCRIPT, SCRIPT_SHA } from './redis-script.js'
 import { type Request, SharedStore } from './shared-store.js'
@@ -53,6 +55,7 @@ export class RedisStore extends SharedStore {
   readonly #commands: Commands
   readonly #prefix: string
   readonly #keyPrefix: string
+  protected readonly names: BucketNames
   readonly #needsReceipt: boolean
   readonly #process = randomBytes(9).toString('base64url')
   /** Numbers of receipts that no call under way has. */
@@ -63,7 +66,7 @@ export class RedisStore extends SharedStore {
    * which makes it a little too much, so that a deadline in the server's time is never too early.
    */
   readonly #ahead = new Map<string, number>()
-  readonly #onReady = () => this.retryNow('')
+  readonly #stopListening: () => void
 
   constructor(client: RedisClient, options?: RedisStoreOptions) {
     const { prefix, deadline } = resolveOptions(options)
@@ -73,8 +76,9 @@ export class RedisStore extends SharedStore {
     this.#commands = commandsOf(client)
     this.#prefix = prefix
     this.#keyPrefix = keyPrefixOf(client)
+    this.names = new BucketNames(`redis ${this.#keyPrefix}${prefix}`)
     this.#needsReceipt = mayResend(client)
-    client.on('ready', this.#onReady)
+    this.#stopListening = whenReady(client, () => this.retryNow(''))
   }
 
   /** The key of the user is the hash tag, whatever is in it, so all buckets of one decision share a slot. */
@@ -99,7 +103,7 @@ export class RedisStore extends SharedStore {
   }
 
   protected release(): void {
-    this.#client.off('ready', this.#onReady)
+    this.#stopListening()
   }
 
   /**
@@ -115,7 +119,7 @@ export class RedisStore extends SharedStore {
 
   /** @param late answers instead, if the call came too late for the server */
   #run(request: Request, late: () => Promise<readonly number[]>): Promise<readonly number[]> {
-    const { id, keys, numbers, node, deadline } = request
+    const { id, keys, numbers, answerLength, node, deadline } = request
     const ahead = this.#ahead.get(node)
     const latest = ahead === undefined ? 0 : microseconds(deadline) + ahead
     const receipt = this.#needsReceipt ? (this.#freeReceipts.pop() ?? this.#receipts++) : undefined
@@ -128,7 +132,7 @@ export class RedisStore extends SharedStore {
     const read = (reply: unknown) => {
       // After an error the client might still send the call again, so only an answer sets its receipt free.
       if (receipt !== undefined) this.#freeReceipts.push(receipt)
-      return this.#read(reply, node, sent) ?? late()
+      return this.#read(reply, answerLength, node, sent) ?? late()
     }
     return this.#commands.evalsha(SCRIPT_SHA, keyCount, ...args).then(read, (error) => {
       // Nothing was carried out, so this one may be sent again; EVAL also leaves the script there.
@@ -138,12 +142,16 @@ export class RedisStore extends SharedStore {
   }
 
   /** The numbers of an answer; `undefined` if the call came too late. */
-  #read(reply: unknown, node: string, sent: number): readonly number[] | undefined {
-    if (!Buffer.isBuffer(reply) || reply.length < 16 || reply.length % 8 !== 0) {
+  #read(reply: unknown, answerLength: number, node: string, sent: number): readonly number[] | undefined {
+    if (!Buffer.isBuffer(reply) || (reply.length !== 16 && reply.length !== 16 + 8 * answerLength)) {
       throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
     }
+    const time = reply.readDoubleBE(0)
     const isLate = reply.readDoubleBE(8) === 1
-    const upper = reply.readDoubleBE(0) - microseconds(sent)
+    if (!(time >= 0 && time <= LATEST) || isLate !== (reply.length === 16)) {
+      throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The server does not tell its time')
+    }
+    const upper = time - microseconds(sent)
     const ahead = this.#ahead.get(node)
     // The least of the upper bounds is the best one, until it proves too small: then that clock was moved.
     if (ahead === undefined || isLate || upper < ahead) this.#ahead.set(node, upper)
@@ -164,3 +172,5 @@ export class RedisStore extends SharedStore {
 }
 
 const BRACES = /[%{}]/
+/** The year 5138, in microseconds. */
+const LATEST = 1e17

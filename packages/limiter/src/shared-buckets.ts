@@ -6,7 +6,7 @@ import { Leases } from './leases.js'
 import type { Limit } from './limit.js'
 import type { Asker, Question } from './question.js'
 import type { SharedStore } from './shared-store.js'
-import type { BucketSettings, Buckets, FailurePolicy, LeaseOptions } from './store.js'
+import type { BucketSettings, Buckets, FailurePolicy, LeaseOptions, Remembered } from './store.js'
 import type { Tally } from './tally.js'
 import { Turns } from './turns.js'
 import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './wire.js'
@@ -16,15 +16,26 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
   readonly limits: readonly Limit[]
   readonly store: SharedStore
   readonly settings: BucketSettings
+  /** How the store names the buckets of each limit. */
+  readonly #names: readonly string[]
+  readonly #release: () => void
   readonly #tally: Tally
   readonly #terms: Terms
   readonly #fallback: Fallback
   readonly #denials: Denials | undefined
   readonly #leases: Leases | undefined
 
-  constructor(store: SharedStore, limits: readonly Limit[], settings: BucketSettings) {
+  constructor(
+    store: SharedStore,
+    limits: readonly Limit[],
+    names: readonly string[],
+    settings: BucketSettings,
+    release = () => {},
+  ) {
     this.store = store
     this.limits = limits
+    this.#names = names
+    this.#release = release
     this.settings = settings
     this.#tally = settings.tally
     this.#terms = new Terms(limits[0]!, 1, store.source)
@@ -80,8 +91,10 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     // A limit in shadow mode refuses nothing, so its policy for failures has no say beside others.
     const enforced = members.filter(({ limits: [limit] }) => !limit!.shadow)
     const deciding = (enforced.length > 0 ? enforced : members).map((member) => member.settings)
-    return new SharedBuckets(this.store, limits, {
+    const names = members.flatMap((member) => member.#names)
+    return new SharedBuckets(this.store, limits, names, {
       tally,
+      named: true,
       onStoreFailure: strictest(deciding.map(({ onStoreFailure }) => onStoreFailure)),
       denyCache: settings.reduce<number | false>(
         (least, { denyCache }) =>
@@ -92,15 +105,26 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     })
   }
 
+  remembered(): Remembered {
+    const parts = [this.#fallback.remembered, this.#denials?.remembered, this.#leases?.remembered]
+    const total = { keys: 0, bytes: 0 }
+    for (const { keys, bytes } of parts.filter((part) => part !== undefined)) {
+      total.keys += keys
+      total.bytes += bytes
+    }
+    return total
+  }
+
   async close(_options?: CloseOptions): Promise<void> {
     await this.#leases?.close()
+    this.#release()
   }
 
   #take(key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
     const leases = limits === this.limits ? this.#leases : undefined
     const known = leases?.spend(key, cost) ?? this.#denials?.find(key, cost, limits)
     if (known !== undefined) return Promise.resolve(this.#tally.note(known))
-    return leases === undefined ? this.#ask(TAKE, key, cost, limits) : this.#takeInAdvance(leases, key, cost)
+    return leases?.admits(key) ? this.#takeInAdvance(leases, key, cost) : this.#ask(TAKE, key, cost, limits)
   }
 
   #takeInAdvance(leases: Leases, key: string, cost: number): Promise<Decision> {
@@ -116,6 +140,12 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
 
   #ask(kind: Kind, key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
     return this.store.ask(this, kind, key, cost, limits)
+  }
+
+  /** By the names of the limits, since a call may bring limits of its own, or be about a part of them. */
+  bucketNames(limits: readonly Limit[]): readonly string[] {
+    if (limits.length === this.#names.length) return this.#names
+    return limits.map(({ name }) => this.#names[this.limits.findIndex((own) => own.name === name)]!)
   }
 
   answered(question: Question, granted: number, state: readonly number[], at: number, sent: number): void {

@@ -1,9 +1,11 @@
 import { EventEmitter } from 'node:events'
-import { type CloseOptions, channel, closeOnce, Deadlines, notify, type Waiting } from '@spillway/kit'
+import { type CloseOptions, channel, closeOnce, Deadlines, misuse, notify, type Waiting } from '@spillway/kit'
 import { Batch } from './batch.js'
 import { Breaker } from './breaker.js'
 import type { Decision } from './decision.js'
+import { wireKey } from './key.js'
 import type { Limit } from './limit.js'
+import type { BucketNames } from './names.js'
 import { type Asker, Question } from './question.js'
 import { SharedBuckets } from './shared-buckets.js'
 import type { BucketSettings, Store, StoreStats } from './store.js'
@@ -28,6 +30,8 @@ export interface Request {
   readonly id: number
   readonly keys: readonly string[]
   readonly numbers: readonly number[]
+  /** How many numbers an answer has. */
+  readonly answerLength: number
   readonly node: string
   /** Milliseconds of `performance.now()` after which nobody waits any more. */
   readonly deadline: number
@@ -81,6 +85,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   #newest: Question | undefined
   #closed = false
   #calls = 0
+  #lastId = 0
   #failures = 0
 
   constructor(deadline: number) {
@@ -91,7 +96,9 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     )
   }
 
-  /** Names the bucket that a limit has for a key. */
+  /** Names of buckets, unique among the limiters that could meet in this store. */
+  protected abstract readonly names: BucketNames
+  /** The bucket that a limit has for a key. */
   abstract bucketOf(key: string, limit: string): string
   /** Buckets may travel together when their slot is the same. */
   protected abstract slotOf(bucket: string): number
@@ -108,7 +115,9 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   protected abstract release(): void
 
   open(limit: Limit, settings: BucketSettings): SharedBuckets {
-    return new SharedBuckets(this, [limit], settings)
+    const claim = this.names.claim(limit, settings.named, settings.scope)
+    if (claim.ordinal > 1 && this.names.isShared) warnOfOrder(limit)
+    return new SharedBuckets(this, [limit], [claim.name], settings, claim.release)
   }
 
   /**
@@ -119,7 +128,8 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   ask(asker: Asker, kind: Kind, key: string, cost: number, limits: readonly Limit[], advance = 0) {
     let question = this.#newest?.key === key ? this.#newest : this.#questions.get(key)
     if (question === undefined || !question.covers(asker, kind, cost, limits)) {
-      const buckets = limits.map(({ name }) => this.bucketOf(key, name))
+      const kept = wireKey(key)
+      const buckets = asker.bucketNames(limits).map((name) => this.bucketOf(kept, name))
       question = new Question(asker, kind, key, cost, limits, buckets, advance)
       this.#collect(question)
     }
@@ -132,6 +142,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     return {
       store: this.source,
       keys: 0,
+      bytes: 0,
       evictions: 0,
       forgivenTokens: 0,
       calls: this.#calls,
@@ -151,6 +162,11 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     for (const { batch } of this.#open.drain()) batch.fail()
     this.release()
   })
+
+  /** The number of the next request. */
+  protected nextId(): number {
+    return ++this.#lastId
+  }
 
   /** There is a sign of life from a node. */
   protected retryNow(node: string): void {
@@ -200,7 +216,8 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
       batch.fail()
       return
     }
-    const id = ++this.#calls
+    this.#calls++
+    const id = this.nextId()
     const journey: Journey = {
       id,
       batch,
@@ -211,7 +228,8 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     }
     this.#open.add(journey)
     const { keys, numbers } = batch.encode()
-    this.send({ id, keys, numbers, node, deadline: sent + this.#deadline }).then(
+    const { answerLength } = batch
+    this.send({ id, keys, numbers, answerLength, node, deadline: sent + this.#deadline }).then(
       (numbers) => this.#answered(journey, numbers),
       (reason) => this.#failed(journey, reason),
     )
@@ -219,6 +237,10 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
 
   /** Once for each; an answer after the deadline finds it gone. */
   #answered(journey: Journey, numbers: readonly number[]): void {
+    if (!journey.batch.accepts(numbers)) {
+      this.#failed(journey, misuse(TypeError, 'ERR_LIMITER_REPLY', `The ${this.source} store gave no answer`))
+      return
+    }
     if (!this.#open.end(journey)) return
     const { id, batch, node, since } = journey
     this.forget(id)
@@ -269,4 +291,16 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
       { code: 'SPILLWAY_STORE_DOWN' },
     )
   }
+}
+
+let hasWarnedOfOrder = false
+
+/** Once: with names, nothing depends on the order. */
+function warnOfOrder({ name }: Limit): void {
+  if (hasWarnedOfOrder) return
+  hasWarnedOfOrder = true
+  process.emitWarning(
+    `Several limiters without a name have the limit "${name}" in one shared store. Each has buckets of its own, told apart by the order in which this process made them; give each a "name", so that all processes agree in any order.`,
+    { code: 'SPILLWAY_LIMIT_UNNAMED' },
+  )
 }

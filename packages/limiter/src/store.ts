@@ -29,8 +29,17 @@ export interface Buckets<R extends Answer> {
   reset(key: string): R
   /** Buckets that decide over these and the others at once, on the same state. */
   join(others: readonly Buckets<R>[], tally: Tally): Buckets<R>
+  /** What is remembered beside the store itself. */
+  remembered(): Remembered
   /** Gives back leases. */
   close(options?: CloseOptions): Promise<void>
+}
+
+/** Keys that a limiter on a shared store remembers in this process: denials, leases, buckets of the policy for failures. */
+export interface Remembered {
+  readonly keys: number
+  /** What they take, about and at most. */
+  readonly bytes: number
 }
 
 /** What to do when a shared store does not answer. */
@@ -54,6 +63,10 @@ export interface LeaseOptions {
 export interface BucketSettings {
   /** Sees every decision of `take` before the caller does, and may replace it. */
   readonly tally: Tally
+  /** Whether the user gave the limit its name; else its buckets are shared with no other limiter. */
+  readonly named: boolean
+  /** Where an unnamed limit stands, if that is known: the same in all processes. */
+  readonly scope?: string | undefined
   readonly onStoreFailure: FailurePolicy
   /** Milliseconds for which a denial may be repeated without asking the store; `false`: never. */
   readonly denyCache: number | false
@@ -64,6 +77,8 @@ export interface StoreStats {
   readonly store: 'memory' | 'cluster' | 'redis'
   /** Buckets in this process. */
   readonly keys: number
+  /** What they and their keys take, about and at most. */
+  readonly bytes: number
   /** Buckets dropped before they were full, because of `maxKeys`. */
   readonly evictions: number
   /** Tokens that those evictions gave away: the only over-admission there is. */

@@ -1,4 +1,4 @@
-import { levelAt } from './bucket.js'
+import { charged, levelAt } from './bucket.js'
 import { admitted, combined, type Decision, EXAMPLE, standing, type Terms } from './decision.js'
 import type { Limit } from './limit.js'
 import type { Question } from './question.js'
@@ -71,7 +71,7 @@ export class Turns {
 
   #charge(limit: Limit, i: number): Decision {
     const { key, cost } = this.#question
-    const level = Math.max(0, this.#levelOf(limit, i) + cost)
+    const level = charged(this.#levelOf(limit, i), cost)
     this.state[2 * i] = level
     this.state[2 * i + 1] = 0
     return admitted(this.#usual.with(limit, cost), key, level)

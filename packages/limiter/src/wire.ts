@@ -1,5 +1,5 @@
-import { levelAt } from './bucket.js'
-import type { Limit } from './limit.js'
+import { charged, levelAt, MOST_USED } from './bucket.js'
+import { type Limit, MOST_TOKENS, TEN_YEARS } from './limit.js'
 import type { MemoryTable } from './memory-table.js'
 import { NONE } from './memory-table.js'
 
@@ -22,6 +22,70 @@ export type Kind = typeof TAKE | typeof PEEK | typeof CHARGE | typeof RESET | ty
 
 /** A lease leaves three quarters of what is there to others. */
 export const LEASE_PART = 4
+
+/** Calls that one question counts at most: each is a step of a loop, in a process that others wait for. */
+export const MOST_COUNT = 1_000
+/** Limits of one question. */
+export const MOST_LIMITS = 32
+/** Microseconds since a bucket was noted. */
+const MOST_ELAPSED = 1e18
+
+/** Whether numbers are such runs, for so many keys. What comes from another process may be anything. */
+export function isSound(keys: number, numbers: readonly number[]): boolean {
+  let left = keys
+  let i = 0
+  while (i < numbers.length) {
+    const [kind, cost, count, groups, n] = [
+      numbers[i]!,
+      numbers[i + 1]!,
+      numbers[i + 2]!,
+      numbers[i + 3]!,
+      numbers[i + 4]!,
+    ]
+    if (!isWhole(kind, 0, LEASE) || !isWhole(n, 1, MOST_LIMITS) || !isWhole(groups, 1, left)) return false
+    if (!(Math.abs(cost) <= Number.MAX_VALUE) || (cost < 0 && kind !== CHARGE)) return false
+    if (!isWhole(count, 0, kind === LEASE ? Number.MAX_SAFE_INTEGER : MOST_COUNT)) return false
+    i += 5
+    for (const end = i + 4 * n; i < end; i += 4) if (!isLimit(numbers, i)) return false
+    left -= groups * n
+    if (left < 0) return false
+  }
+  return left === 0
+}
+
+function isLimit(numbers: readonly number[], at: number): boolean {
+  const [capacity, tokens, micros, shadow] = [
+    numbers[at]!,
+    numbers[at + 1]!,
+    numbers[at + 2]!,
+    numbers[at + 3]!,
+  ]
+  return (
+    isWithin(capacity, MOST_TOKENS) &&
+    isWithin(tokens, MOST_TOKENS) &&
+    micros > 0 &&
+    micros <= TEN_YEARS * 1_000 &&
+    isWhole(shadow, 0, 1)
+  )
+}
+
+/** Whether these are the numbers of one group in an answer, from `at` on. */
+export function isGroup(numbers: readonly number[], at: number, n: number): boolean {
+  if (!isWhole(numbers[at]!, 0, MOST_USED)) return false
+  for (let i = at + 1; i < at + 1 + 2 * n; i += 2) {
+    if (!isWithin(numbers[i]!, MOST_USED) || !isWithin(numbers[i + 1]!, MOST_ELAPSED)) return false
+  }
+  return true
+}
+
+function isWhole(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max
+}
+
+/** Also false for what is no number at all. */
+function isWithin(value: number, max: number): boolean {
+  return value >= 0 && value <= max
+}
 
 /** Carries out a request on buckets in this process, all at the time `now` (microseconds). */
 export function answerFrom(
@@ -117,7 +181,7 @@ class Slot {
   }
 
   charge(cost: number): void {
-    this.level = Math.max(0, this.level + cost)
+    this.level = charged(this.level, cost)
     this.#charged = true
   }
 

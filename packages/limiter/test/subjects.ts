@@ -113,6 +113,8 @@ export interface TestWorker {
   readonly worker: Worker
   limiter(...options: Options[]): Promise<Subject>
   call(name: 'stats' | 'close'): Promise<unknown>
+  /** Any code in the worker sends any message to the primary. */
+  say(message: unknown): Promise<unknown>
   /** The next `down` or `up` of the store in the worker. */
   event(name: 'down' | 'up'): Promise<string | undefined>
   stop(): Promise<unknown>
@@ -161,6 +163,7 @@ export async function forkWorker(store: object = {}): Promise<TestWorker> {
       }
     },
     call: (name) => call(name, 0, []),
+    say: (message) => call('say', 0, [message]),
     event: async (name) => (await messageOf(worker, (message) => message.test === name)).reason as string,
     stop: () => {
       if (worker.isDead()) return Promise.resolve()

@@ -4,14 +4,19 @@
  */
 export const CLAIMS = 16
 
-const FIRST = 1
+const CANCELLED = 0
+/** Of the task that ended its thread: its ticket, and the number of its function and one. */
+const BLAMED = 1
+const BLAMED_TASK = 2
+const FIRST = 3
 /** A multiple of the number of cells, so that neighbours have neighbouring cells also where tickets start again. */
 const TICKETS = 2 ** 30
 
 /**
  * Memory that a thread and the main thread share, about the tasks between them. Each posted task has a ticket in a cell,
  * and whoever takes it out owns the task: the thread runs it, or the main thread has it back. So it is always known
- * whether a task has started, also after its thread is dead. One more cell says which task is cancelled.
+ * whether a task has started, also after its thread is dead. More cells say which task is cancelled, and which one ended the
+ * thread.
  */
 export class Claims {
   readonly cells: Int32Array
@@ -30,11 +35,24 @@ export class Claims {
   }
 
   cancel(ticket: number): void {
-    Atomics.store(this.cells, 0, ticket)
+    Atomics.store(this.cells, CANCELLED, ticket)
   }
 
   isCancelled(ticket: number): boolean {
-    return Atomics.load(this.cells, 0) === ticket
+    return Atomics.load(this.cells, CANCELLED) === ticket
+  }
+
+  /** Says who ended the thread; the first one counts, since others go down with it. */
+  blame({ ticket, task }: { readonly ticket: number; readonly task: number }): void {
+    if (Atomics.compareExchange(this.cells, BLAMED, 0, ticket) === 0) {
+      Atomics.store(this.cells, BLAMED_TASK, task + 1)
+    }
+  }
+
+  /** Who ended the thread, if that is known. */
+  get blamed(): { readonly ticket: number; readonly task: number } | undefined {
+    const ticket = Atomics.load(this.cells, BLAMED)
+    return ticket === 0 ? undefined : { ticket, task: Atomics.load(this.cells, BLAMED_TASK) - 1 }
   }
 }
 

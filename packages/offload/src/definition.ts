@@ -15,6 +15,7 @@ export interface DefinitionInit {
   readonly timeout: number
   readonly maxWait: number
   readonly terminable: boolean
+  readonly idempotent: boolean
   /** The lane it waits in: its own when it has a cap. */
   readonly lane: Lane
   readonly track: Track
@@ -29,6 +30,7 @@ export class TaskDefinition {
   readonly timeout: number
   readonly maxWait: number
   readonly terminable: boolean
+  readonly idempotent: boolean
   readonly lane: Lane
   readonly track: Track
 
@@ -40,6 +42,7 @@ export class TaskDefinition {
     this.timeout = init.timeout
     this.maxWait = init.maxWait
     this.terminable = init.terminable
+    this.idempotent = init.idempotent
     this.lane = init.lane
     this.track = init.track
   }

@@ -64,6 +64,13 @@ export class Dispatcher {
     this.#queue.push(job, job.task.lane)
   }
 
+  /** Has a job wait once more that ran on a thread which was lost. */
+  requeue(job: Job): void {
+    job.retries++
+    job.thread = undefined
+    this.enqueue(job)
+  }
+
   /** Starts what can be started. */
   advance(): void {
     while (this.#pool.idle > 0) {

@@ -24,6 +24,8 @@ export class Job implements Deadline {
   rank = 0
   startedAt = 0
   settled = false
+  /** How often it has been run again. */
+  retries = 0
   /** It is the first on its thread. */
   running = false
   /** Why it was stopped, after it has settled. */

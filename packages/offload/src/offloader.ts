@@ -289,6 +289,7 @@ export class Offloader implements AsyncDisposable {
       timeout: limit(own.timeout, limit(timeout)),
       maxWait: limit(own.maxWait, limit(maxWait)),
       terminable: own.terminable,
+      idempotent: own.idempotent,
       lane: own.concurrency === false ? this.#openLane : new Lane(own.concurrency),
       track: this.#tracks.of(module?.href ?? '', name),
     })

@@ -177,6 +177,11 @@ export interface TaskOptions {
    * crashes the process when it is torn down; its thread then stays taken until it ends. Default: `true`.
    */
   readonly terminable?: boolean
+  /**
+   * Whether a call may be run again from the beginning, twice at most, when its thread was lost by the fault of another
+   * call. Progress may then be reported twice. Default: `false`, the call rejects with `ERR_OFFLOAD_COLLATERAL`.
+   */
+  readonly idempotent?: boolean
 }
 
 export const resolveTaskOptions = defineOptions(
@@ -188,6 +193,7 @@ export const resolveTaskOptions = defineOptions(
     priority: oneOf(...LEVELS),
     concurrency: orFalse(integer({ min: 1 })),
     terminable: oneOf(true, false),
+    idempotent: oneOf(true, false),
   },
-  { priority: 'normal', concurrency: false, terminable: true },
+  { priority: 'normal', concurrency: false, terminable: true, idempotent: false },
 )

@@ -1,4 +1,4 @@
-import type { Clock } from '@spillway/kit'
+import { type Clock, onAbort } from '@spillway/kit'
 import type { Admission } from './admission.js'
 import type { Call } from './call.js'
 import type { TaskDefinition } from './definition.js'
@@ -13,6 +13,7 @@ import type { JobQueue } from './queue.js'
 import type { Settlement } from './settlement.js'
 import {
   bootError,
+  collateralError,
   deadlineError,
   loadError,
   lossError,
@@ -24,6 +25,9 @@ import {
 import type { Loss, Thread } from './thread.js'
 import type { ThreadPool, ThreadPoolListener } from './thread-pool.js'
 import type { Vacancy } from './vacancy.js'
+
+/** How often a call is run again whose thread was lost by another call. */
+const MOST_RETRIES = 2
 
 export interface SchedulerSettings {
   readonly errors: ReadonlyMap<string, ErrorClass>
@@ -114,13 +118,27 @@ export class Scheduler implements ThreadPoolListener {
     else this.#overMemory(job, thread, message.memory)
   }
 
+  /** The crash is that of the call that it comes from. Others that ran there went down with it and are not blamed. */
   onLost(thread: Thread, loss: Loss): void {
-    for (const job of this.#dispatcher.salvage(thread)) {
+    const { culprit } = loss
+    const lost = this.#dispatcher.salvage(thread)
+    if (culprit !== undefined && lost.every(({ ticket }) => ticket !== culprit.ticket))
+      culprit.task?.poison?.died()
+    for (const job of lost) {
       const ran = job.thread !== undefined
-      if (ran && !job.settled) job.task.poison?.died()
+      const isCollateral = ran && culprit !== undefined && culprit.ticket !== job.ticket
+      if (ran && !isCollateral && !job.settled) job.task.poison?.died()
       else job.task.poison?.withdrawn()
-      if (!job.settled) this.#settlement.settle(job, 'crashed', lossError(job.task, loss))
+      if (job.settled) continue
+      if (isCollateral && this.#mayRunAgain(job)) this.#dispatcher.requeue(job)
+      else if (isCollateral) this.#settlement.settle(job, 'crashed', collateralError(job.task, loss))
+      else this.#settlement.settle(job, 'crashed', lossError(job.task, loss))
     }
+  }
+
+  /** What was moved to the lost thread is gone. */
+  #mayRunAgain(job: Job): boolean {
+    return job.task.idempotent && job.transfer === undefined && job.retries < MOST_RETRIES
   }
 
   onBroken(error: unknown): void {
@@ -128,9 +146,7 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #listen(job: Job, signal: AbortSignal): void {
-    const onAbort = () => this.#cancel(job, 'aborted', signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    job.release = () => signal.removeEventListener('abort', onAbort)
+    job.release = onAbort(signal, () => this.#cancel(job, 'aborted', signal.reason))
   }
 
   #finish(job: Job, thread: Thread, value: unknown): void {

@@ -77,8 +77,15 @@ export function loadError(task: TaskDefinition, cause: unknown): ThreadError {
   return ours(new ThreadError('ERR_OFFLOAD_LOAD', task.label, message, { cause }))
 }
 
+/** The caller's error when another call took the thread along; `cause` is the error of that one. */
+export function collateralError(task: TaskDefinition, { error, exitCode, culprit }: Loss): ThreadError {
+  const other = culprit?.task === undefined ? 'another task' : `task ${culprit.task.label}`
+  const message = `The thread of task ${task.label} was ended by something that an earlier call of ${other} left behind`
+  return ours(new ThreadError('ERR_OFFLOAD_COLLATERAL', task.label, message, { cause: error, exitCode }))
+}
+
 /** The caller's error when the thread went away under its task. */
-export function lossError(task: TaskDefinition, { error, exitCode }: Loss): ThreadError {
+export function lossError(task: TaskDefinition, { error, exitCode }: Omit<Loss, 'culprit'>): ThreadError {
   const { label } = task
   if (error === undefined) {
     const message = `The thread of task ${task.name} ended with exit code ${exitCode}`

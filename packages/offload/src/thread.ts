@@ -34,6 +34,8 @@ export interface ThreadSettings {
 export interface Loss {
   readonly error: unknown
   readonly exitCode: number
+  /** The call that it comes from, if that is known: one that runs, or one that has returned and left something behind. */
+  readonly culprit: { readonly ticket: number; readonly task: TaskDefinition | undefined } | undefined
 }
 
 export interface ThreadListener {
@@ -59,6 +61,8 @@ export class Thread implements Deadline {
   readonly #claims = new Claims()
   readonly #listener: ThreadListener
   readonly #recycleAfter: number
+  /** The tasks that were sent to it, by their numbers, but for inline ones. */
+  readonly #posted = new Map<number, TaskDefinition>()
   #fault: unknown
   #lastTicket = 0
 
@@ -210,6 +214,7 @@ export class Thread implements Deadline {
       input: transfer === undefined ? compact(input) : input,
     }
     if (task.module !== undefined && !this.known.has(task)) {
+      this.#posted.set(task.id, task)
       request.origin = { module: task.module.href, name: task.name, loader: task.module.loader }
     }
     if (carried !== undefined) request.carried = carried
@@ -238,7 +243,15 @@ export class Thread implements Deadline {
     this.drain()
     this.state = 'gone'
     this.#control.close()
-    this.#listener.onGone(this, { error: this.#fault, exitCode })
+    this.#listener.onGone(this, { error: this.#fault, exitCode, culprit: this.#culprit() })
+  }
+
+  #culprit(): Loss['culprit'] {
+    const blamed = this.#claims.blamed
+    if (blamed === undefined) return undefined
+    const task =
+      this.jobs.find(({ ticket }) => ticket === blamed.ticket)?.task ?? this.#posted.get(blamed.task)
+    return { ticket: blamed.ticket, task }
   }
 }
 

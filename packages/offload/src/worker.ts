@@ -5,6 +5,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { getHeapStatistics } from 'node:v8'
 import { type MessagePort, receiveMessageOnPort, type Transferable } from 'node:worker_threads'
 import { compact } from './binary.js'
+import { Blame } from './blame.js'
 import { Claims } from './claims.js'
 import { findUncloneable } from './cloneable.js'
 import { Context, type ThreadLink } from './context.js'
@@ -18,6 +19,7 @@ const MEMORY_CHECK_MS = 100
 const INLINE = 0
 
 let link: ThreadLink
+let blame: Blame
 let memory = 0
 let restore: ((carried: unknown, run: () => unknown) => unknown) | undefined
 let current: Context | undefined
@@ -32,7 +34,9 @@ export async function handle(boot: Boot): Promise<void> {
   memory = boot.memory
   if (memory > 0) setInterval(watchMemory, MEMORY_CHECK_MS).unref()
   if (boot.restore !== undefined) restore = (await importModule(boot.restore)).default as typeof restore
-  link = linkOver(boot.control, new Claims(boot.cells))
+  const claims = new Claims(boot.cells)
+  blame = new Blame(claims)
+  link = linkOver(boot.control, claims)
 }
 
 function receive(message: ToThread): void {
@@ -47,6 +51,8 @@ async function run(request: Request): Promise<void> {
   const { ticket, carried } = request
   if (!link.claims.take(ticket)) return next()
   const context = new Context(ticket, carried, link)
+  const suspect = { ticket, task: request.task }
+  let begun = Number.POSITIVE_INFINITY
   current = context
   try {
     // From here on in an async context of its own: what a task enters must not reach the next one.
@@ -54,12 +60,16 @@ async function run(request: Request): Promise<void> {
     // The caller may have given up while the request was on its way.
     context.check()
     let task = functions.get(request.task)
-    if (task === undefined) task = await load(request)
+    if (task === undefined) task = await blame.load(suspect, () => load(request))
+    begun = blame.begin()
     const start = task.bind(undefined, request.input, context)
-    const value = await (restore === undefined || carried === undefined ? start() : restore(carried, start))
+    const inContext = restore === undefined || carried === undefined ? start : () => restore!(carried, start)
+    const value = await blame.follow(suspect, inContext)
+    blame.end(suspect, begun)
     if (memory > 0) checkMemory()
     link.post('result', { ticket, result: compact(value) }, context.moved)
   } catch (thrown) {
+    blame.end(suspect, begun)
     link.control.postMessage({ ticket, failure: failureOf(thrown, request) })
   }
   current = undefined

@@ -20,6 +20,7 @@ function definitionOf(): TaskDefinition {
     timeout: 1_000,
     maxWait: 1_000,
     terminable: true,
+    idempotent: false,
     lane: new Lane(),
     track: new Track('any', undefined),
   })

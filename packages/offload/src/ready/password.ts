@@ -1,4 +1,5 @@
 import { randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
+import { misuse } from '@spillway/kit'
 import { ARGON2_COST, argon2id } from './argon2.js'
 
 export interface HashPasswordInput {
@@ -8,7 +9,7 @@ export interface HashPasswordInput {
    * choose. Default: `'scrypt'`.
    */
   readonly algorithm?: 'scrypt' | 'argon2id'
-  /** Binary logarithm of scrypt's cost N. Each step doubles time and memory (17: 128 MB). Default: 17. */
+  /** Binary logarithm of scrypt's cost N. Each step doubles time and memory (17: 128 MB). 1 to 20. Default: 17. */
   readonly logN?: number
 }
 
@@ -19,16 +20,28 @@ const P = 1
 const SALT_BYTES = 16
 const HASH_BYTES = 32
 
-const SCRYPT = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+/**
+ * PHC strings. The salt has 8 to 64 bytes (RFC 9106 asks for 8 at least), the hash 16 to 64: of one that was cut short a
+ * second password would be found soon, of one byte at once.
+ */
+const SCRYPT =
+  /^\$scrypt\$ln=([1-9]\d?),r=([1-9]\d{0,2}),p=([1-9]\d?)\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/
 const ARGON2 =
-  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,})\$([A-Za-z0-9+/]{6,})$/
+  /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d{0,2}),p=([1-9]\d?)\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/
 /** A stored hash that asks for more than this is not one of ours; it must not take the machine's memory. */
 const MAX_MEMORY = 1024 ** 3
+/** Nor its time: sixteen times the usual cost, N x r x p. */
+const MAX_SCRYPT_WORK = 16 * 2 ** 17 * 8
+/** KiB x passes: four passes over all the memory there may be. */
+const MAX_ARGON2_WORK = 4 * 1024 ** 2
+/** The largest cost whose hash can be verified. */
+const MAX_LOG_N = 20
 
 /**
  * Hashes a password with scrypt (RFC 7914) or Argon2id (RFC 9106) and a random salt, as a PHC string, such as
  * `$scrypt$ln=17,r=8,p=1$salt$hash`. Store it as it is.
  *
+ * @throws RangeError `ERR_OFFLOAD_OPTION` for a cost that would be too large to verify
  * @throws Error `ERR_OFFLOAD_ARGON2` when Argon2 is asked for and this Node does not have it
  */
 export function hashPassword({ password, algorithm = 'scrypt', logN = LOG_N }: HashPasswordInput): string {
@@ -37,6 +50,13 @@ export function hashPassword({ password, algorithm = 'scrypt', logN = LOG_N }: H
     const { memory, passes, lanes } = ARGON2_COST
     const hash = argon2id(normal(password), salt, HASH_BYTES, ARGON2_COST)
     return `$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$${unpadded(salt)}$${unpadded(hash)}`
+  }
+  if (!Number.isInteger(logN) || logN < 1 || logN > MAX_LOG_N) {
+    throw misuse(
+      RangeError,
+      'ERR_OFFLOAD_OPTION',
+      `hashPassword option "logN" must be an integer from 1 to ${MAX_LOG_N}`,
+    )
   }
   const hash = scrypt(normal(password), salt, HASH_BYTES, { logN, r: R, p: P })
   return `$scrypt$ln=${logN},r=${R},p=${P}$${unpadded(salt)}$${unpadded(hash)}`
@@ -49,7 +69,8 @@ export interface VerifyPasswordInput {
 }
 
 /**
- * Whether it is the password of this hash, compared in constant time. A string that is no such hash is nobody's.
+ * Whether it is the password of this hash, compared in constant time. A string that is no such hash is nobody's: also one
+ * that was cut or changed, whose hash is shorter than 16 bytes, or that asks for more than 1 GiB or 16 times the usual work.
  *
  * @throws Error `ERR_OFFLOAD_ARGON2` when it is one of Argon2 and this Node does not have it
  */
@@ -58,6 +79,8 @@ export function verifyPassword({ password, hash }: VerifyPasswordInput): boolean
   if (first === undefined) return false
   const cost = [Number(first), Number(second), Number(third)] as const
   const wanted = Buffer.from(expected, 'base64')
+  // Text that base64 would not write, such as one with a character left over, is no hash.
+  if (unpadded(wanted) !== expected || unpadded(Buffer.from(salt, 'base64')) !== salt) return false
   const derive = hash.startsWith('$scrypt$') ? againScrypt : againArgon2
   const actual = derive(normal(password), Buffer.from(salt, 'base64'), wanted.length, cost)
   return actual !== undefined && timingSafeEqual(actual, wanted)
@@ -72,7 +95,8 @@ function againScrypt(
   [logN, r, p]: Cost,
 ): Buffer | undefined {
   const cost = { logN, r, p }
-  return logN === 0 || memoryOf(cost) > MAX_MEMORY ? undefined : scrypt(password, salt, length, cost)
+  const absurd = 128 * r * 2 ** logN > MAX_MEMORY || r * p * 2 ** logN > MAX_SCRYPT_WORK
+  return absurd ? undefined : scrypt(password, salt, length, cost)
 }
 
 function againArgon2(
@@ -81,7 +105,7 @@ function againArgon2(
   length: number,
   [memory, passes, lanes]: Cost,
 ): Buffer | undefined {
-  const absurd = memory * 1024 > MAX_MEMORY || memory < 8 * lanes || passes === 0 || lanes === 0
+  const absurd = memory * 1024 > MAX_MEMORY || memory * passes > MAX_ARGON2_WORK || memory < 8 * lanes
   return absurd ? undefined : argon2id(password, salt, length, { memory, passes, lanes })
 }
 
@@ -106,5 +130,5 @@ function normal(password: string): string {
 }
 
 function unpadded(bytes: Buffer): string {
-  return bytes.toString('base64').replace(/=+$/, '')
+  return bytes.toString('base64').replace(/={1,2}$/, '')
 }

@@ -1,0 +1,67 @@
+import type { Limit } from './limit.js'
+
+/** The right to a bucket name, until it is released. */
+export interface Claim {
+  readonly name: string
+  /** How many unnamed limits alike were there before, this one included; 1 for a limit with a name of its own. */
+  readonly ordinal: number
+  release(): void
+}
+
+/** Ordinals that are taken, by what their limits have in common. */
+type Taken = Map<string, Set<number>>
+
+/** One table per process, also over copies of this package: space -> what is taken in it. */
+const SPACES = Symbol.for('spillway.limiter.names')
+
+/**
+ * Names the buckets of the limiters in one space: a memory store, the primary of a cluster, a prefix in Redis. A name
+ * that the user gave is taken as it is, and limiters of the same name share their buckets. Limiters without a name never
+ * share: their buckets are named after the numbers of the limit, the second one of the same numbers with an ordinal. The
+ * `~` in such a name cannot stand in a given one. Nothing in it is random, so processes that make the same limiters in the
+ * same order agree.
+ */
+export class BucketNames {
+  readonly #taken: () => Taken
+  /** Whether other processes have a say in these names. */
+  readonly isShared: boolean
+
+  /** @param space names of one space are unique in this process; without it, in this object */
+  constructor(space?: string) {
+    const own: Taken = new Map()
+    this.isShared = space !== undefined
+    this.#taken = space === undefined ? () => own : () => takenIn(space)
+  }
+
+  /**
+   * @param named whether the user gave the limit its name
+   * @param scope tells unnamed limits of the same numbers apart, whatever the order in which they are made
+   */
+  claim({ name }: Limit, named: boolean, scope?: string): Claim {
+    if (named) return { name, ordinal: 1, release() {} }
+    const stem = scope === undefined ? `~${name}` : `~${name}~${scope}`
+    const taken = this.#taken()
+    const ordinals = taken.get(stem) ?? new Set<number>()
+    taken.set(stem, ordinals)
+    let ordinal = 1
+    while (ordinals.has(ordinal)) ordinal++
+    ordinals.add(ordinal)
+    return {
+      name: ordinal === 1 ? stem : `${stem}~${ordinal}`,
+      ordinal,
+      release: () => {
+        ordinals.delete(ordinal)
+        if (ordinals.size === 0 && taken.get(stem) === ordinals) taken.delete(stem)
+      },
+    }
+  }
+}
+
+function takenIn(space: string): Taken {
+  const world = globalThis as { [SPACES]?: Map<string, Taken> }
+  world[SPACES] ??= new Map()
+  const spaces = world[SPACES]
+  const taken = spaces.get(space) ?? new Map()
+  spaces.set(space, taken)
+  return taken
+}

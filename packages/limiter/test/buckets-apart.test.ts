@@ -1,0 +1,250 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { type RedisServer, startRedis } from '@spillway/testkit'
+import express, { type RequestHandler } from 'express'
+import Fastify from 'fastify'
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { type ExpressRateLimitOptions, rateLimit } from '../src/express.js'
+import { rateLimit as fastifyRateLimit } from '../src/fastify.js'
+import {
+  type Answer,
+  clusterStore,
+  defineLimit,
+  limiters,
+  memoryStore,
+  RateLimiter,
+  type RateLimiterOptions,
+  redisStore,
+  type Store,
+  serveClusterStore,
+} from '../src/index.js'
+import { forkWorker, quiet } from './subjects.js'
+
+let server: RedisServer
+const clients: Redis[] = []
+
+beforeAll(async () => {
+  server = await startRedis()
+})
+afterAll(async () => {
+  for (const client of clients) client.disconnect()
+  await server[Symbol.asyncDispose]()
+})
+afterEach(async () => {
+  await server.command('FLUSHALL')
+})
+
+function redis(): Redis {
+  const client = quiet(new Redis(server.port, server.host))
+  clients.push(client)
+  return client
+}
+
+type Ways = Record<string, (limit: number) => ExpressRateLimitOptions>
+
+/** Each way in which a limit can be given, without a name. */
+const ways: Ways = {
+  'a number': (limit) => ({ limit, window: '15m' }),
+  'capacity and refill': (limit) => ({ capacity: limit, refill: { tokens: limit, per: '15m' } }),
+  'a function': (limit) => ({ limit: () => limit, window: '15m' }),
+  'a function that takes its time': (limit) => ({ limit: async () => limit, window: '15m' }),
+  'windowMs and max': (max) => ({ windowMs: 900_000, max }),
+  'windowMs and limit as a function': (limit) => ({ windowMs: 900_000, limit: () => limit }),
+  limitFor: (limit) => ({ limit: 1, window: '15m', limitFor: () => ({ limit, window: '15m' }) }),
+  'the plan of the user': (limit) => {
+    const plan = defineLimit({ name: 'plan', limit, window: '15m' })
+    return { limit: 1, window: '15m', limitFor: () => plan }
+  },
+}
+
+const stores: Record<string, () => Store<Answer>> = {
+  memory: () => memoryStore(),
+  'the cluster store, in one process': () => clusterStore(),
+  Redis: () => redisStore(redis()),
+}
+
+/** Statuses of so many calls of a path. */
+async function serving(routes: Record<string, RequestHandler>) {
+  const app = express()
+  for (const [path, handler] of Object.entries(routes))
+    app.get(path, handler, (_, res) => void res.send('ok'))
+  app.use((error: { status?: number }, _req: unknown, res: express.Response, _next: unknown) => {
+    res.status(error.status ?? 500).end()
+  })
+  const listening = app.listen(0, '127.0.0.1')
+  await once(listening, 'listening')
+  onTestFinished(() => void listening.close())
+  const origin = `http://127.0.0.1:${(listening.address() as AddressInfo).port}`
+  return async (path: string, times: number): Promise<number[]> => {
+    const statuses: number[] = []
+    for (let i = 0; i < times; i++) statuses.push((await fetch(origin + path)).status)
+    return statuses
+  }
+}
+
+describe.each(Object.entries(stores))('on %s', (_, open) => {
+  it.each(Object.keys(ways))('L50 two limiters do not share a bucket: %s', async (way) => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const store = open()
+    const limit = ways[way]!
+    const call = await serving({
+      '/api': rateLimit({ ...limit(4), store }),
+      '/login': rateLimit({ ...limit(2), store }),
+      '/again': rateLimit({ ...limit(4), store }),
+    })
+    expect(await call('/api', 5)).toEqual([200, 200, 200, 200, 429])
+    expect(await call('/login', 3)).toEqual([200, 200, 429])
+    expect(await call('/again', 5)).toEqual([200, 200, 200, 200, 429])
+  })
+
+  it.each(Object.keys(ways))('L50 two limiters of one name share their buckets: %s', async (way) => {
+    const store = open()
+    const limit = ways[way]!
+    const call = await serving({
+      '/a': rateLimit({ ...limit(3), store, name: 'one' }),
+      '/b': rateLimit({ ...limit(3), store, name: 'one' }),
+    })
+    expect(await call('/a', 2)).toEqual([200, 200])
+    expect(await call('/b', 2)).toEqual([200, 429])
+  })
+
+  it.each(Object.keys(ways))('L50 one limiter on several routes is one limiter: %s', async (way) => {
+    const once = rateLimit({ ...ways[way]!(3), store: open() })
+    const call = await serving({ '/a': once, '/b': once })
+    expect(await call('/a', 2)).toEqual([200, 200])
+    expect(await call('/b', 2)).toEqual([200, 429])
+  })
+
+  it('L50 a name that looks like the numbers of another limiter is another name', async () => {
+    const store = open()
+    const names = ['2-in-15m', 'varying-in-15m', '1-in-15m']
+    const call = await serving({
+      '/plain': rateLimit({ limit: 2, window: '15m', store }),
+      '/function': rateLimit({ limit: () => 2, window: '15m', store }),
+      ...Object.fromEntries(
+        names.map((name) => [`/${name}`, rateLimit({ limit: 2, window: '15m', store, name })]),
+      ),
+    })
+    for (const path of ['plain', 'function', ...names]) {
+      expect(await call(`/${path}`, 3), path).toEqual([200, 200, 429])
+    }
+  })
+
+  it('L50 sets of limits without names do not share, and each keeps its own limits apart', async () => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const store = open()
+    const member = (limit: number) =>
+      new RateLimiter<Answer>({ limit, window: '1h', store } as RateLimiterOptions)
+    const [first, second] = [limiters.all([member(2), member(3)]), limiters.all([member(2), member(3)])]
+    for (const each of [first, second]) {
+      const allowed: boolean[] = []
+      for (let i = 0; i < 3; i++) allowed.push((await each.consume('a')).allowed)
+      expect(allowed).toEqual([true, true, false])
+      const parts = (await each.peek('a', { cost: 0 })).parts
+      expect(parts?.map(({ remaining }) => remaining)).toEqual([0, 1])
+    }
+  })
+})
+
+describe('names that nobody gave', () => {
+  it('L50 agree in all workers that make the same limiters, and are apart for each limiter', async () => {
+    const primary = serveClusterStore()
+    const workers = await Promise.all([1, 2].map(() => forkWorker({ deadline: '20s' })))
+    onTestFinished(async () => {
+      await Promise.all(workers.map((worker) => worker.stop()))
+      await primary.close()
+    })
+    const settings = { limit: 2, window: '1h' } as const
+    const made: Awaited<ReturnType<(typeof workers)[0]['limiter']>>[][] = []
+    for (const worker of workers) made.push([await worker.limiter(settings), await worker.limiter(settings)])
+    for (const which of [0, 1]) {
+      const allowed: boolean[] = []
+      for (let i = 0; i < 3; i++) allowed.push((await made[i % 2]![which]!.consume('a')).allowed)
+      expect(allowed).toEqual([true, true, false])
+    }
+  })
+
+  it('L50 are apart for two stores with clients of their own, and free again when a limiter is closed', async () => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const make = () => new RateLimiter({ limit: 1, window: '2h', store: redisStore(redis()) })
+    const [first, second] = [make(), make()]
+    expect((await first.consume('a')).allowed).toBe(true)
+    expect((await second.consume('a')).allowed).toBe(true)
+    await first.close()
+    const heir = make()
+    expect((await heir.consume('a')).allowed).toBe(false)
+    await Promise.all([second.close(), heir.close()])
+  })
+
+  it('L50 warn once when their order decides', async () => {
+    vi.resetModules()
+    const { RateLimiter, redisStore } = await import('../src/index.js')
+    const warning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const store = redisStore(redis(), { prefix: 'order' })
+    for (let i = 0; i < 3; i++) new RateLimiter({ limit: 7, window: '1h', store })
+    for (let i = 0; i < 3; i++) new RateLimiter({ limit: 8, window: '1h', store, name: 'eight' })
+    expect(warning.mock.calls).toEqual([
+      [expect.stringContaining('"7-in-1h"'), { code: 'SPILLWAY_LIMIT_UNNAMED' }],
+    ])
+  })
+
+  it('L50 header and policy of a function limit speak of its own numbers, under a name without a number', async () => {
+    const app = express()
+    app.get(
+      '/',
+      rateLimit({ limit: () => 100, window: '15m', store: redisStore(redis()) }),
+      (_, res) => void res.end(),
+    )
+    const listening = app.listen(0, '127.0.0.1')
+    await once(listening, 'listening')
+    onTestFinished(() => void listening.close())
+    const { headers } = await fetch(`http://127.0.0.1:${(listening.address() as AddressInfo).port}`)
+    expect(headers.get('ratelimit-policy')).toBe('"varying-in-15m";q=100;w=900')
+  })
+})
+
+describe('routes of Fastify', () => {
+  /** Two routes before the plugin, whose limiters are made by their first requests, and two after. */
+  async function build(): Promise<ReturnType<typeof Fastify>> {
+    const app = Fastify()
+    onTestFinished(() => app.close())
+    const limit = () => ({ config: { rateLimit: { limit: 1, window: '1h' as const } } })
+    app.get('/early', limit(), async () => 'ok')
+    app.post('/early', limit(), async () => 'ok')
+    await app.register(fastifyRateLimit, {
+      limit: 9,
+      window: '1h',
+      key: () => 'all',
+      store: redisStore(redis()),
+    })
+    app.get('/late', limit(), async () => 'ok')
+    app.get('/later', limit(), async () => 'ok')
+    app.get('/dear', { config: { rateLimit: { cost: 4 } } }, async () => 'ok')
+    app.get('/', async () => 'ok')
+    return app
+  }
+
+  it('L50 have limits of their own, the same in every process, whatever is called first', async () => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const calls = [
+      { method: 'GET', url: '/early' },
+      { method: 'POST', url: '/early' },
+      { method: 'GET', url: '/late' },
+      { method: 'GET', url: '/later' },
+    ] as const
+    // Two processes differ in their registers of names; here the second one starts with an empty one.
+    const first = await build()
+    for (const call of calls) expect((await first.inject(call)).statusCode).toBe(200)
+    Reflect.deleteProperty(globalThis, Symbol.for('spillway.limiter.names'))
+    const second = await build()
+    for (const call of [...calls].reverse()) expect((await second.inject(call)).statusCode).toBe(429)
+  })
+
+  it('L50 count in the limit of the app when they say nothing about a limit', async () => {
+    const app = await build()
+    const left: unknown[] = []
+    for (const url of ['/', '/dear', '/', '/dear']) left.push((await app.inject(url)).headers.ratelimit)
+    expect(left.map((field) => /r=(\d+)/.exec(String(field))?.[1])).toEqual(['8', '4', '3', '3'])
+  })
+})
