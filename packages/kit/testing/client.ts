@@ -45,7 +45,11 @@ export async function open(
 
 /** Sends one request and reads the answer to its end. Rejects when the connection is cut before it. */
 export async function ask(url: string, init: Ask = {}): Promise<Answer> {
-  const response = await open(url, init)
+  return readAnswer(url, await open(url, init))
+}
+
+/** Reads an answer to its end. */
+export async function readAnswer(url: string, response: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = []
   const read = async () => {
     for await (const chunk of response) chunks.push(chunk as Buffer)

@@ -1,19 +1,23 @@
 /// <reference path="./versions.d.ts" />
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { pipeline, Readable } from 'node:stream'
+import { type Duplex, pipeline, Readable } from 'node:stream'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import express4 from 'express4'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import Koa, { type Context } from 'koa'
 import Koa2 from 'koa2'
-import { type Answer, type Ask, ask, open } from './client.js'
+import { type Answer, type Ask, open, readAnswer, visit } from './client.js'
+import { openHttp2, visitHttp2 } from './client-http2.js'
 import { turns, until } from './waiting.js'
 
 /** Every framework version that the packages support. */
 export const FRAMEWORKS = ['express4', 'express5', 'fastify5', 'koa2', 'koa3'] as const
-export type Framework = (typeof FRAMEWORKS)[number]
+/** The same over HTTP/2 without TLS, where a framework speaks it: Express does not, and Koa 2 never answers a HEAD. */
+export const FRAMEWORKS_HTTP2 = ['fastify5h2', 'koa3h2'] as const
+export type Framework = (typeof FRAMEWORKS | typeof FRAMEWORKS_HTTP2)[number]
 
 /** How a package puts its adapter on an app, as its user would: a line of native code per framework. */
 export interface Mounts {
@@ -75,6 +79,8 @@ export interface RunningApp {
   readonly errors: readonly unknown[]
   ask(path: string, init?: Ask): Promise<Answer>
   open(path: string, init?: Ask): Promise<IncomingMessage>
+  /** Begins a GET whose answer nobody reads; destroying it is a client that leaves. */
+  visit(path: string): { destroy(): unknown }
   /** Waits until every request so far has come in, and is over on the server's side too. */
   idle(): Promise<void>
   /** Closes the app as its users do: `server.close()`, or Fastify's `app.close()`. Idempotent. */
@@ -84,20 +90,22 @@ export interface RunningApp {
 /** Starts the site on a framework, on 127.0.0.1 and a free port. */
 export async function start(framework: Framework, site: Site): Promise<RunningApp> {
   const errors: unknown[] = []
-  if (framework === 'fastify5') {
-    const app = await fastifyApp(site, errors)
+  const http2 = framework.endsWith('h2')
+  if (framework === 'fastify5' || framework === 'fastify5h2') {
+    const app = await fastifyApp(site, errors, http2)
     const active = countActive(app.server)
     await app.listen({ port: 0, host: '127.0.0.1' })
-    return running(app.server, errors, active, () => app.close())
+    return running(app.server, http2, errors, active, () => app.close())
   }
-  const server = createServer()
+  // HTTP/2 servers emit requests and responses of the same shape.
+  const server = http2 ? (createHttp2Server() as unknown as Server) : createServer()
   const active = countActive(server)
   if (framework === 'express4') expressApp(express4(), server, site, errors)
   else if (framework === 'express5') expressApp(express(), server, site, errors)
-  else koaApp(framework === 'koa2' ? new Koa2() : new Koa(), server, site, errors)
+  else koaApp(framework.startsWith('koa2') ? new Koa2() : new Koa(), server, site, errors)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return running(server, errors, active, async () => {
+  return running(server, http2, errors, active, async () => {
     await new Promise((resolve) => server.close(resolve))
   })
 }
@@ -118,23 +126,30 @@ export async function serving<T>(
 
 function running(
   server: Server,
+  http2: boolean,
   errors: unknown[],
   active: () => number,
   shut: () => Promise<void>,
 ): RunningApp {
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const get = http2 ? openHttp2 : open
+  // A session whose client has not ended it would keep the server from closing.
+  const sessions = new Set<{ destroy(): void }>()
+  server.on('session', (session: { destroy(): void }) => sessions.add(session))
   let closing: Promise<void> | undefined
   return {
     origin,
     errors,
-    ask: (path, init) => ask(origin + path, init),
-    open: (path, init) => open(origin + path, init),
+    ask: async (path, init) => readAnswer(origin + path, await get(origin + path, init)),
+    open: (path, init) => get(origin + path, init),
+    visit: (path) => (http2 ? visitHttp2 : visit)(origin + path),
     idle: async () => {
       await turns()
       await until(() => active() === 0, 'every response is over')
       await turns()
     },
     close: () => {
+      for (const session of sessions) session.destroy()
       closing ??= shut()
       return closing
     },
@@ -145,8 +160,11 @@ function running(
 function countActive(server: Server): () => number {
   let active = 0
   server.prependListener('request', (_req, res) => {
+    const { stream } = res as { stream?: Duplex }
+    // A stream of HTTP/2 may have been reset before its request is told of.
+    if (stream?.closed) return
     active++
-    res.once('close', () => active--)
+    ;(stream ?? res).once('close', () => active--)
   })
   return () => active
 }
@@ -176,8 +194,8 @@ function sendExpress({ status = 200, headers = {}, body = 'ok' }: Reply, res: Re
   else res.send(body)
 }
 
-async function fastifyApp(site: Site, errors: unknown[]): Promise<FastifyInstance> {
-  const root = Fastify()
+async function fastifyApp(site: Site, errors: unknown[], http2: boolean): Promise<FastifyInstance> {
+  const root = http2 ? (Fastify({ http2 }) as unknown as FastifyInstance) : Fastify()
   const { mounts, registration = 'plain' } = site
   if (site.ownErrorHandler) {
     root.setErrorHandler((error, _request, reply) => {
