@@ -49,7 +49,9 @@ export class Bus {
 
 /** Whether a message tells of keys only, and of no tag or namespace. */
 export function tellsOfKeys(text: string): boolean {
-  return /^\["[^"]*","keys"/.test(text)
+  if (!text.startsWith('["')) return false
+  const end = text.indexOf('"', 2)
+  return end !== -1 && text.startsWith('","keys"', end)
 }
 
 /** A message is foreign input: anything that is not a list of strings is nothing. */

@@ -1,6 +1,7 @@
 /**
  * What the cache did with a request, as the `Cache-Status` field says it (RFC 9211): `spillway; hit; ttl=12`,
- * `spillway; fwd=uri-miss; stored`.
+ * `spillway; fwd=uri-miss`. Whether a response will be stored is not known yet when its head is sent, so `stored` is never
+ * said; why it will not be stored is often known, and stands in `detail`.
  */
 export type CacheStatus =
   | { readonly hit: true; readonly ttl: number; readonly detail?: string | undefined }
@@ -8,7 +9,6 @@ export type CacheStatus =
       readonly hit?: false
       /** Why the handler ran. */
       readonly fwd: 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'stale' | 'request'
-      readonly stored?: boolean
       /** The request waited for another's handler. */
       readonly collapsed?: boolean
       readonly detail?: string | undefined
@@ -17,9 +17,8 @@ export type CacheStatus =
 function cacheStatusField(name: string, status: CacheStatus): string {
   const detail = status.detail === undefined ? '' : `; detail=${status.detail}`
   if (status.hit) return `${name}; hit; ttl=${Math.floor(status.ttl / 1000)}${detail}`
-  const stored = status.stored ? '; stored' : ''
   const collapsed = status.collapsed ? '; collapsed' : ''
-  return `${name}; fwd=${status.fwd}${stored}${collapsed}${detail}`
+  return `${name}; fwd=${status.fwd}${collapsed}${detail}`
 }
 
 /** Adds our word to those of caches nearer to the origin, which stand first (RFC 9211 section 2). */

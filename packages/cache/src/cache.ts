@@ -149,6 +149,15 @@ export class Cache implements AsyncDisposable {
     if (last) this.#first.keep(text, held, this.#fence.clock, this.#now())
   }
 
+  /**
+   * Milliseconds since 1970 by the clock that the times of the key's entry are by: that of the store, so that nodes whose
+   * clocks differ agree, as far as it is known; without a store that of this cache.
+   */
+  now(key: CacheKey): number {
+    const { second } = this.#parts
+    return second === undefined ? this.#now() : second.now(encodeKey(key))
+  }
+
   /** Deletes the key on all nodes. A load that began before is not stored, and callers after this begin a new one. */
   async delete(key: CacheKey): Promise<void> {
     this.#admit()

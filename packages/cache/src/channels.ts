@@ -21,4 +21,5 @@ export const channels = {
     reason: 'corrupt' | 'uncacheable' | 'oversize' | 'store'
     error: unknown
   }>('spillway:cache:reject'),
+  fault: channel<{ cache: string; where: string; error: unknown }>('spillway:cache:fault'),
 } as const

@@ -19,7 +19,7 @@ export function cacheResponse(cache: Cache, options?: ExpressCacheResponseOption
   const responses = new ResponseCache<[Request, Response]>(cache, options)
   return (req, res, next) => {
     const give = (answer: Answer | undefined) => (answer === undefined ? next() : send(answer, req, res))
-    const exchange = { req, res, url: req.originalUrl, before: () => res.getHeaders() }
+    const exchange = { req, res, url: req.originalUrl, scheme: req.protocol, before: () => res.getHeaders() }
     const answer = responses.answer(exchange, [req, res])
     if (answer instanceof Promise) answer.then(give).catch(next)
     else give(answer)

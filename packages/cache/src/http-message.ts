@@ -37,3 +37,19 @@ export function members(field: string | undefined): string[] {
     .map((member) => member.trim().toLowerCase())
     .filter((member) => member !== '')
 }
+
+/** The headers in the arguments of `writeHead`: an object, a flat list or a list of pairs, after an optional reason. */
+export function headersGiven(args: readonly unknown[]): Record<string, string | string[]> {
+  const given = typeof args[1] === 'string' ? args[2] : args[1]
+  if (!Array.isArray(given)) return headersAsText((given ?? {}) as HeadersGiven)
+  const list: unknown[] = Array.isArray(given[0]) ? given.flat(1) : given
+  const headers: Record<string, string | string[]> = {}
+  for (let i = 0; i + 1 < list.length; i += 2) {
+    const name = String(list[i]).toLowerCase()
+    const before = headers[name]
+    const value = list[i + 1]
+    const text = Array.isArray(value) ? value.map(String) : String(value)
+    headers[name] = before === undefined ? text : [before, text].flat()
+  }
+  return headers
+}

@@ -1,5 +1,6 @@
 import {
   boolean,
+  type Check,
   type Duration,
   defineOptions,
   duration,
@@ -26,8 +27,15 @@ export interface CacheResponseOptions<Args extends unknown[]> {
   /** How long a stale response may be served instead of a 5xx, when it does not say. Default: false. */
   readonly staleIfError?: Duration | false
   /**
-   * Who the response is for, as a part of the key: a user, a tenant. Given, requests with `Authorization` or `Cookie` are
-   * cached like others. `undefined` for a request: do not cache it.
+   * Request headers by which clients say who they are. A response to a request with one of them is not shared, unless it says
+   * that it is for everybody (`public`, `s-maxage`). Name every header that your app knows its users by, such as `X-API-Key`:
+   * **a response that depends on one that is not named here is given to everybody.** Replaces the default,
+   * `['authorization', 'cookie']`. A verified TLS client certificate always counts as one.
+   */
+  readonly credentialHeaders?: readonly string[]
+  /**
+   * Who the response is for, as a part of the key: a user, a tenant. Given, requests with credentials are cached like
+   * others. `undefined` for a request: do not cache it.
    */
   readonly key?: (...args: Args) => KeyPart | undefined
   /** Tags of the response, for `cache.deleteByTag`. */
@@ -42,7 +50,15 @@ export interface CacheResponseOptions<Args extends unknown[]> {
   readonly hitForMiss?: Duration
   /** How long requests wait for another one's response; then each runs the handler itself. Default: `'10s'`. */
   readonly wait?: Duration
-  /** Obey `no-cache`, `max-age` and `only-if-cached` of clients. Default: true. */
+  /**
+   * How long requests wait for the rest of a response whose head is there; then each runs the handler itself, and it is not
+   * stored. Bodies that come piece by piece, without a `Content-Length`, are not waited for at all. Default: `'500ms'`.
+   */
+  readonly bodyWait?: Duration
+  /**
+   * Obey the `Cache-Control` (`no-cache`, `no-store`, `max-age`, `only-if-cached`) and `Pragma` of clients, as RFC 9111
+   * wants. Any client can then run the handler each time; `false` shields the app from that. Default: true.
+   */
   readonly clientDirectives?: boolean
   /** Request headers that count in any case, as if each response had them in `Vary`. Default: none. */
   readonly vary?: readonly string[]
@@ -58,12 +74,18 @@ export const HTTP_DEFAULTS = Object.freeze({
   maxVariants: 50,
   hitForMiss: '10s',
   wait: '10s',
+  bodyWait: '500ms',
+  credentialHeaders: Object.freeze(['authorization', 'cookie']),
   clientDirectives: true,
   vary: Object.freeze([]),
   statusName: 'spillway',
 })
 
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+
+const nameCheck = string({ pattern: TOKEN, like: 'a header name' })
+/** As Node has the names of a request's headers. */
+const headerName: Check<string> = (value, place) => nameCheck(value, place).toLowerCase()
 
 export const resolveHttpOptions = defineOptions(
   'cache',
@@ -79,8 +101,10 @@ export const resolveHttpOptions = defineOptions(
     maxVariants: integer({ min: 1 }),
     hitForMiss: duration(),
     wait: duration({ min: 1 }),
+    bodyWait: duration({ min: 1 }),
+    credentialHeaders: list(headerName),
     clientDirectives: boolean,
-    vary: list(string({ pattern: TOKEN, like: 'a header name' })),
+    vary: list(headerName),
     statusName: orFalse(string({ pattern: TOKEN, like: 'a token' })),
   },
   HTTP_DEFAULTS,

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import { type Directives, directives, seconds } from './cache-control.js'
 import { type Head, line, members } from './http-message.js'
 
@@ -12,8 +13,21 @@ export type Refusal =
   | 'vary'
   | 'credentials'
   | 'not-fresh'
+  /** Its body comes piece by piece, perhaps for ever. */
+  | 'stream'
+  /** Its body took too long. */
+  | 'slow'
   | 'too-large'
   | 'truncated'
+  /** What was sent is not known. */
+  | 'unknown'
+
+/** Who is asking: nobody in particular, a client that says so in `Authorization`, or one that says so in any other way. */
+export type Credentials = 'none' | 'authorization' | 'other'
+
+/** Who may have a stored response, the narrowest first. */
+export const AUDIENCES = ['strangers', 'authorized', 'everybody'] as const
+export type Audience = (typeof AUDIENCES)[number]
 
 /** How a response may be stored. */
 export interface Storing {
@@ -25,8 +39,7 @@ export interface Storing {
   readonly staleIfError: number
   /** Milliseconds it was old already, from its own `Age`. */
   readonly age: number
-  /** Requests with credentials may have it, too. */
-  readonly shared: boolean
+  readonly audience: Audience
   /** Names of the request headers it was chosen by, sorted. */
   readonly vary: readonly string[]
 }
@@ -38,6 +51,13 @@ export interface PolicyOptions {
   readonly staleIfError: number | false
 }
 
+/** Whose response it is. */
+export interface Asker {
+  readonly credentials: Credentials
+  /** The key holds who is asking, so that credentials do not matter. */
+  readonly partitioned: boolean
+}
+
 /** Final, understood, and not partial (RFC 9111 section 3): with freshness of their own. */
 const STORABLE = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414])
 /** These also with the freshness that the options give (RFC 9110 section 15.1, without server errors). */
@@ -46,26 +66,20 @@ const BY_DEFAULT = new Set([200, 203, 204, 300, 301, 308, 404, 410])
 /**
  * Whether and how a shared cache may store the answer to a GET: RFC 9111 section 3, freshness by 4.2.1, stale windows
  * by RFC 5861.
- *
- * @param partitioned the key holds who is asking, so that credentials do not matter
  */
-export function storing(
-  req: IncomingMessage,
-  head: Head,
-  options: PolicyOptions,
-  partitioned: boolean,
-): Storing | Refusal {
+export function storing(asker: Asker, head: Head, options: PolicyOptions): Storing | Refusal {
   const { status, headers } = head
   const control = directives(headers['cache-control'])
   if (!STORABLE.has(status)) return 'status'
-  if (control.has('no-store') || directives(req.headers['cache-control']).has('no-store')) return 'no-store'
+  if (control.has('no-store')) return 'no-store'
   if (control.has('private')) return 'private'
   if (control.has('no-cache')) return 'no-cache'
   if (headers['set-cookie'] !== undefined) return 'set-cookie'
   const vary = [...new Set(members(line(headers, 'vary')))].sort()
   if (vary.includes('*')) return 'vary'
-  const shared = control.has('public') || control.has('s-maxage') || control.has('must-revalidate')
-  if (hasCredentials(req) && !partitioned && !shared) return 'credentials'
+  const audience = audienceOf(control)
+  if (!mayHave(asker, audience)) return 'credentials'
+  if (isEndless(headers)) return 'stream'
   const age = ageOf(headers.age)
   const lifetime = lifetimeOf(head, control) ?? (BY_DEFAULT.has(status) ? options.ttl : false)
   if (lifetime === false) return 'not-fresh'
@@ -74,11 +88,67 @@ export function storing(
   const staleIfError = strict ? 0 : (seconds(control, 'stale-if-error') ?? (options.staleIfError || 0))
   const ttl = Math.max(0, lifetime - age)
   if (ttl === 0 && swr === 0) return 'not-fresh'
-  return { ttl, swr, staleIfError, age, shared, vary }
+  return { ttl, swr, staleIfError, age, audience, vary }
 }
 
-export function hasCredentials({ headers }: IncomingMessage): boolean {
-  return headers.authorization !== undefined || headers.cookie !== undefined
+/**
+ * The same for a response that was changed on its way from the handler to the client: it must be storable as it came from
+ * the handler, and as it was sent, and what was sent says for how long.
+ *
+ * @param passed the head as it passed the cache, and how it might be stored
+ * @param sent the head as it left for the client
+ */
+export function storingSent(
+  asker: Asker,
+  passed: { readonly head: Head; readonly storing: Storing },
+  sent: Head,
+  options: PolicyOptions,
+): Storing | Refusal {
+  const verdict = storing(asker, sent, options)
+  if (typeof verdict === 'string') return verdict
+  const { head, storing: own } = passed
+  const rank = Math.min(AUDIENCES.indexOf(verdict.audience), AUDIENCES.indexOf(own.audience))
+  // A body that had no coding here is encoded behind us, each time anew: that does not tell stored responses apart.
+  const codedOutside = head.headers['content-encoding'] === undefined
+  const added = verdict.vary.filter((name) => name !== 'accept-encoding' || !codedOutside)
+  const vary = [...new Set([...own.vary, ...added])].sort()
+  return { ...verdict, audience: AUDIENCES[rank]!, vary }
+}
+
+/**
+ * For whom a response is that does not speak of one client only. `must-revalidate` opens it to requests with
+ * `Authorization` (RFC 9111 section 3.5), and to no other kind of credentials.
+ */
+function audienceOf(control: Directives): Audience {
+  if (control.has('public') || control.has('s-maxage')) return 'everybody'
+  return control.has('must-revalidate') ? 'authorized' : 'strangers'
+}
+
+/** Whether a response may be given to this client: one with credentials gets only what is for its kind. */
+export function mayHave({ credentials, partitioned }: Asker, audience: Audience): boolean {
+  if (credentials === 'none' || partitioned) return true
+  return audience === 'everybody' || (audience === 'authorized' && credentials === 'authorization')
+}
+
+/** @param names of the request headers by which clients say who they are */
+export function credentialsOf({ headers, socket }: IncomingMessage, names: readonly string[]): Credentials {
+  let found: Credentials = (socket as TLSSocket | undefined)?.authorized === true ? 'other' : 'none'
+  for (const name of names) {
+    if (headers[name] === undefined) continue
+    if (name !== 'authorization') return 'other'
+    if (found === 'none') found = 'authorization'
+  }
+  return found
+}
+
+/** Kinds of content that a server goes on sending for as long as the client listens. */
+const ENDLESS = ['text/event-stream', 'multipart/x-mixed-replace']
+
+function isEndless(headers: Head['headers']): boolean {
+  const type = line(headers, 'content-type')?.trimStart().toLowerCase()
+  if (type !== undefined && ENDLESS.some((kind) => type.startsWith(kind))) return true
+  // The handler asks proxies to pass on each piece at once.
+  return line(headers, 'x-accel-buffering')?.toLowerCase() === 'no'
 }
 
 /** What the client asks of caches (RFC 9111 section 5.2.1). */
@@ -125,7 +195,8 @@ function lifetimeOf({ headers }: Head, control: Directives): number | undefined 
   if (expires === undefined) return undefined
   const date = Date.parse(line(headers, 'date') ?? '')
   const until = Date.parse(expires)
-  // Anything that is not a date, such as `0`, is in the past (RFC 9111 section 5.3).
+  // Anything that is not a date, such as `0`, is in the past (RFC 9111 section 5.3). The handler made it by the clock of
+  // this process, so that is what it is measured by.
   return Number.isNaN(until) ? 0 : Math.max(0, until - (Number.isNaN(date) ? Date.now() : date))
 }
 

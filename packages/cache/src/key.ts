@@ -11,7 +11,26 @@ const MARK = '\u0001'
 export function encodeKey(key: CacheKey): string {
   if (typeof key === 'string') return key.charCodeAt(0) === 1 ? MARK + encodePart(key) : key
   if (Array.isArray(key)) return `${MARK}[${key.map(encodePart).join(',')}`
+  if (isOwn(key)) return key[OWN]
   return MARK + encodePart(key as KeyPart)
+}
+
+/**
+ * Marks the keys of what the package itself stores. By a symbol, which no data from outside can hold; from the registry,
+ * since an adapter of the ESM build may be given a cache of the CJS build.
+ */
+const OWN = Symbol.for('spillway.cache.key')
+
+/**
+ * A key in the package's own space, apart from that of the user: an encoded key of a user's begins with the mark only when
+ * `"`, `[`, a digit, a sign or `I` follows, and this one has a letter `s` there.
+ */
+export function ownKey(text: string): CacheKey {
+  return { [OWN]: `${MARK}s${text}` } as unknown as CacheKey
+}
+
+function isOwn(key: unknown): key is { readonly [OWN]: string } {
+  return typeof key === 'object' && key !== null && OWN in key
 }
 
 function encodePart(part: KeyPart): string {

@@ -18,9 +18,9 @@ export type KoaCacheResponseOptions = CacheResponseOptions<[ctx: Context]>
 export function cacheResponse(cache: Cache, options?: KoaCacheResponseOptions): Middleware {
   const responses = new ResponseCache<[Context]>(cache, options)
   return (ctx, next) => {
-    const { req, res, originalUrl } = ctx
+    const { req, res, originalUrl, protocol } = ctx
     const give = (answer: Answer | undefined) => (answer === undefined ? next() : send(answer, ctx))
-    const exchange = { req, res, url: originalUrl, before: () => res.getHeaders() }
+    const exchange = { req, res, url: originalUrl, scheme: protocol, before: () => res.getHeaders() }
     const answer = responses.answer(exchange, [ctx])
     return answer instanceof Promise ? answer.then(give) : give(answer)
   }

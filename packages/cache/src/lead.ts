@@ -1,28 +1,37 @@
 import { randomUUID } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import type { Deadlines, Waiting } from '@spillway/kit'
 import type { Cache } from './cache.js'
 import { withCacheStatus } from './cache-status.js'
-import { type Answer, capture, type Recorder } from './capture.js'
+import { type Answer, type Course, capture, type Recorder } from './capture.js'
 import { clientHasIt } from './conditional.js'
 import type { LoadContext } from './context.js'
+import { reportFault } from './faults.js'
 import { type Head, headersAsText, line, members } from './http-message.js'
 import type { ResolvedHttpOptions } from './http-options.js'
-import { type Refusal, type Storing, storing } from './http-policy.js'
-import { withoutConditions } from './rerun.js'
+import { type Refusal, type Storing, storing, storingSent } from './http-policy.js'
+import { type CacheKey, ownKey } from './key.js'
+import { hideConditions } from './rerun.js'
 import { packRecord, type StoredResponse, type Variants, validatorOf } from './stored-response.js'
 import { type Visit, variantOf } from './visit.js'
 
 /** The response of the handler broke off, or failed while an older one could be served. */
 export class Unfinished extends Error {}
 
+/** A body that others wait for. */
+export interface Body extends Waiting {
+  readonly late: () => void
+}
+
 /** Where a response is looked for: under the key of its resource, or as one of its variants. */
 export interface Level {
-  readonly key: string
+  readonly key: CacheKey
   readonly variants?: Variants | undefined
 }
 
 /** No part of it names the resource: the id is the record's own. */
-export function variantKey({ id }: Variants, variant: string): string {
-  return `variant:${id}:${variant}`
+export function variantKey({ id }: Variants, variant: string): CacheKey {
+  return ownKey(`variant:${id}:${variant}`)
 }
 
 /** What the one request whose handler runs needs to know. */
@@ -36,12 +45,15 @@ export interface Task {
   readonly stale: Answer | undefined
   /** Names of headers that this resource was seen to vary by. */
   readonly names: readonly string[]
+  /** Bodies that are waited for. */
+  readonly bodies: Deadlines<Body>
   /** Counts a variant of a new record. */
   readonly counts: (id: string, variant: string) => void
   /** The loader's end: a packed record, or `undefined`: nothing is stored. */
   readonly done: (value: Buffer | undefined) => void
   readonly fail: (error: unknown) => void
-  readonly refused: (reason: Refusal, status: number) => void
+  /** @param brief the next response may be another */
+  readonly refused: (reason: Refusal, brief: boolean) => void
 }
 
 /** Headers that belong to one connection, to one moment, or to us. */
@@ -64,8 +76,12 @@ export class Lead implements Recorder {
   /** As the client asked; the handler is not shown the conditions, since it is to answer in full. */
   readonly #asked: Visit['req']['headers']
   readonly #before: Head['headers']
-  #head: Head | undefined
+  /** How the response came from the handler, when it may be stored. */
+  #passed: { readonly head: Head; readonly storing: Storing } | undefined
+  #notModified = false
+  /** How it may be stored as it was sent. */
   #storing: Storing | undefined
+  #body: Body | undefined
   #over = false
 
   constructor(task: Task) {
@@ -73,66 +89,110 @@ export class Lead implements Recorder {
     const { req, res } = task.visit
     this.#asked = req.headers
     this.#before = headersAsText(task.visit.before())
-    req.headers = withoutConditions(req.headers)
+    hideConditions(req)
     capture(res, task.options.maxBodyBytes, this)
   }
 
   instead(status: number): Answer | undefined {
-    const { stale, fail } = this.#task
+    const { stale } = this.#task
     if (status < 500 || stale === undefined || this.#over) return undefined
-    this.#over = true
-    fail(new Unfinished(`The handler answered ${status}`))
-    return stale
+    this.#fail(`The handler answered ${status}`)
+    // What stood on the response before the handler ran belongs to this client, whatever is sent.
+    return { ...stale, headers: { ...this.#before, ...stale.headers } }
   }
 
-  head(head: Head) {
-    const { options, visit, level } = this.#task
-    const notModified = clientHasIt(this.#asked, head)
-    const verdict = storing(visit.req, head, options, visit.partitioned)
-    const tooLarge = Number(head.headers['content-length'] ?? 0) > options.maxBodyBytes
-    const refusal = typeof verdict === 'string' ? verdict : tooLarge ? 'too-large' : undefined
+  head(head: Head, course: Course) {
+    const { options, visit } = this.#task
+    this.#notModified = clientHasIt(this.#asked, head)
+    const verdict = storing(visit, head, options)
+    const refusal = typeof verdict === 'string' ? verdict : this.#refusalOf(head, course)
     const status = withCacheStatus(line(head.headers, 'cache-status'), options.statusName, {
-      fwd: visit.wishes.reload
-        ? 'request'
-        : this.#task.context.stale
-          ? 'stale'
-          : level.variants
-            ? 'vary-miss'
-            : 'uri-miss',
-      stored: refusal === undefined,
+      fwd: this.#reason(),
       detail: refusal,
     })
-    if (typeof verdict === 'string' || refusal !== undefined) {
-      this.#refuse(refusal!, head.status)
-      return { keep: false, notModified, status }
-    }
-    this.#head = head
-    this.#storing = verdict
-    return { keep: true, notModified, status }
+    if (typeof verdict === 'string' || refusal !== undefined) this.#refuse(refusal!, head.status)
+    else this.#passed = { head, storing: verdict }
+    if (course === 'coming') this.#await()
+    return { keep: refusal === undefined, notModified: this.#notModified, status }
+  }
+
+  sent({ status, headers }: Head): boolean {
+    if (this.#over || this.#passed === undefined) return false
+    const { options, visit } = this.#task
+    const { head } = this.#passed
+    const verdict =
+      status === (this.#notModified ? 304 : head.status)
+        ? storingSent(visit, this.#passed, { status: head.status, headers }, options)
+        : 'status'
+    if (typeof verdict === 'string') this.#refuse(verdict, status)
+    else this.#storing = verdict
+    return typeof verdict !== 'string'
   }
 
   end(body: Buffer | undefined): void {
-    if (this.#over || this.#head === undefined || this.#storing === undefined) return
-    const declared = line(this.#head.headers, 'content-length')
-    if (body === undefined || (declared !== undefined && Number(declared) !== body.length)) {
-      this.#refuse(body === undefined ? 'too-large' : 'truncated', this.#head.status)
-      return
+    if (this.#over || this.#passed === undefined) return
+    const { head } = this.#passed
+    const declared = line(head.headers, 'content-length')
+    if (body === undefined) this.#refuse('too-large', head.status)
+    else if (declared !== undefined && Number(declared) !== body.length) {
+      this.#refuse('truncated', head.status)
+    } else if (this.#storing === undefined) this.unknown()
+    else {
+      this.#settle()
+      const { done, fail } = this.#task
+      this.#store(head, this.#storing, body).then(done, fail)
     }
-    this.#over = true
-    const { done, fail } = this.#task
-    this.#store(this.#head, this.#storing, body).then(done, fail)
   }
 
   lost(): void {
-    if (this.#over) return
-    this.#over = true
-    this.#task.fail(new Unfinished('The response broke off'))
+    this.#fail('The response broke off')
+  }
+
+  unknown(): void {
+    this.#refuse('unknown', 0)
+  }
+
+  broke(error: unknown): void {
+    reportFault(this.#task.cache.name, 'capture', error)
+    this.#fail('The cache failed')
+  }
+
+  #reason() {
+    const { visit, context, level } = this.#task
+    if (visit.wishes.reload) return 'request'
+    if (context.stale !== undefined) return 'stale'
+    return level.variants === undefined ? 'uri-miss' : 'vary-miss'
+  }
+
+  #refusalOf({ headers }: Head, course: Course): Refusal | undefined {
+    if (course === 'stream') return 'stream'
+    return Number(headers['content-length'] ?? 0) > this.#task.options.maxBodyBytes ? 'too-large' : undefined
+  }
+
+  /** Others wait for the rest, but not long. */
+  #await(): void {
+    const { bodies, context, visit } = this.#task
+    if (this.#over || context.background) return
+    const late = () => this.#refuse('slow', isHeldUp(visit.res) ? 500 : 200)
+    this.#body = { next: undefined, previous: undefined, since: performance.now(), late }
+    bodies.add(this.#body)
   }
 
   #refuse(reason: Refusal, status: number): void {
     if (this.#over) return
+    this.#settle()
+    this.#task.refused(reason, status >= 500)
+  }
+
+  #fail(why: string): void {
+    if (this.#over) return
+    this.#settle()
+    this.#task.fail(new Unfinished(why))
+  }
+
+  #settle(): void {
     this.#over = true
-    this.#task.refused(reason, status)
+    if (this.#body !== undefined) this.#task.bodies.end(this.#body)
   }
 
   async #store(head: Head, storing: Storing, body: Buffer): Promise<Buffer | undefined> {
@@ -169,10 +229,11 @@ export class Lead implements Recorder {
 
   #record(
     { status, headers }: Head,
-    { ttl, age, staleIfError, shared }: Storing,
+    { ttl, age, staleIfError, audience }: Storing,
     body: Buffer,
   ): StoredResponse {
-    const now = Date.now()
+    const { cache, visit } = this.#task
+    const now = cache.now(visit.key)
     const own = new Set(members(line(headers, 'connection')))
     const kept: Record<string, string | string[]> = {}
     for (const name in headers) {
@@ -191,9 +252,15 @@ export class Lead implements Recorder {
       born: now - age,
       freshUntil,
       staleUntil: freshUntil + staleIfError,
-      shared,
+      audience,
     }
   }
+}
+
+/** Whether the client is what a response waits for. */
+function isHeldUp(res: Visit['res']): boolean {
+  const { stream } = res as { stream?: Duplex }
+  return (stream ?? res).writableNeedDrain
 }
 
 /** The record of a resource's variants lives at least an hour. */

@@ -1,10 +1,9 @@
 import { LRUCache } from 'lru-cache'
-import type { Refusal } from './http-policy.js'
 import type { Visit } from './visit.js'
 
 const MAX_MARKS = 10_000
-/** A failing handler is given another chance to be shared sooner. Milliseconds. */
-const AFTER_ERROR = 1_000
+/** A handler that fails, or a client that reads slowly, is given another chance sooner. Milliseconds. */
+const BRIEFLY = 1_000
 
 /**
  * What this process remembers about resources besides their responses: which cannot be stored, so that their requests do
@@ -21,17 +20,19 @@ export class Marks {
     this.#maxVariants = maxVariants
   }
 
-  hitForMiss(visit: Visit, reason: Refusal, status: number): void {
-    const until =
-      Date.now() + (status >= 500 ? Math.min(AFTER_ERROR, this.#milliseconds) : this.#milliseconds)
-    this.#until.set(name(visit, true), until)
-    // What is refused for its credentials only may well be stored for those who have none.
-    if (reason !== 'credentials') this.#until.set(name(visit, false), until)
+  /**
+   * What a client with credentials gets says nothing of what strangers would get: it cannot make them go without the cache.
+   *
+   * @param brief it may be otherwise the next time
+   */
+  hitForMiss(visit: Visit, brief: boolean): void {
+    const milliseconds = brief ? Math.min(BRIEFLY, this.#milliseconds) : this.#milliseconds
+    this.#until.set(name(visit), performance.now() + milliseconds)
   }
 
   isHitForMiss(visit: Visit): boolean {
-    const until = this.#until.get(name(visit, visit.credentials))
-    return until !== undefined && Date.now() < until
+    const until = this.#until.get(name(visit))
+    return until !== undefined && performance.now() < until
   }
 
   /** False for one variant too many. @param id of the record that leads to the variants: a new one begins anew */
@@ -45,6 +46,6 @@ export class Marks {
   }
 }
 
-function name({ key }: Visit, credentials: boolean): string {
-  return `${credentials ? '+' : '-'}${key}`
+function name({ resource, credentials }: Visit): string {
+  return `${credentials === 'none' ? '-' : '+'}${resource}`
 }

@@ -1,16 +1,20 @@
 import { IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 
-/** The server that a request came in by; `undefined` when it cannot be given another one (HTTP/2, tests). */
+/** The server that a request came in by; `undefined` when it cannot be given another one, as in tests without a server. */
 export function serverOf(req: IncomingMessage): Server | undefined {
-  const { server } = req.socket as Socket & { server?: Server }
+  const { stream } = req as { stream?: { session?: { server?: Server } } }
+  const server = stream?.session?.server ?? (req.socket as Socket & { server?: Server }).server
   return typeof server?.emit === 'function' && server.listenerCount('request') > 0 ? server : undefined
 }
 
 /**
  * Sends a copy of a GET through the app once more, from the outermost handler on, without a client: what it answers goes
- * nowhere but to who watches the response. Conditional headers are left out: the whole response is wanted.
+ * nowhere but to who watches the response. Conditional headers are left out, since the whole response is wanted, and so is
+ * all that says who the client is: nobody acts in a client's name when the client has left. Over HTTP/2 the copy is an
+ * HTTP/1 request, as a server that speaks both would get it.
  *
+ * @param credentials names of request headers that say who the client is
  * @param begin called with the copy before the app sees it
  * @param over called when the response has ended, in whatever way
  */
@@ -18,6 +22,7 @@ export function rerun(
   original: IncomingMessage,
   server: Server,
   url: string,
+  credentials: readonly string[],
   begin: (copy: IncomingMessage) => void,
   over: () => void,
 ): void {
@@ -25,10 +30,13 @@ export function rerun(
   const copy = new IncomingMessage(socket)
   copy.method = 'GET'
   copy.url = url
-  copy.httpVersion = original.httpVersion
-  copy.httpVersionMajor = original.httpVersionMajor
-  copy.httpVersionMinor = original.httpVersionMinor
-  copy.headers = withoutConditions(original.headers)
+  const { httpVersionMajor: major, httpVersionMinor: minor } = original
+  ;[copy.httpVersionMajor, copy.httpVersionMinor] = major > 1 ? [1, 1] : [major, minor]
+  copy.httpVersion = `${copy.httpVersionMajor}.${copy.httpVersionMinor}`
+  copy.headers = without([...CONDITIONS, ...credentials], original.headers)
+  const authority = copy.headers[':authority']
+  for (const name in copy.headers) if (name.startsWith(':')) delete copy.headers[name]
+  if (typeof authority === 'string') copy.headers.host ??= authority
   for (const name in copy.headers) copy.rawHeaders.push(name, String(copy.headers[name]))
   copy.complete = true
   copy.push(null)
@@ -40,12 +48,22 @@ export function rerun(
   server.emit('request', copy, res)
 }
 
-export function withoutConditions(headers: IncomingMessage['headers']): IncomingMessage['headers'] {
+const CONDITIONS = ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'if-range']
+
+type Headers = IncomingMessage['headers']
+
+function without(names: readonly string[], headers: Headers): Headers {
   const rest = { ...headers }
-  for (const name of ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'if-range']) {
-    delete rest[name]
-  }
+  for (const name of names) delete rest[name]
   return rest
+}
+
+/** Hides the conditions of a request from its handler, which is to answer in full. HTTP/2's headers can only be hidden. */
+export function hideConditions(req: IncomingMessage): void {
+  const { headers } = req
+  if (!CONDITIONS.some((name) => name in headers)) return
+  const value = without(CONDITIONS, headers)
+  Object.defineProperty(req, 'headers', { value, configurable: true, enumerable: true, writable: true })
 }
 
 /** Takes everything and sends nothing; says the same of the client as the real one. */

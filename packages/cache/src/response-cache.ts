@@ -1,21 +1,32 @@
 import type { IncomingMessage } from 'node:http'
+import { Deadlines } from '@spillway/kit'
 import { LRUCache } from 'lru-cache'
+import { beforeEnd } from './before-end.js'
 import type { Cache } from './cache.js'
 import { type CacheStatus, withCacheStatus } from './cache-status.js'
-import { type Answer, beforeEnd } from './capture.js'
+import type { Answer } from './capture.js'
 import { clientHasIt, headersOf304 } from './conditional.js'
 import type { LoadContext } from './context.js'
+import { CacheClosedError, LoadTimeoutError } from './errors.js'
+import { reportFault } from './faults.js'
 import { type Head, line } from './http-message.js'
 import { type CacheResponseOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
-import type { Refusal } from './http-policy.js'
-import { Lead, type Level, type Task, Unfinished, variantKey } from './lead.js'
+import { mayHave, type Refusal } from './http-policy.js'
+import { ownKey } from './key.js'
+import { type Body, Lead, type Level, type Task, Unfinished, variantKey } from './lead.js'
 import { Marks } from './marks.js'
 import { rerun, serverOf } from './rerun.js'
-import { type StoredResponse, unpackRecord } from './stored-response.js'
-import { type Exchange, isUnusual, resourceKey, type Visit, variantOf, visitOf } from './visit.js'
+import { packRecord, type StoredResponse, unpackRecord, type Variants } from './stored-response.js'
+import { type Exchange, isUnusual, resourceOf, type Visit, variantOf, visitOf } from './visit.js'
 
-/** How a look-up ended: a response; nothing that may be shared; or this request is the one whose handler runs. */
-type Found = StoredResponse | 'refused' | 'lost' | 'leading'
+/**
+ * How a look-up ended without a response: it is not for this client; the one who was waited for has none, ask again; what
+ * is stored cannot be read; or this request is the one whose handler runs.
+ */
+type Nothing = 'refused' | 'lost' | 'unreadable' | 'leading'
+
+/** What says who a client is, whatever the options name: no request of our own has it. */
+const OF_CLIENTS = ['authorization', 'proxy-authorization', 'cookie']
 
 const ATTEMPTS = 3
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
@@ -26,6 +37,9 @@ export class ResponseCache<Args extends unknown[]> {
   readonly #options: ResolvedHttpOptions
   readonly #callbacks: CacheResponseOptions<Args>
   readonly #marks: Marks
+  /** Request headers that a request of our own never has. */
+  readonly #stripped: readonly string[]
+  readonly #bodies: Deadlines<Body>
   /** Names that a resource was seen to vary by; what one response forgets to say, another has said. */
   readonly #names = new LRUCache<string, readonly string[]>({ max: 10_000 })
   /** Requests made by ourselves, to fetch something anew. */
@@ -37,6 +51,8 @@ export class ResponseCache<Args extends unknown[]> {
     this.#options = resolveHttpOptions(options)
     this.#callbacks = options
     this.#marks = new Marks(this.#options.hitForMiss, this.#options.maxVariants)
+    this.#stripped = [...OF_CLIENTS, ...this.#options.credentialHeaders]
+    this.#bodies = new Deadlines(this.#options.bodyWait, ({ late }) => late())
   }
 
   /**
@@ -49,7 +65,7 @@ export class ResponseCache<Args extends unknown[]> {
     const { req } = exchange
     const task = this.#reruns.get(req)
     if (task !== undefined) {
-      new Lead({ ...task, visit: { ...task.visit, ...exchange } })
+      new Lead({ ...task, visit: { ...task.visit, ...exchange, credentials: 'none' } })
       return undefined
     }
     const { key, skip, tags } = this.#callbacks
@@ -61,7 +77,7 @@ export class ResponseCache<Args extends unknown[]> {
     if (isUnusual(req)) return this.#pass(exchange, { fwd: 'bypass' })
     if (key !== undefined && partition === undefined) return this.#pass(exchange, { fwd: 'bypass' })
     const tagsOf = tags === undefined ? NO_TAGS : () => tags(...args)
-    const visit = visitOf(exchange, partition, tagsOf, this.#options.clientDirectives)
+    const visit = visitOf(exchange, partition, tagsOf, this.#options, this.#clock)
     if (visit.wishes.noStore) return this.#pass(exchange, { fwd: 'request' })
     const held = this.#held(visit)
     if (held !== undefined) return this.#replay(visit, held, visit.begun)
@@ -76,7 +92,7 @@ export class ResponseCache<Args extends unknown[]> {
       record = unpackRecord(this.#cache.peek(variantKey(record, variantOf(visit.req.headers, record.names))))
     }
     if (record?.kind !== 'response') return undefined
-    return this.#mayHave(visit, record) && this.#newEnough(visit, record, visit.begun) ? record : undefined
+    return mayHave(visit, record.audience) && this.#newEnough(visit, record, visit.begun) ? record : undefined
   }
 
   async #get(visit: Visit): Promise<Answer | undefined> {
@@ -87,8 +103,12 @@ export class ResponseCache<Args extends unknown[]> {
       if (found === 'leading') return undefined
       if (found === 'refused') break
       if (found === 'lost') continue
-      if (!this.#mayHave(visit, found)) break
-      const now = Date.now()
+      if (found === 'unreadable') {
+        reload = true
+        continue
+      }
+      if (!mayHave(visit, found.audience)) break
+      const now = this.#clock(visit.key)
       if (reload || this.#newEnough(visit, found, now)) {
         return this.#replay(visit, found, now, found.born >= visit.begun)
       }
@@ -98,11 +118,11 @@ export class ResponseCache<Args extends unknown[]> {
   }
 
   /** Looks under the resource's key, and from there to the variant of this request. */
-  async #search(visit: Visit, reload: boolean): Promise<Found> {
+  async #search(visit: Visit, reload: boolean): Promise<StoredResponse | Nothing> {
     const first = await this.#lookUp(visit, { key: visit.key }, reload)
     if (typeof first === 'string' || first.kind === 'response') return first
     const variant = variantOf(visit.req.headers, first.names)
-    this.#names.set(visit.key, first.names)
+    this.#names.set(visit.resource, first.names)
     if (!this.#marks.admitsVariant(first.id, variant)) return 'refused'
     const key = variantKey(first, variant)
     const second = await this.#lookUp(visit, { key, variants: first }, reload)
@@ -110,20 +130,15 @@ export class ResponseCache<Args extends unknown[]> {
   }
 
   /** Waits for the stored record, or for the one request that is making it; that may become this one. */
-  #lookUp(visit: Visit, level: Level, reload: boolean) {
-    type Result = ReturnType<typeof unpackRecord> & object
-    return new Promise<Result | 'refused' | 'lost' | 'leading'>((resolve) => {
-      const server = serverOf(visit.req)
+  #lookUp(visit: Visit, level: Level, reload: boolean): Promise<StoredResponse | Variants | Nothing> {
+    return new Promise((resolve) => {
+      const server = this.#refreshable(visit, level) ? serverOf(visit.req) : undefined
       const load = (context: LoadContext) =>
         new Promise<Buffer | undefined>((done, fail) => {
           const task = this.#task(visit, level, context, done, fail)
-          if (context.background) {
-            if (server === undefined) fail(new Unfinished('There is no server to ask'))
-            else this.#rerun(task, server)
-          } else {
-            new Lead(task)
-            resolve('leading')
-          }
+          if (context.background) this.#refresh(task, server)
+          else if (this.#leads(task)) resolve('leading')
+          else resolve('refused')
         })
       this.#cache
         .getOrSet(level.key, load, {
@@ -136,10 +151,34 @@ export class ResponseCache<Args extends unknown[]> {
           refresh: reload,
         })
         .then(
-          (value) => resolve(unpackRecord(value) ?? 'refused'),
-          (error) => resolve(error instanceof Unfinished ? 'lost' : 'refused'),
+          (value) => resolve(recordFor(visit, value)),
+          (error) => {
+            if (!isExpected(error)) reportFault(this.#cache.name, 'lookup', error)
+            resolve(error instanceof Unfinished ? 'lost' : 'refused')
+          },
         )
     })
+  }
+
+  /**
+   * Whether what is stored for this request could be fetched anew without its client. Not when the client is a part of what
+   * is asked for: the response to a stranger must not take its place.
+   */
+  #refreshable({ req, credentials, partitioned }: Visit, { variants }: Level): boolean {
+    if (partitioned) {
+      return credentials === 'none' && this.#stripped.every((name) => req.headers[name] === undefined)
+    }
+    return !variants?.names.some((name) => this.#stripped.includes(name) && req.headers[name] !== undefined)
+  }
+
+  #leads(task: Task): boolean {
+    try {
+      new Lead(task)
+      return true
+    } catch (error) {
+      task.fail(error)
+      return false
+    }
   }
 
   #task(
@@ -150,6 +189,11 @@ export class ResponseCache<Args extends unknown[]> {
     fail: (error: unknown) => void,
   ): Task {
     const old = unpackRecord(context.stale)
+    const brokeDown = (error: unknown) => {
+      const expected = isExpected(error)
+      if (!expected) reportFault(this.#cache.name, context.background ? 'refresh' : 'capture', error)
+      fail(expected ? error : new Unfinished('The cache failed'))
+    }
     return {
       cache: this.#cache,
       options: this.#options,
@@ -157,52 +201,68 @@ export class ResponseCache<Args extends unknown[]> {
       level,
       context,
       stale: old?.kind === 'response' ? this.#insteadOfError(visit, old) : undefined,
-      names: [...this.#options.vary, ...(this.#names.get(visit.key) ?? [])],
+      names: [...this.#options.vary, ...(this.#names.get(visit.resource) ?? [])],
       counts: (id, variant) => void this.#marks.admitsVariant(id, variant),
+      bodies: this.#bodies,
       done,
-      fail,
-      refused: (reason, status) => this.#refused(visit, context, reason, status, done, fail),
+      fail: brokeDown,
+      refused: (reason, brief) => this.#refused(visit, context, reason, brief, done, brokeDown),
     }
   }
 
   #insteadOfError(visit: Visit, old: StoredResponse): Answer | undefined {
-    const now = Date.now()
-    return now < old.staleUntil && this.#mayHave(visit, old) ? this.#replay(visit, old, now) : undefined
+    const now = this.#clock(visit.key)
+    return now < old.staleUntil && mayHave(visit, old.audience) ? this.#replay(visit, old, now) : undefined
   }
 
   #refused(
     visit: Visit,
     context: LoadContext,
     reason: Refusal,
-    status: number,
-    done: (value: undefined) => void,
+    brief: boolean,
+    done: (value: Buffer | undefined) => void,
     fail: (error: unknown) => void,
   ): void {
+    const stranger = visit.credentials === 'none'
     if (!context.background) {
-      this.#marks.hitForMiss(visit, reason, status)
-      done(undefined)
-    } else if (reason === 'status') fail(new Unfinished(`The handler answered ${status}`))
+      this.#marks.hitForMiss(visit, brief)
+      context.skip()
+      done(packRecord({ kind: 'refused', credentials: !stranger }))
+    } else if (PASSING.has(reason) || !stranger) fail(new Unfinished(`Not stored: ${reason}`))
     else {
       // It may not be stored any more: neither may what is stored still be served.
       this.#cache.delete(visit.key).then(() => done(undefined), fail)
     }
   }
 
-  #rerun(task: Task, server: NonNullable<ReturnType<typeof serverOf>>): void {
-    const over = () => task.fail(new Unfinished('The app did not reach the cache'))
-    rerun(
-      task.visit.req,
-      server,
-      task.visit.url,
-      (copy) => this.#reruns.set(copy, { ...task, stale: undefined }),
-      over,
-    )
+  /** Fetches anew what is stale, for all who may have it: a client who may not does not touch it. */
+  #refresh(task: Task, server: ReturnType<typeof serverOf>): void {
+    const { visit, context, done, fail } = task
+    const old = unpackRecord(context.stale)
+    if (old?.kind === 'response' && !mayHave(visit, old.audience)) {
+      context.skip()
+      done(context.stale as Buffer)
+      return
+    }
+    if (server === undefined) {
+      fail(new Unfinished('There is no server to ask'))
+      return
+    }
+    const over = () => fail(new Unfinished('The app did not reach the cache'))
+    const begin = (copy: IncomingMessage) => this.#reruns.set(copy, { ...task, stale: undefined })
+    try {
+      rerun(visit.req, server, visit.url, this.#stripped, begin, over)
+    } catch (error) {
+      fail(error)
+    }
   }
 
   async #onlyStored(visit: Visit): Promise<Answer | undefined> {
-    const found = await this.#stored(visit).catch(() => undefined)
-    const now = Date.now()
-    if (found !== undefined && this.#mayHave(visit, found) && this.#newEnough(visit, found, now)) {
+    const found = await this.#stored(visit).catch((error) => {
+      if (!isExpected(error)) reportFault(this.#cache.name, 'lookup', error)
+    })
+    const now = this.#clock(visit.key)
+    if (found !== undefined && mayHave(visit, found.audience) && this.#newEnough(visit, found, now)) {
       return this.#replay(visit, found, now)
     }
     if (!visit.wishes.onlyIfCached) return this.#pass(visit, { fwd: 'uri-miss' })
@@ -211,15 +271,11 @@ export class ResponseCache<Args extends unknown[]> {
 
   async #stored(visit: Visit): Promise<StoredResponse | undefined> {
     const record = unpackRecord(await this.#cache.get(visit.key))
-    if (record?.kind !== 'variants') return record
+    if (record?.kind === 'response') return record
+    if (record?.kind !== 'variants') return undefined
     const key = variantKey(record, variantOf(visit.req.headers, record.names))
     const second = unpackRecord(await this.#cache.get(key))
     return second?.kind === 'response' ? second : undefined
-  }
-
-  /** Whether a response may be given to this client: one with credentials gets only what is for everybody. */
-  #mayHave({ credentials, partitioned }: Visit, { shared }: StoredResponse): boolean {
-    return !credentials || partitioned || shared
   }
 
   #newEnough({ wishes, begun }: Visit, { born, freshUntil }: StoredResponse, now: number): boolean {
@@ -250,15 +306,21 @@ export class ResponseCache<Args extends unknown[]> {
   }
 
   /** What an unsafe method changes is invalid when it has succeeded (RFC 9111 section 4.4), before the client knows. */
-  #invalidates(exchange: Exchange, partition: Parameters<typeof resourceKey>[2]): undefined {
-    const { req, res, url } = exchange
+  #invalidates(exchange: Exchange, partition: Parameters<typeof resourceOf>[3]): undefined {
+    const { req, res, url, scheme } = exchange
     this.#pass(exchange, { fwd: 'method' })
     beforeEnd(res, (head) => {
       if (head.status < 200 || head.status >= 400) return undefined
-      const keys = [url, ...alsoChanged(req, url, head)].map((target) => resourceKey(req, target, partition))
-      return this.#cache.deleteMany(keys).catch(() => {})
+      const targets = [url, ...alsoChanged(exchange, head)]
+      const keys = targets.map((target) => ownKey(resourceOf(req, scheme, target, partition)))
+      return this.#cache.deleteMany(keys).catch((error) => {
+        if (!isExpected(error)) reportFault(this.#cache.name, 'invalidate', error)
+      })
     })
   }
+
+  /** The times of a response and of all its variants are by the clock of the server that has the resource's key. */
+  readonly #clock = (key: Visit['key']): number => this.#cache.now(key)
 }
 
 type MaybePromise<T> = T | Promise<T>
@@ -269,15 +331,34 @@ const NOTHING = Buffer.alloc(0)
 /** Longer than any window that a response may set. */
 const FOR_EVER = 365 * 86_400_000
 
-/** The targets that `Location` and `Content-Location` name, on this very host. */
-function alsoChanged({ headers: { host = '' } }: IncomingMessage, url: string, head: Head): string[] {
+/** Reasons that say nothing of the next response. */
+const PASSING: ReadonlySet<Refusal> = new Set(['status', 'slow', 'truncated', 'unknown'])
+
+/** What a look-up found for a visit. */
+function recordFor({ credentials }: Visit, value: unknown): StoredResponse | Variants | Nothing {
+  if (value === undefined) return 'refused'
+  const record = unpackRecord(value)
+  if (record === undefined) return 'unreadable'
+  if (record.kind !== 'refused') return record
+  // What was refused for a client of another kind may be stored for this one.
+  return record.credentials === (credentials !== 'none') ? 'refused' : 'lost'
+}
+
+/** Failures that the app goes on from as it should, and that are told of elsewhere. */
+function isExpected(error: unknown): boolean {
+  return error instanceof Unfinished || error instanceof LoadTimeoutError || error instanceof CacheClosedError
+}
+
+/** The targets that `Location` and `Content-Location` name, of this very origin. */
+function alsoChanged({ req, url, scheme }: Exchange, { headers }: Head): string[] {
   const targets: string[] = []
+  const base = `${scheme}://${line(req.headers, ':authority') ?? req.headers.host ?? ''}${url}`
+  if (!URL.canParse(base)) return targets
   for (const name of ['location', 'content-location']) {
-    const value = line(head.headers, name)
-    const base = `http://${host}${url}`
+    const value = line(headers, name)
     if (value === undefined || !URL.canParse(value, base)) continue
     const target = new URL(value, base)
-    if (target.host === new URL(base).host) targets.push(target.pathname + target.search)
+    if (target.origin === new URL(base).origin) targets.push(target.pathname + target.search)
   }
   return targets
 }

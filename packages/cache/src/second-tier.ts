@@ -74,6 +74,12 @@ export class SecondTier {
     return this.guards.length === 1 ? this.guards[0]! : this.guards[this.#of(key)]!
   }
 
+  /** Milliseconds since 1970 by the clock of the server of a key, as far as it is known. */
+  now(key: string): number {
+    const { tier } = this.guardOf(key)
+    return tier.now === undefined ? this.#options.clock.now() : tier.now()
+  }
+
   /** One entry with the epochs that its tags should have, in one round trip. */
   look(key: string, tags: readonly string[]): Promise<Look> {
     const names = epochNames(tags)

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Head } from './http-message.js'
+import { AUDIENCES, type Audience } from './http-policy.js'
 
 /** A response as it stands in the cache. */
 export interface StoredResponse extends Head {
@@ -11,8 +13,7 @@ export interface StoredResponse extends Head {
   readonly freshUntil: number
   /** Until then it may be served instead of an error. */
   readonly staleUntil: number
-  /** Requests with credentials may have it, too. */
-  readonly shared: boolean
+  readonly audience: Audience
 }
 
 /** Stands under the key of a resource whose responses vary, and leads to them (RFC 9111 section 4.1). */
@@ -24,7 +25,14 @@ export interface Variants {
   readonly names: readonly string[]
 }
 
-export type Record = StoredResponse | Variants
+/** Is never stored: tells those who wait for a response that it is not for others. */
+export interface Refused {
+  readonly kind: 'refused'
+  /** It was made for a client with credentials: what strangers would get is another question. */
+  readonly credentials: boolean
+}
+
+export type Record = StoredResponse | Variants | Refused
 
 /** Bytes: the length of the head as uint32, the head as JSON, the body. Bodies stay bytes and are never parsed. */
 export function packRecord(record: Record): Buffer {
@@ -38,7 +46,7 @@ export function packRecord(record: Record): Buffer {
 /** What was read of bytes that live in the first tier: each hit gives out the same bytes. */
 const read = new WeakMap<Buffer, Record>()
 
-/** `undefined` for anything else that somebody may have stored under the key. */
+/** `undefined` for what is not a record, or one of another version: a store is not trusted. */
 export function unpackRecord(value: unknown): Record | undefined {
   if (!Buffer.isBuffer(value)) return undefined
   const known = read.get(value)
@@ -51,17 +59,42 @@ export function unpackRecord(value: unknown): Record | undefined {
 function parse(bytes: Buffer): Record | undefined {
   if (bytes.length < 4) return undefined
   const end = 4 + bytes.readUInt32BE(0)
+  if (end > bytes.length) return undefined
   try {
-    const head = JSON.parse(bytes.toString('utf8', 4, end)) as Record
-    if (head.kind === 'variants') return head
-    if (head.kind !== 'response') return undefined
+    const head: unknown = JSON.parse(bytes.toString('utf8', 4, end))
+    if (typeof head !== 'object' || head === null) return undefined
+    const record = head as Partial<Record>
+    if (record.kind === 'variants') return isVariants(record) ? record : undefined
+    if (record.kind === 'refused') return record as Refused
+    if (record.kind !== 'response' || !isHead(record)) return undefined
     const body = bytes.subarray(end)
     // Known once and for all: a hit has only its age to add.
-    const length = head.status === 204 ? {} : { 'content-length': String(body.length) }
-    return { ...head, headers: { ...head.headers, ...length }, body }
+    const length = record.status === 204 ? {} : { 'content-length': String(body.length) }
+    return { ...record, headers: { ...record.headers, ...length }, body }
   } catch {
     return undefined
   }
+}
+
+function isVariants(record: Partial<Variants>): record is Variants {
+  const { id, names } = record
+  return typeof id === 'string' && Array.isArray(names) && names.every((name) => typeof name === 'string')
+}
+
+/** @throws when a header could not be sent */
+function isHead(record: Partial<StoredResponse>): record is Omit<StoredResponse, 'body'> {
+  const { status, headers, born, freshUntil, staleUntil, audience } = record
+  if (!Number.isInteger(status) || status! < 200 || status! > 599) return false
+  if (![born, freshUntil, staleUntil].every(Number.isFinite)) return false
+  if (!AUDIENCES.includes(audience!) || typeof headers !== 'object' || headers === null) return false
+  for (const [name, value] of Object.entries(headers)) {
+    validateHeaderName(name)
+    for (const each of [value].flat()) {
+      if (typeof each !== 'string') return false
+      validateHeaderValue(name, each)
+    }
+  }
+  return true
 }
 
 /** A weak validator for a response that brought none: what is sent may still be encoded on its way. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type HeadersGiven, line } from './http-message.js'
-import { hasCredentials, NO_WISHES, type Wishes, wishesOf } from './http-policy.js'
-import { encodeKey, type KeyPart } from './key.js'
+import { type Asker, credentialsOf, NO_WISHES, type Wishes, wishesOf } from './http-policy.js'
+import { type CacheKey, encodeKey, type KeyPart, ownKey } from './key.js'
 
 /** One request and its response, as an adapter hands them over. */
 export interface Exchange {
@@ -10,39 +10,52 @@ export interface Exchange {
   readonly res: ServerResponse
   /** The request target as the client sent it, not as a router rewrote it. */
   readonly url: string
+  /** `http` or `https`: the connection's own, or what a proxy says that the app's framework was told to trust. */
+  readonly scheme: string
   /** The headers that are set already when the handler begins: they belong to this client, and are not stored. */
   readonly before: () => HeadersGiven
 }
 
 /** What matters of a request that may be answered from the cache. */
-export interface Visit extends Exchange {
-  /** The key of the resource; of all its variants. */
-  readonly key: string
-  readonly partitioned: boolean
-  readonly credentials: boolean
+export interface Visit extends Exchange, Asker {
+  /** What names the resource, and all its variants. */
+  readonly resource: string
+  /** The key that it is stored by. */
+  readonly key: CacheKey
   readonly wishes: Wishes
   readonly tags: () => readonly string[]
-  /** Milliseconds since 1970 when it came. */
+  /** Milliseconds since 1970 when it came, by the clock of the store. */
   readonly begun: number
 }
 
+/** What the options say of every visit. */
+export interface VisitOptions {
+  readonly credentialHeaders: readonly string[]
+  readonly clientDirectives: boolean
+}
+
 export function visitOf(
-  { req, res, url, before }: Exchange,
+  { req, res, url, scheme, before }: Exchange,
   partition: KeyPart | undefined,
   tags: () => readonly string[],
-  clientDirectives: boolean,
+  { credentialHeaders, clientDirectives }: VisitOptions,
+  clock: (key: CacheKey) => number,
 ): Visit {
+  const resource = resourceOf(req, scheme, url, partition)
+  const key = ownKey(resource)
   return {
     req,
     res,
     url,
+    scheme,
     before,
-    key: resourceKey(req, url, partition),
+    resource,
+    key,
     partitioned: partition !== undefined,
-    credentials: hasCredentials(req),
+    credentials: credentialsOf(req, credentialHeaders),
     wishes: clientDirectives ? wishesOf(req) : NO_WISHES,
     tags,
-    begun: Date.now(),
+    begun: clock(key),
   }
 }
 
@@ -50,23 +63,27 @@ export function visitOf(
 const AUTHORITY = /^[\w.:[\]-]*$/
 
 /**
- * The key of a resource: authority and target, and who it is for. What proxies say of the original host and scheme
- * counts too, since apps build links and redirects from it: otherwise one client could choose them for all.
+ * What names a resource: scheme, authority and target, and who it is for. What clients and proxies say of the original host
+ * and scheme counts even where the framework does not trust it, since apps build links and redirects from it: otherwise one
+ * client could choose them for all.
  */
-export function resourceKey(
+export function resourceOf(
   { headers }: IncomingMessage,
+  scheme: string,
   url: string,
   partition: KeyPart | undefined,
 ): string {
   const authority = (line(headers, ':authority') ?? headers.host ?? '').toLowerCase()
   const host = line(headers, 'x-forwarded-host') ?? null
-  const scheme = line(headers, 'x-forwarded-proto') ?? null
-  if (partition === undefined && host === null && scheme === null && AUTHORITY.test(authority)) {
-    return `http:${authority}|${url}`
-  }
-  const key = [authority, url, host, scheme]
-  return `http*${encodeKey(partition === undefined ? key : [...key, partition])}`
+  const forwarded = line(headers, 'x-forwarded-proto') ?? null
+  const asked = line(headers, ':scheme') ?? scheme
+  const isPlain = SCHEMES.has(scheme) && asked === scheme && host === null && forwarded === null
+  if (isPlain && partition === undefined && AUTHORITY.test(authority)) return `${scheme}:${authority}|${url}`
+  const parts = [authority, url, host, forwarded, scheme, asked]
+  return `*${encodeKey(partition === undefined ? parts : [...parts, partition])}`
 }
+
+const SCHEMES = new Set(['http', 'https'])
 
 /**
  * Whether a request is one that a cache should leave alone: it asks for a part of something, has a body, wants another
@@ -87,8 +104,8 @@ export function variantOf(headers: IncomingMessage['headers'], names: readonly s
   const values = names.map((name) => {
     const value = line(headers, name)
     if (value === undefined) return null
-    const text = value.trim().replace(/\s*,\s*/g, ',')
-    return name === 'accept-encoding' ? codings(text) : text
+    const items = value.split(',').map((item) => item.trim())
+    return name === 'accept-encoding' ? codings(items) : items.join(',')
   })
   const text = JSON.stringify([names, values])
   return text.length <= READABLE ? text : createHash('sha256').update(text).digest('base64url')
@@ -98,12 +115,17 @@ export function variantOf(headers: IncomingMessage['headers'], names: readonly s
 const READABLE = 200
 
 /** Clients word the same wish in many ways: the codings they take, in order, say all. */
-function codings(text: string): string {
-  return text
-    .toLowerCase()
-    .split(',')
-    .filter((item) => !/;\s*q=0(\.0*)?$/.test(item))
-    .map((item) => item.split(';')[0]!.trim())
+function codings(items: readonly string[]): string {
+  return items
+    .map((item) => item.toLowerCase().split(';'))
+    .filter(([, ...weights]) => !weights.some(isNothing))
+    .map(([coding]) => coding!.trim())
     .sort()
     .join(',')
+}
+
+/** `q=0`, `q=0.000`: not wanted. */
+function isNothing(weight: string): boolean {
+  const [name, value = ''] = weight.split('=', 2)
+  return name!.trim() === 'q' && value.trim() !== '' && Number(value) === 0
 }

@@ -10,9 +10,13 @@ export interface Check {
 }
 
 /** Turns checks into tests: `describe(name) > describe(framework) > it(title)`. */
-export function suite(name: string, checks: readonly Check[]): void {
+export function suite(
+  name: string,
+  checks: readonly Check[],
+  frameworks: readonly Framework[] = FRAMEWORKS,
+): void {
   describe(name, () => {
-    for (const framework of FRAMEWORKS) {
+    for (const framework of frameworks) {
       describe(framework, () => {
         for (const { title, run } of checksOf(checks, framework)) it(title, () => run(framework))
       })

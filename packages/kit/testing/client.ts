@@ -5,7 +5,6 @@ import {
   type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http'
-import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { within } from './waiting.js'
 
@@ -46,7 +45,11 @@ export async function open(
 
 /** Sends one request and reads the answer to its end. Rejects when the connection is cut before it. */
 export async function ask(url: string, init: Ask = {}): Promise<Answer> {
-  const response = await open(url, init)
+  return readAnswer(url, await open(url, init))
+}
+
+/** Reads an answer to its end. */
+export async function readAnswer(url: string, response: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = []
   const read = async () => {
     for await (const chunk of response) chunks.push(chunk as Buffer)
@@ -54,31 +57,6 @@ export async function ask(url: string, init: Ask = {}): Promise<Answer> {
   await within(read(), `the end of the body of ${url}`)
   const body = Buffer.concat(chunks)
   return { status: response.statusCode ?? 0, headers: response.headers, body, text: body.toString('utf8') }
-}
-
-/** The same over HTTP/2 in the clear, on a session of its own. */
-export async function askHttp2(
-  url: string,
-  { method = 'GET', headers = {}, body }: Ask = {},
-): Promise<Answer> {
-  const { origin, pathname, search } = new URL(url)
-  const session = connectHttp2(origin)
-  try {
-    const stream = session.request({ ':method': method, ':path': pathname + search, ...headers })
-    stream.end(body)
-    const [head] = (await within(once(stream, 'response'), `a response of ${method} ${url}`)) as [
-      IncomingHttpHeaders & { ':status'?: number },
-    ]
-    const chunks: Buffer[] = []
-    const read = async () => {
-      for await (const chunk of stream) chunks.push(chunk as Buffer)
-    }
-    await within(read(), `the end of the body of ${url}`)
-    const all = Buffer.concat(chunks)
-    return { status: head[':status'] ?? 0, headers: head, body: all, text: all.toString('utf8') }
-  } finally {
-    session.destroy()
-  }
 }
 
 /** A client that sends a request and hangs up at once, without waiting for an answer. */

@@ -3,18 +3,21 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { pipeline, Readable } from 'node:stream'
+import { type Duplex, pipeline, Readable } from 'node:stream'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import express4 from 'express4'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import Koa, { type Context } from 'koa'
 import Koa2 from 'koa2'
-import { type Answer, type Ask, ask, askHttp2, open } from './client.js'
+import { type Answer, type Ask, open, readAnswer, visit } from './client.js'
+import { openHttp2, visitHttp2 } from './client-http2.js'
 import { turns, until } from './waiting.js'
 
 /** Every framework version that the packages support. */
 export const FRAMEWORKS = ['express4', 'express5', 'fastify5', 'koa2', 'koa3'] as const
-export type Framework = (typeof FRAMEWORKS)[number]
+/** The same over HTTP/2 without TLS, where a framework speaks it: Express does not, and Koa 2 never answers a HEAD. */
+export const FRAMEWORKS_HTTP2 = ['fastify5h2', 'koa3h2'] as const
+export type Framework = (typeof FRAMEWORKS | typeof FRAMEWORKS_HTTP2)[number]
 
 /** How a package puts its adapter on an app, as its user would: a line of native code per framework. */
 export interface Mounts {
@@ -82,6 +85,8 @@ export interface RunningApp {
   readonly errors: readonly unknown[]
   ask(path: string, init?: Ask): Promise<Answer>
   open(path: string, init?: Ask): Promise<IncomingMessage>
+  /** Begins a GET whose answer nobody reads; destroying it is a client that leaves. */
+  visit(path: string): { destroy(): unknown }
   /** Waits until every request so far has come in, and is over on the server's side too. */
   idle(): Promise<void>
   /** Closes the app as its users do: `server.close()`, or Fastify's `app.close()`. Idempotent. */
@@ -91,29 +96,24 @@ export interface RunningApp {
 /** Starts the site on a framework, on 127.0.0.1 and a free port. */
 export async function start(framework: Framework, site: Site): Promise<RunningApp> {
   const errors: unknown[] = []
-  if (framework === 'fastify5') {
-    const app = await fastifyApp(site, errors)
+  const http2 = framework.endsWith('h2') || site.http2 === true
+  if (framework === 'fastify5' || framework === 'fastify5h2') {
+    const app = await fastifyApp(site, errors, http2)
     const active = countActive(app.server)
     await app.listen({ port: 0, host: '127.0.0.1' })
-    return running(app.server, errors, active, () => app.close(), site.http2)
+    return running(app.server, http2, errors, active, () => app.close())
   }
-  // Typed alike: what an app is given, it treats as HTTP/1.1 until it looks closer.
-  const server = site.http2 ? (createHttp2Server() as object as Server) : createServer()
+  // HTTP/2 servers emit requests and responses of the same shape.
+  const server = http2 ? (createHttp2Server() as object as Server) : createServer()
   const active = countActive(server)
   if (framework === 'express4') expressApp(express4(), server, site, errors)
   else if (framework === 'express5') expressApp(express(), server, site, errors)
-  else koaApp(framework === 'koa2' ? new Koa2() : new Koa(), server, site, errors)
+  else koaApp(framework.startsWith('koa2') ? new Koa2() : new Koa(), server, site, errors)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return running(
-    server,
-    errors,
-    active,
-    async () => {
-      await new Promise((resolve) => server.close(resolve))
-    },
-    site.http2,
-  )
+  return running(server, http2, errors, active, async () => {
+    await new Promise((resolve) => server.close(resolve))
+  })
 }
 
 /** Starts a site, works with it, and closes it in any case. */
@@ -132,24 +132,30 @@ export async function serving<T>(
 
 function running(
   server: Server,
+  http2: boolean,
   errors: unknown[],
   active: () => number,
   shut: () => Promise<void>,
-  http2 = false,
 ): RunningApp {
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const get = http2 ? openHttp2 : open
+  // A session whose client has not ended it would keep the server from closing.
+  const sessions = new Set<{ destroy(): void }>()
+  server.on('session', (session: { destroy(): void }) => sessions.add(session))
   let closing: Promise<void> | undefined
   return {
     origin,
     errors,
-    ask: (path, init) => (http2 ? askHttp2 : ask)(origin + path, init),
-    open: (path, init) => open(origin + path, init),
+    ask: async (path, init) => readAnswer(origin + path, await get(origin + path, init)),
+    open: (path, init) => get(origin + path, init),
+    visit: (path) => (http2 ? visitHttp2 : visit)(origin + path),
     idle: async () => {
       await turns()
       await until(() => active() === 0, 'every response is over')
       await turns()
     },
     close: () => {
+      for (const session of sessions) session.destroy()
       closing ??= shut()
       return closing
     },
@@ -160,8 +166,11 @@ function running(
 function countActive(server: Server): () => number {
   let active = 0
   server.prependListener('request', (_req, res) => {
+    const { stream } = res as { stream?: Duplex }
+    // A stream of HTTP/2 may have been reset before its request is told of.
+    if (stream?.closed) return
     active++
-    res.once('close', () => active--)
+    ;(stream ?? res).once('close', () => active--)
   })
   return () => active
 }
@@ -191,11 +200,11 @@ function sendExpress({ status = 200, headers = {}, body = 'ok' }: Reply, res: Re
   else res.send(body)
 }
 
-async function fastifyApp(site: Site, errors: unknown[]): Promise<FastifyInstance> {
+async function fastifyApp(site: Site, errors: unknown[], http2: boolean): Promise<FastifyInstance> {
   const { log } = site
   const logger = log === undefined ? false : { level: 'trace', stream: { write: log } }
   // An app over HTTP/2 has other types; nothing here uses what differs.
-  const root = Fastify({ logger, ...(site.http2 && { http2: true as const }) } as object) as FastifyInstance
+  const root = Fastify({ logger, ...(http2 && { http2: true as const }) } as object) as FastifyInstance
   const { mounts, registration = 'plain' } = site
   if (site.ownErrorHandler) {
     root.setErrorHandler((error, _request, reply) => {

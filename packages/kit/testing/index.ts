@@ -5,6 +5,7 @@ export { type Answer, type Ask, ask, askAndLeave, open, visit } from './client.j
 export { FakeClock } from './fake-clock.js'
 export {
   FRAMEWORKS,
+  FRAMEWORKS_HTTP2,
   type Framework,
   type Handler,
   type Mounts,

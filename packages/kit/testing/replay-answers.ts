@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { withoutLeak } from './census.js'
 import type { Check } from './check.js'
-import { visit } from './client.js'
 import { BINARY, Chunks } from './expect.js'
 import { type ReplayStand, STORABLE } from './replay-stand.js'
 import { latch, within } from './waiting.js'
@@ -117,7 +116,7 @@ export function answerChecks({ maxBytes, cached, counting, stored, replays, optI
           return { headers: STORABLE, body: 'text' }
         })
         await cached(framework, site, async (app) => {
-          const clients = Array.from({ length: 5 }, () => visit(`${app.origin}/`))
+          const clients = Array.from({ length: 5 }, () => app.visit('/'))
           try {
             await within(begun.promise, 'the handler runs')
             for (const client of clients) client.destroy()

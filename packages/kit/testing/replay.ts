@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { type Check, suite } from './check.js'
-import { REGISTRATIONS, type Site } from './frameworks.js'
+import { FRAMEWORKS, FRAMEWORKS_HTTP2, REGISTRATIONS, type Site } from './frameworks.js'
 import { answerChecks } from './replay-answers.js'
 import { exclusionChecks } from './replay-exclusions.js'
 import { type ReplaySpec, replayStand, STORABLE } from './replay-stand.js'
 
 export type { ReplayMode, ReplaySpec, ReplaySubject } from './replay-stand.js'
 
-/** Tests a replay adapter on every framework. See the README beside this file. */
+/** Tests a replay adapter on every framework, over HTTP/1 and, where the framework speaks it, HTTP/2. See the README beside this file. */
 export function replaySuite(name: string, spec: ReplaySpec): void {
-  suite(name, replayChecks(spec))
+  suite(name, replayChecks(spec), [...FRAMEWORKS, ...FRAMEWORKS_HTTP2])
 }
 
 export function replayChecks(spec: ReplaySpec): readonly Check[] {
