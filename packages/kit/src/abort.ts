@@ -1,3 +1,5 @@
+import { offAbort, onAbort } from './abort-listeners.js'
+
 /** The longest delay a Node timer takes; beyond it, it fires at once. */
 export const MAX_TIMER = 2_147_483_647
 
@@ -13,9 +15,9 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
     return Promise.reject(signal.reason)
   }
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    const stop = () => reject(signal.reason)
+    onAbort(signal, stop)
+    promise.then(resolve, reject).finally(() => offAbort(signal, stop))
   })
 }
 
@@ -29,18 +31,18 @@ export interface SleepOptions {
 export function sleep(milliseconds: number, { signal, ref = false }: SleepOptions = {}): Promise<void> {
   if (signal?.aborted) return Promise.reject(signal.reason)
   return new Promise((resolve, reject) => {
-    const onAbort = () => {
+    const stop = () => {
       clearTimeout(timer)
       reject(signal?.reason)
     }
     const timer = setTimeout(
       () => {
-        signal?.removeEventListener('abort', onAbort)
+        if (signal !== undefined) offAbort(signal, stop)
         resolve()
       },
       Math.min(milliseconds, MAX_TIMER),
     )
     if (!ref) timer.unref()
-    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal !== undefined) onAbort(signal, stop)
   })
 }

@@ -1,3 +1,4 @@
+import { offAbort, onAbort } from '@spillway/kit'
 import type { Link } from './link.js'
 import type { MysqlNode } from './node.js'
 import { Waiter } from './waiter.js'
@@ -22,7 +23,7 @@ class Borrow extends Waiter {
     this.#stack = stack
     this.#resolve = resolve
     this.#reject = reject
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal !== undefined) onAbort(signal, this.#onAbort)
   }
 
   grant(link: Link): void {
@@ -42,7 +43,7 @@ class Borrow extends Waiter {
   }
 
   #settle(): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#signal !== undefined) offAbort(this.#signal, this.#onAbort)
   }
 
   readonly #onAbort = () => {

@@ -1,11 +1,14 @@
+import { offAbort, onAbort } from '@spillway/kit'
 import type { FieldPacket, QueryError, QueryResult } from 'mysql2'
 import { killChannel, retryChannel } from './channels.js'
 import { isConnectionFailure, isInterrupted, isStopped, presentable } from './errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from './errors.js'
 import type { Link } from './link.js'
+import { textFor } from './literals.js'
 import type { MysqlNode } from './node.js'
+import type { RowShape } from './row-reading.js'
 import type { Statement } from './statement.js'
-import { format, type Scalar } from './values.js'
+import type { Scalar } from './values.js'
 import { Waiter } from './waiter.js'
 
 /** Who asked: hears what came of it. */
@@ -30,6 +33,7 @@ export interface CallInit {
   readonly given: readonly unknown[] | undefined
   readonly timeout: number
   readonly signal: AbortSignal | undefined
+  readonly shape: RowShape | undefined
   /** Runs on a connection that its user keeps. */
   readonly held: boolean
 }
@@ -63,7 +67,7 @@ export class Call extends Waiter {
     this.#prepared = init.prepared
     this.#resolve = resolve
     this.#reject = reject
-    init.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (init.signal !== undefined) onAbort(init.signal, this.#onAbort)
   }
 
   /** Its time is over, or nobody wants it any more. */
@@ -125,8 +129,11 @@ export class Call extends Waiter {
     if (this.slot === -1) node.deadlines.add(this, this.deadlineAt)
     if (init.statement.dirties) link.dirty = true
     try {
-      if (this.#prepared) link.execute(init.sql, init.values, node.statementBudget, this.#reply)
-      else link.query(format(init.statement.sql, init.statement.scan, init.given, node.format), this.#reply)
+      if (this.#prepared) link.execute(init.sql, init.values, node.statementBudget, init.shape, this.#reply)
+      else {
+        const text = textFor(link, init.statement, init.given, node.options.timezone)
+        link.query(text, init.shape, this.#reply)
+      }
     } catch (error) {
       this.#reply(error as QueryError, [], [])
     }
@@ -268,7 +275,7 @@ export class Call extends Waiter {
       this.#absorb = false
       // A kill that came after the end of the statement may still be noticed by the next one: this one.
       const next = () => this.#leave(link, this.node.now())
-      link.query('DO 0', next)
+      link.command('DO 0').then(next, next)
       return
     }
     link.call = undefined
@@ -290,7 +297,8 @@ export class Call extends Waiter {
 
   #settle(): void {
     this.#settled = true
-    this.init.signal?.removeEventListener('abort', this.#onAbort)
+    const { signal } = this.init
+    if (signal !== undefined) offAbort(signal, this.#onAbort)
   }
 
   readonly #onAbort = (): void => {

@@ -27,6 +27,9 @@ export interface PoolIdentity {
 /** How long one form of statement is not explained again, in milliseconds. */
 const EXPLAIN_PAUSE = 60_000
 
+/** Whatever the driver is told about the rows of others. */
+const PLAIN_ROWS = { rowsAsArray: false, nestTables: false } as const
+
 /** What the sessions of a pool share. */
 export class Core {
   readonly options: PoolOptions
@@ -165,7 +168,7 @@ export class Core {
       const context = { statements: this.statements, owner, timeout: 2_000 }
       // A statement whose lists were expanded has more values than the user gave.
       const values = init.prepared ? init.values : init.given
-      const [rows] = await run<RowDataPacket[]>(context, { node }, explain, false, values, undefined)
+      const [rows] = await run<RowDataPacket[]>(context, { node }, explain, false, values, PLAIN_ROWS)
       return rows as unknown[] as PlanRow[]
     } catch {
       return undefined

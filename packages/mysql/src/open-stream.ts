@@ -1,14 +1,17 @@
+import { offAbort, onAbort } from '@spillway/kit'
 import type { RowDataPacket } from 'mysql2'
 import { borrow } from './borrow.js'
 import { killChannel } from './channels.js'
 import { isConnectionFailure, presentable } from './errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError } from './errors.js'
 import type { Link } from './link.js'
+import { textFor } from './literals.js'
 import type { MysqlNode } from './node.js'
 import type { RowFeed } from './row-feed.js'
+import type { RowShape } from './row-reading.js'
 import type { Statement } from './statement.js'
 import { after } from './timer.js'
-import { checkText, format } from './values.js'
+import { checkText } from './values.js'
 
 export interface RowQuestion {
   readonly statement: Statement
@@ -16,6 +19,7 @@ export interface RowQuestion {
   /** Milliseconds until the connection is there, and until the next row when the loop waits for one. */
   readonly timeout: number
   readonly signal: AbortSignal | undefined
+  readonly shape: RowShape | undefined
   readonly readAhead: number
 }
 
@@ -28,20 +32,20 @@ export class OpenStream {
   #closed: Promise<void> | undefined
 
   private constructor(node: MysqlNode, link: Link, question: RowQuestion) {
-    const { statement, values, signal, readAhead } = question
+    const { statement, values, signal, shape, readAhead } = question
     this.#node = node
     this.#link = link
     this.#question = question
     link.sql = statement.sql
     if (statement.dirties) link.dirty = true
-    this.#feed = link.stream(format(statement.sql, statement.scan, values, node.format), readAhead)
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#feed = link.stream(textFor(link, statement, values, node.options.timezone), shape, readAhead)
+    if (signal !== undefined) onAbort(signal, this.#onAbort)
   }
 
   /** Waits for a connection and sends the statement. */
   static async of(node: MysqlNode, question: RowQuestion): Promise<OpenStream> {
     const { statement, values, timeout, signal } = question
-    checkText(statement.scan, values)
+    checkText(statement, values)
     const link = await borrow(node, { timeout, signal })
     try {
       return new OpenStream(node, link, question)
@@ -95,7 +99,8 @@ export class OpenStream {
   }
 
   async #close(reason: 'timeout' | 'abort' | 'stream'): Promise<void> {
-    this.#question.signal?.removeEventListener('abort', this.#onAbort)
+    const { signal } = this.#question
+    if (signal !== undefined) offAbort(signal, this.#onAbort)
     this.#feed.end()
     if (this.#link.streams) await quieten(this.#node, this.#link, reason)
     this.#node.release(this.#link)

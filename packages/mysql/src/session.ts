@@ -15,7 +15,13 @@ import type { Core } from './core.js'
 import { Loader, type LoaderKey, type LoaderOptions } from './loader.js'
 import type { MysqlNode } from './node.js'
 import { Position } from './position.js'
-import type { Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
+import {
+  type Queryable,
+  type QueryOptions,
+  type StreamOptions,
+  shapeOf,
+  type TransactionOptions,
+} from './queryable.js'
 import { RowStream } from './row-stream.js'
 import type { Statement } from './statement.js'
 import { type Transaction, transact } from './transaction.js'
@@ -134,8 +140,9 @@ export class MysqlSession implements Queryable, CallOwner {
   stream<Row extends object = RowDataPacket>(
     sql: string,
     values?: readonly unknown[],
-    { timeout, signal, on, readAhead = 64 }: StreamOptions = {},
+    options: StreamOptions = {},
   ): AsyncGenerator<Row, void> {
+    const { timeout, signal, on, readAhead = 64 } = options
     return new RowStream<Row>(async () => {
       const core = this.#core
       core.inside()
@@ -147,6 +154,7 @@ export class MysqlSession implements Queryable, CallOwner {
         values,
         timeout: leftOf(this.#context, node, timeout, sql),
         signal: bothOf(signal, this.#context.signal),
+        shape: shapeOf(options),
         readAhead: readAheadOf(readAhead),
       }
       return [node, question]
