@@ -107,6 +107,16 @@ export class Call extends Waiter {
     this.#reject(error)
   }
 
+  move(): void {
+    const other = this.#elsewhere()
+    if (other === undefined) return
+    const link = this.#link
+    if (link === undefined) {
+      this.node.forget(this)
+      this.#goTo(other, 'down')
+    } else if (link.call === this) link.destroy()
+  }
+
   expire(): void {
     const link = this.#link
     if (link === undefined) this.node.expired(this)
@@ -210,20 +220,30 @@ export class Call extends Waiter {
 
   /** A read that got nothing is asked once more, of another node if there is one. */
   #again(reason: string): boolean {
-    const { init, node } = this
-    if (!init.statement.isRead || init.held || this.#retried || this.#settled || this.#stopping) return false
-    const other = init.owner.another(node)
+    const other = this.#elsewhere()
     if (other === undefined) return false
-    retryChannel.publish(() => ({ pool: node.pool, node: node.name, what: 'read', attempt: 1, reason }))
     this.#retried = true
     this.#link = undefined
-    this.node = other
     // After the failed connection is out of its pool.
     queueMicrotask(() => {
       this.#replied = false
-      if (!this.#settled) other.submit(this, other.now())
+      if (!this.#settled) this.#goTo(other, reason)
     })
     return true
+  }
+
+  /** Another server for what may be asked twice. */
+  #elsewhere(): MysqlNode | undefined {
+    const { init } = this
+    const mayMove = init.statement.isRead && !init.held && !this.#retried && !this.#settled && !this.#stopping
+    return mayMove ? init.owner.another(this.node) : undefined
+  }
+
+  #goTo(other: MysqlNode, reason: string): void {
+    const { pool, name } = this.node
+    retryChannel.publish(() => ({ pool, node: name, what: 'read', attempt: 1, reason }))
+    this.node = other
+    other.submit(this, other.now())
   }
 
   /** KILL QUERY; the connection stays reserved until that is answered, so that it can hit nobody else. */

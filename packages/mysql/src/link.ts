@@ -59,6 +59,8 @@ export class Link {
   /** The call that runs on it; those behind it wait. */
   call: Call | undefined
   readonly pending: Call[] = []
+  /** The stream that reads from it. */
+  reader: { move(): void } | undefined
 
   expiresAt = Number.POSITIVE_INFINITY
   idleSince = 0

@@ -169,6 +169,16 @@ export class MysqlNode {
     this.#serve(this.now())
   }
 
+  /**
+   * It is down: those who wait, and reads that have got nothing yet, go to another server where they may. Its connections
+   * are not used again: they may have lost what was under way.
+   */
+  leave(): void {
+    for (const waiter of [...this.#queue]) waiter.move()
+    for (const link of this.#shelf.busy()) (link.call ?? link.reader)?.move()
+    this.renew()
+  }
+
   /** No more waiters; resolves when those who wait and those who hold are done. */
   drain(): Promise<void> {
     this.#draining = true

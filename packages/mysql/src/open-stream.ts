@@ -19,6 +19,8 @@ export interface RowQuestion {
   /** Milliseconds until the connection is there, and until the next row when the loop waits for one. */
   readonly timeout: number
   readonly signal: AbortSignal | undefined
+  /** Another server for a statement that may run there as well. */
+  readonly another: ((failed: MysqlNode) => MysqlNode | undefined) | undefined
   readonly shape: RowShape | undefined
   readonly readAhead: number
 }
@@ -29,6 +31,8 @@ export class OpenStream {
   readonly #node: MysqlNode
   readonly #link: Link
   readonly #question: RowQuestion
+  /** A row has been given, so that the statement cannot be run again. */
+  begun = false
   #closed: Promise<void> | undefined
 
   private constructor(node: MysqlNode, link: Link, question: RowQuestion) {
@@ -36,6 +40,7 @@ export class OpenStream {
     this.#node = node
     this.#link = link
     this.#question = question
+    link.reader = this
     link.sql = statement.sql
     if (statement.dirties) link.dirty = true
     this.#feed = link.stream(textFor(link, statement, values, node.options.timezone), shape, readAhead)
@@ -44,15 +49,25 @@ export class OpenStream {
 
   /** Waits for a connection and sends the statement. */
   static async of(node: MysqlNode, question: RowQuestion): Promise<OpenStream> {
-    const { statement, values, timeout, signal } = question
+    const { statement, values, timeout, signal, another } = question
     checkText(statement, values)
-    const link = await borrow(node, { timeout, signal })
+    const place = await borrow(node, { timeout, signal, another })
     try {
-      return new OpenStream(node, link, question)
+      return new OpenStream(place.node, place.link, question)
     } catch (error) {
-      node.release(link)
+      place.node.release(place.link)
       throw error
     }
+  }
+
+  /** Its server is down. Whoever waits for the first row hears that the connection is lost, and asks another server. */
+  move(): void {
+    if (this.elsewhere !== undefined) this.#link.destroy()
+  }
+
+  /** Another server that the statement can be run on instead. */
+  get elsewhere(): MysqlNode | undefined {
+    return this.begun ? undefined : this.#question.another?.(this.#node)
   }
 
   /** Whether {@link OpenStream.take} has a row. */
@@ -102,6 +117,7 @@ export class OpenStream {
     const { signal } = this.#question
     if (signal !== undefined) offAbort(signal, this.#onAbort)
     this.#feed.end()
+    this.#link.reader = undefined
     if (this.#link.streams) await quieten(this.#node, this.#link, reason)
     this.#node.release(this.#link)
   }

@@ -120,11 +120,14 @@ export class MysqlSession implements Queryable, CallOwner {
     const core = this.#core
     core.inside()
     const both = bothOf(signal, this.#context.signal)
-    const node = on === 'replica' ? await core.topology.reader(this.#position) : core.topology.writer
+    const first = on === 'replica' ? await core.topology.reader(this.#position) : core.topology.writer
+    const another = on === 'replica' ? (failed: MysqlNode) => this.another(failed) : undefined
     const context = both === this.#context.signal ? this.#context : { ...this.#context, signal: both }
-    const stack = core.callers.above(this.withConnection, node.now())
-    const link = await borrow(node, { timeout: leftOf(context, node, timeout), signal: both, stack })
-    const connection = new MysqlConnection(context, { node, link })
+    const stack = core.callers.above(this.withConnection, first.now())
+    const left = leftOf(context, first, timeout)
+    const place = await borrow(first, { timeout: left, signal: both, stack, another })
+    const { node, link } = place
+    const connection = new MysqlConnection(context, place)
     try {
       return await work(connection)
     } finally {
@@ -154,6 +157,8 @@ export class MysqlSession implements Queryable, CallOwner {
         values,
         timeout: leftOf(this.#context, node, timeout, sql),
         signal: bothOf(signal, this.#context.signal),
+        another:
+          statement.isRead && on !== 'primary' ? (failed: MysqlNode) => this.another(failed) : undefined,
         shape: shapeOf(options),
         readAhead: readAheadOf(readAhead),
       }
