@@ -12,7 +12,8 @@ import {
   timeoutOf,
 } from './connection.js'
 import type { Core } from './core.js'
-import { Loader, type LoaderKey, type LoaderOptions } from './loader.js'
+import { Loader, type LoaderOptions } from './loader.js'
+import type { LoaderKey } from './loader-key.js'
 import type { MysqlNode } from './node.js'
 import { Position } from './position.js'
 import {
