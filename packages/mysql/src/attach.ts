@@ -151,9 +151,19 @@ export class Attachment {
   }
 }
 
+/** The pools that a server closes, behind the one listener that it has for them. */
+const closedBy = new WeakMap<Server, Set<MysqlPool>>()
+
 /** Closes the pool when the server has closed. */
 export function closeWith(server: Server, pool: MysqlPool): void {
-  server.once('close', () => void pool.close())
+  const pools = closedBy.get(server) ?? new Set()
+  pools.add(pool)
+  if (closedBy.has(server)) return
+  closedBy.set(server, pools)
+  server.once('close', () => {
+    closedBy.delete(server)
+    for (const one of pools) void one.close()
+  })
 }
 
 function cookieOf(header: string | undefined, cookie: string): string | undefined {

@@ -13,6 +13,7 @@ import { MysqlNode } from './node.js'
 import type { PoolOptions, ResolvedOptions } from './options.js'
 import { hintOf, type PlanRow } from './plan.js'
 import { Position } from './position.js'
+import { OURS } from './row-reading.js'
 import { MysqlSession } from './session.js'
 import { Statements } from './statement.js'
 import { Topology } from './topology.js'
@@ -26,9 +27,6 @@ export interface PoolIdentity {
 
 /** How long one form of statement is not explained again, in milliseconds. */
 const EXPLAIN_PAUSE = 60_000
-
-/** Whatever the driver is told about the rows of others. */
-const PLAIN_ROWS = { rowsAsArray: false, nestTables: false } as const
 
 /** What the sessions of a pool share. */
 export class Core {
@@ -168,7 +166,7 @@ export class Core {
       const context = { statements: this.statements, owner, timeout: 2_000 }
       // A statement whose lists were expanded has more values than the user gave.
       const values = init.prepared ? init.values : init.given
-      const [rows] = await run<RowDataPacket[]>(context, { node }, explain, false, values, PLAIN_ROWS)
+      const [rows] = await run<RowDataPacket[]>(context, { node }, explain, false, values, OURS)
       return rows as unknown[] as PlanRow[]
     } catch {
       return undefined

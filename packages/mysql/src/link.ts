@@ -17,7 +17,7 @@ import { isConnectionFailure, notBegun } from './errno.js'
 import type { Literals } from './literals.js'
 import type { PoolOptions, Server } from './options.js'
 import { RowFeed } from './row-feed.js'
-import { asSent, bigints, exactly, type RowShape, shaped } from './row-reading.js'
+import { asSent, bigints, exactly, OURS, type RowShape, shaped } from './row-reading.js'
 import { type Flavour, flavourOf, newsOf, type SessionNews, sessionStatements } from './session-state.js'
 import { after } from './timer.js'
 
@@ -211,7 +211,8 @@ export class Link {
 
   /** Rows are read as the call wants them, and dates without losing digits. */
   #read(command: Query | undefined, shape: RowShape | undefined): void {
-    if (shape !== undefined) command?.on('fields', shaped(shape, this.#exact) as never)
+    if (shape === OURS) command?.on('fields', asSent as never)
+    else if (shape !== undefined) command?.on('fields', shaped(shape, this.#exact) as never)
     else if (this.#exact) command?.on('fields', exactly as never)
   }
 

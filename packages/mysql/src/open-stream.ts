@@ -37,6 +37,7 @@ export class OpenStream {
 
   private constructor(node: MysqlNode, link: Link, question: RowQuestion) {
     const { statement, values, signal, shape, readAhead } = question
+    signal?.throwIfAborted()
     this.#node = node
     this.#link = link
     this.#question = question

@@ -330,8 +330,10 @@ export interface ResolvedOptions {
 export function resolveOptions(given: MysqlPoolOptions | string): ResolvedOptions {
   const own = typeof given === 'string' ? { uri: given } : given
   const options = resolve(isPlain(own) ? { ...poolOptionsOf(own), ...withoutLifted(own) } : own)
-  const fields = serverOf({ ...options, ssl: options.ssl ?? own.driver?.ssl } as ServerOptions)
+  const forDriver = own.driver?.ssl
+  const fields = serverOf({ ...options, ssl: options.ssl ?? (forDriver || undefined) } as ServerOptions)
   const main = fields((options.primary ?? {}) as string | ServerOptions)
+  if (forDriver === false && main.ssl !== undefined) throw contradiction('ssl')
   // What is not said of a replica is as on the primary, except where it is.
   const { host: _host, port: _port, socketPath: _path, name: _name, ...shared } = main
   const replica = serverOf(shared)
@@ -363,13 +365,17 @@ function withoutLifted(own: MysqlPoolOptions): object {
   for (const [name, value] of Object.entries({ ssl, charset: set, timezone })) {
     const ours = (own as Record<string, unknown>)[name]
     if (value === undefined || ours === undefined || ours === value) continue
-    throw misuse(
-      TypeError,
-      'ERR_MYSQL_OPTION',
-      `MysqlPool options "${name}" and "driver" contradict each other`,
-    )
+    throw contradiction(name)
   }
   return { ...defined(own), driver: rest }
+}
+
+function contradiction(name: string): Error {
+  return misuse(
+    TypeError,
+    'ERR_MYSQL_OPTION',
+    `MysqlPool options "${name}" and "driver" contradict each other`,
+  )
 }
 
 function refusePoolOptions(uri: unknown): void {

@@ -8,6 +8,9 @@ export interface RowShape {
   readonly nestTables?: boolean | string | undefined
 }
 
+/** Asks for rows as they come: see {@link asSent}. */
+export const OURS: RowShape = Object.freeze({ rowsAsArray: false, nestTables: false })
+
 interface Column {
   readonly type: string
   /** Of its text, at most. */

@@ -1,4 +1,4 @@
-import type { Clock } from '@spillway/kit'
+import { type Clock, offAbort, onAbort } from '@spillway/kit'
 import type { Admission } from './admission.js'
 import type { Call } from './call.js'
 import type { TaskDefinition } from './definition.js'
@@ -128,9 +128,9 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #listen(job: Job, signal: AbortSignal): void {
-    const onAbort = () => this.#cancel(job, 'aborted', signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    job.release = () => signal.removeEventListener('abort', onAbort)
+    const cancel = () => this.#cancel(job, 'aborted', signal.reason)
+    onAbort(signal, cancel)
+    job.release = () => offAbort(signal, cancel)
   }
 
   #finish(job: Job, thread: Thread, value: unknown): void {
