@@ -13,7 +13,7 @@ import {
 } from '@spillway/kit'
 import type { Header } from './late-headers.js'
 import type { MysqlPool } from './pool.js'
-import type { MysqlSession } from './session.js'
+import { type MysqlSession, PRIMARY } from './session.js'
 import { SignedToken } from './signed-token.js'
 
 /** Lets the next request of a client, on any worker or machine, read what this one wrote. */
@@ -80,6 +80,9 @@ const resolve = defineOptions(
   ATTACH_DEFAULTS,
 )
 
+/** Characters of a token that a cookie has room for, sealed. */
+const LONGEST_TOKEN = 2_048
+
 type Carry = Exclude<ReturnType<typeof resolve>['carry'], false>
 
 /** The session of a request, and the headers that its answer gets. */
@@ -136,7 +139,8 @@ export class Attachment {
     }
     const { token } = session
     if (carry !== false && token !== before) {
-      const sealed = this.#signed!.seal(token)
+      // A position too long for a cookie is one that nobody can carry: the next read goes to the primary.
+      const sealed = this.#signed!.seal(token.length > LONGEST_TOKEN ? PRIMARY : token)
       if (carry.header !== false) headers.push([carry.header, sealed])
       if (carry.cookie !== false) {
         const age = Math.ceil(carry.maxAge / 1_000)

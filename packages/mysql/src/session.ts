@@ -39,7 +39,7 @@ export interface SessionOptions {
 }
 
 /** The token of a session whose last write has no known position: only the primary has it for sure. */
-const PRIMARY = 'primary'
+export const PRIMARY = 'primary'
 
 /** Calls that belong together, as those of one request do: its reads see its own writes, on whatever server. */
 export class MysqlSession implements Queryable, CallOwner {
@@ -57,7 +57,7 @@ export class MysqlSession implements Queryable, CallOwner {
     const deadlineAt = deadline === undefined ? undefined : core.options.clock.now() + timeoutOf(deadline)
     this.#context = { statements: core.statements, owner: this, timeout: milliseconds, signal, deadlineAt }
     // Who cannot read the token cannot tell what must be seen, either.
-    this.#position = token === undefined || token === '' ? Position.START : Position.parse(token)
+    this.#position = token === undefined || token === '' ? Position.START : Position.ofToken(token)
   }
 
   /** Says what has been written, for a later session in any process; empty when nothing was. Opaque. */
