@@ -1,4 +1,5 @@
-import { Charsets, type ConnectionOptions } from 'mysql2'
+import type { ConnectionOptions } from 'mysql2'
+import driver from 'mysql2'
 
 /** How a session is told about its character set, and what the driver calls it. */
 export interface Charset {
@@ -28,12 +29,13 @@ const UNSAFE = new Set([
 
 /** `undefined` when there is no such character set or collation, or none that is safe. */
 export function charsetOf(name: string): Charset | undefined {
-  const driver = name.toUpperCase()
-  if (!Object.hasOwn(Charsets, driver)) return undefined
+  const known = name.toUpperCase()
+  // Node finds it on the whole module only: the driver defines it by a getter.
+  if (!Object.hasOwn(driver.Charsets, known)) return undefined
   const lower = name.toLowerCase()
   const end = lower.indexOf('_')
   const client = end === -1 ? lower : lower.slice(0, end)
   if (UNSAFE.has(client)) return undefined
   const names = end === -1 ? `NAMES ${client}` : `NAMES ${client} COLLATE ${lower}`
-  return { names, client, driver }
+  return { names, client, driver: known }
 }

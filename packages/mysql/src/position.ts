@@ -109,7 +109,11 @@ type Interval = readonly [from: bigint, to: bigint]
 /** Which number stands for the intervals of one source. */
 type NumberOf = (intervals: readonly Interval[]) => bigint
 
-const highest: NumberOf = (intervals) => intervals.reduce((most, [, to]) => (to > most ? to : most), 0n)
+const highest: NumberOf = (intervals) => {
+  let most = 0n
+  for (const [, to] of intervals) if (to > most) most = to
+  return most
+}
 const unbroken: NumberOf = ([first]) => (first !== undefined && first[0] === 1n ? first[1] : 0n)
 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i
