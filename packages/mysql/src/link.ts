@@ -13,12 +13,14 @@ import {
 } from 'mysql2'
 import type { Call } from './call.js'
 import type { Deadlines } from './deadlines.js'
+import { driverOptions } from './driver-options.js'
 import { isConnectionFailure, notBegun } from './errno.js'
-import type { Literals } from './literals.js'
-import type { PoolOptions, Server } from './options.js'
+import type { PoolOptions } from './options.js'
 import { RowFeed } from './row-feed.js'
-import { asSent, bigints, exactly, OURS, type RowShape, shaped } from './row-reading.js'
+import { asSent, exactly, OURS, type RowShape, shaped } from './row-reading.js'
+import type { Server } from './servers.js'
 import { type Flavour, flavourOf, newsOf, type SessionNews, sessionStatements } from './session-state.js'
+import { SessionText } from './session-text.js'
 import { after } from './timer.js'
 
 const tracing = tracingChannel('mysql2:execute')
@@ -44,9 +46,8 @@ export class Link {
   /** By their text, in the order of their preparation. */
   readonly #prepared = new Map<string, PrepareStatementInfo>()
   readonly #exact: boolean
-  #literals: Literals = 'neutral'
-  #backslashIsPlain = false
-  #foreign = false
+  /** How its server reads what it is sent. */
+  readonly text: SessionText
   #feed: RowFeed<RowDataPacket> | undefined
   flavour: Flavour = 'mysql'
   threadId = 0
@@ -73,6 +74,7 @@ export class Link {
     this.#settings = settings
     const { server, options } = settings
     this.#exact = options.dates === 'exact'
+    this.text = new SessionText(options.charset.client)
     // Our own socket: `destroy()` of mysql2 only closes one half, and leaves who waits on it waiting.
     this.#socket =
       server.socketPath === undefined ? connect(server.port, server.host) : connect(server.socketPath)
@@ -81,22 +83,7 @@ export class Link {
     // An address has no name to send along, so Node would compare the certificate with 'localhost'.
     if (server.ssl !== undefined) Object.assign(this.#socket, { _host: server.host })
     this.#connection = createConnection({
-      ...driverOptions(options),
-      // A socket path also tells mysql2 that a password may be sent over it as it is (caching_sha2_password).
-      ...(server.socketPath === undefined
-        ? { host: server.host, port: server.port }
-        : { socketPath: server.socketPath }),
-      ...(server.user === undefined ? {} : { user: server.user }),
-      ...(server.password === undefined ? {} : { password: server.password }),
-      ...(server.database === undefined ? {} : { database: server.database }),
-      ...(server.ssl === undefined
-        ? {}
-        : { ssl: typeof server.ssl === 'string' ? server.ssl : { ...server.ssl } }),
-      ...options.driver,
-      charset: options.charset.driver,
-      timezone: options.timezone,
-      // A deadline of ours covers the whole opening, and closes the socket.
-      connectTimeout: 0,
+      ...driverOptions(server, options),
       stream: () => this.#socket,
     })
   }
@@ -156,7 +143,7 @@ export class Link {
     const { options, degraded } = this.#settings
     if (!options.session) return
     const { needed, tracking } = sessionStatements(this.flavour, options)
-    this.#literals = 'neutral'
+    this.text.begin()
     try {
       await this.command(`SET ${[...needed, ...tracking].join(', ')}`)
     } catch (error) {
@@ -171,24 +158,8 @@ export class Link {
       }
     }
     // The status may come from a stored program that ran when the session began; after this it is the session's own.
-    if (this.#backslashIsPlain) await this.command('SET sql_mode = @@sql_mode')
-    this.#literals = this.#backslashIsPlain ? 'plain' : 'escaped'
-  }
-
-  /** How strings are written into a statement that runs on it next. */
-  get literals(): Literals {
-    if (this.#foreign) return 'hex'
-    return this.dirty ? 'neutral' : this.#literals
-  }
-
-  /** What its server said last of how it reads a backslash. */
-  get backslashIsPlain(): boolean {
-    return this.#backslashIsPlain
-  }
-
-  /** Somebody has given its session another character set. */
-  get foreign(): boolean {
-    return this.#foreign
+    if (this.text.backslashIsPlain) await this.command('SET sql_mode = @@sql_mode')
+    this.text.settled()
   }
 
   /** A statement of our own. */
@@ -198,7 +169,9 @@ export class Link {
         .query(sql, (error: QueryError | null, result: QueryResult) => {
           if (error !== null) return reject(error)
           const news = newsOf(result)
-          if (news !== undefined) this.#heed(news)
+          if (news === undefined) return resolve(result)
+          this.inTransaction = news.inTransaction
+          this.text.heed(news)
           resolve(result)
         })
         .on('fields', asSent as never)
@@ -250,7 +223,7 @@ export class Link {
     const command = tracing.hasSubscribers
       ? this.#connection.execute(sql, values as never[], reply)
       : statement.execute(values, reply)
-    this.#read(command as unknown as Query | undefined, shape)
+    this.#read(command, shape)
   }
 
   /** The server has no room for more of them: half of ours are closed. */
@@ -332,17 +305,9 @@ export class Link {
   note(result: QueryResult): SessionNews | undefined {
     const news = newsOf(result)
     if (news === undefined) return undefined
-    if (news.changed || news.backslashIsPlain !== this.#backslashIsPlain) this.dirty = true
-    this.#heed(news)
+    this.inTransaction = news.inTransaction
+    if (this.text.heed(news) || news.changed) this.dirty = true
     return news
-  }
-
-  #heed({ inTransaction, backslashIsPlain, charset }: SessionNews): void {
-    this.inTransaction = inTransaction
-    // Whoever changed it may do so again, unseen; or nobody has, and the status is that of a stored program.
-    if (backslashIsPlain !== this.#backslashIsPlain) this.#literals = 'neutral'
-    this.#backslashIsPlain = backslashIsPlain
-    if (charset !== undefined && charset !== this.#settings.options.charset.client) this.#foreign = true
   }
 
   /** Says goodbye and closes. */
@@ -375,17 +340,4 @@ function closed(): Error {
   return Object.assign(new Error('Connection lost: the socket was closed'), {
     code: 'PROTOCOL_CONNECTION_LOST',
   })
-}
-
-function driverOptions({ bigint, dates, unsafeMultipleStatements }: PoolOptions) {
-  return {
-    // mysql2 would capture a stack per call, at a fifth to a third of its speed.
-    trace: false,
-    supportBigNumbers: true,
-    bigNumberStrings: bigint !== 'auto',
-    dateStrings: dates === 'string' ? true : ['DATE' as const],
-    multipleStatements: unsafeMultipleStatements,
-    maxPreparedStatements: 16_000,
-    ...(bigint === 'bigint' ? { typeCast: bigints(dates === 'exact') } : {}),
-  }
 }

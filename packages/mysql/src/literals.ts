@@ -25,7 +25,7 @@ export function textFor(
   timezone: string,
 ): string {
   const { sql, scan, otherwise } = statement
-  const { literals } = link
+  const literals = link.text.literals(link.dirty)
   if (otherwise === undefined) {
     // The first of several statements may change how the next one is read.
     const safe = scan.several && literals !== 'hex' ? 'neutral' : literals
@@ -33,5 +33,5 @@ export function textFor(
   }
   // Where its placeholders stand depends on the mode, too: a literal in the wrong place must be harmless.
   const safe = literals === 'neutral' || scan.several ? 'hex' : literals
-  return format(sql, link.backslashIsPlain ? otherwise : scan, values, timezone, safe)
+  return format(sql, link.text.backslashIsPlain ? otherwise : scan, values, timezone, safe)
 }

@@ -93,7 +93,7 @@ export class Shelf {
   async clean(link: Link): Promise<void> {
     const { options } = this.#settings
     // After another character set, the driver and the server might not agree about the next one.
-    if (!options.session || link.foreign) throw new Error('the session cannot be reset')
+    if (!options.session || link.text.foreign) throw new Error('the session cannot be reset')
     await this.#within(link, link.reset())
   }
 
