@@ -89,7 +89,8 @@ export function format(
   if (values === undefined || values.length === 0) return sql
   let text = pieces[0]!
   for (let i = 0; i < values.length; i++) {
-    text += (marks[i]!.name ? nameOf(values[i], i) : literal(values[i], i, timezone, how)) + pieces[i + 1]!
+    text +=
+      (marks[i]!.name ? nameFor(values[i], i, how) : literal(values[i], i, timezone, how)) + pieces[i + 1]!
   }
   return text
 }
@@ -144,6 +145,15 @@ function quoted(text: string, how: Literals): string {
 /** Text, as a quoted literal is, and not bytes. */
 function hexadecimal(text: string): string {
   return `_utf8mb4 X'${Buffer.from(text).toString('hex')}'`
+}
+
+/** In GBK and its like a backtick may be half of a character, as a backslash may, and a name has no hexadecimal form. */
+function nameFor(value: unknown, index: number, how: Literals): string {
+  const name = nameOf(value, index)
+  if (how === 'hex' && Buffer.byteLength(name) !== name.length) {
+    refuseParameter(index, 'is a name (??) beyond ASCII, on a connection whose character set was changed')
+  }
+  return name
 }
 
 function nameOf(value: unknown, index: number): string {

@@ -211,6 +211,11 @@ describe('character sets in which a backslash may be half of a character', () =>
           )
           expect(row).toEqual({ text: Buffer.from(text).toString('hex').toUpperCase(), found: 0 })
         }
+        const [[plain]] = await connection.query<RowDataPacket[]>('SELECT 1 AS ??', ['na`me'])
+        expect(plain).toEqual({ 'na`me': 1 })
+        await expect(connection.query('SELECT 1 AS ??', ['\u2014'])).rejects.toMatchObject({
+          code: 'ERR_MYSQL_PARAMETER',
+        })
         return connection.threadId
       })
       expect(await pool.withConnection((connection) => connection.threadId)).not.toBe(id)
