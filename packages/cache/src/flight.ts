@@ -1,4 +1,5 @@
 import type { Linked } from '@spillway/kit'
+import { offAbort, onAbort } from '@spillway/kit'
 import { Aborting } from './aborting.js'
 import type { Loader } from './context.js'
 import type { Mark } from './fence.js'
@@ -12,7 +13,7 @@ interface Waiter {
   /** Asks anew, when what this flight brings may be too old for a caller who came late. */
   readonly again: () => Promise<unknown>
   readonly signal: AbortSignal | undefined
-  readonly onAbort: (() => void) | undefined
+  readonly stop: (() => void) | undefined
   /** The fence's clock when it came. */
   readonly clock: number
 }
@@ -104,7 +105,7 @@ export class Flight implements Linked {
   ): Promise<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      const onAbort =
+      const stop =
         signal &&
         (() => {
           const at = this.#waiters.indexOf(waiter)
@@ -113,8 +114,8 @@ export class Flight implements Linked {
           reject(signal.reason)
           if (this.#waiters.length === 0 && !this.background) left(this)
         })
-      const waiter: Waiter = { resolve, reject, again, signal, onAbort, clock }
-      if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true })
+      const waiter: Waiter = { resolve, reject, again, signal, stop, clock }
+      if (signal && stop) onAbort(signal, stop)
       this.#waiters.push(waiter)
     })
   }
@@ -164,6 +165,6 @@ export class Flight implements Linked {
   }
 }
 
-function release({ signal, onAbort }: Waiter): void {
-  if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort)
+function release({ signal, stop }: Waiter): void {
+  if (signal && stop) offAbort(signal, stop)
 }

@@ -1,50 +1,7 @@
+import { offAbort, onAbort } from './abort-listeners.js'
+
 /** The longest delay a Node timer takes; beyond it, it fires at once. */
 export const MAX_TIMER = 2_147_483_647
-
-interface Relay {
-  readonly listeners: Set<() => void>
-  stop(): void
-}
-
-const relays = new WeakMap<AbortSignal, Relay>()
-
-/**
- * Calls `listener` when `signal` aborts, until the returned function is called. A signal gets one listener from here,
- * however many calls share it: Node warns of a leak from the eleventh on.
- */
-export function onAbort(signal: AbortSignal, listener: () => void): () => void {
-  const { listeners, stop } = relays.get(signal) ?? relayOf(signal)
-  listeners.add(listener)
-  return () => {
-    listeners.delete(listener)
-    if (listeners.size === 0) stop()
-  }
-}
-
-function relayOf(signal: AbortSignal): Relay {
-  const listeners = new Set<() => void>()
-  const stop = () => {
-    signal.removeEventListener('abort', relay)
-    if (relays.get(signal)?.listeners === listeners) relays.delete(signal)
-  }
-  // Each as if it listened itself: one that throws keeps none of the others from hearing.
-  const relay = () => {
-    stop()
-    for (const listener of listeners) {
-      try {
-        listener()
-      } catch (error) {
-        process.nextTick(() => {
-          throw error
-        })
-      }
-    }
-  }
-  signal.addEventListener('abort', relay, { once: true })
-  const made = { listeners, stop }
-  relays.set(signal, made)
-  return made
-}
 
 /**
  * Settles like `promise`, unless `signal` aborts first: then rejects with `signal.reason`. The listener is removed
@@ -58,8 +15,9 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
     return Promise.reject(signal.reason)
   }
   return new Promise((resolve, reject) => {
-    const release = onAbort(signal, () => reject(signal.reason))
-    promise.then(resolve, reject).finally(release)
+    const stop = () => reject(signal.reason)
+    onAbort(signal, stop)
+    promise.then(resolve, reject).finally(() => offAbort(signal, stop))
   })
 }
 
@@ -73,19 +31,18 @@ export interface SleepOptions {
 export function sleep(milliseconds: number, { signal, ref = false }: SleepOptions = {}): Promise<void> {
   if (signal?.aborted) return Promise.reject(signal.reason)
   return new Promise((resolve, reject) => {
-    const release =
-      signal &&
-      onAbort(signal, () => {
-        clearTimeout(timer)
-        reject(signal.reason)
-      })
+    const stop = () => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
     const timer = setTimeout(
       () => {
-        release?.()
+        if (signal !== undefined) offAbort(signal, stop)
         resolve()
       },
       Math.min(milliseconds, MAX_TIMER),
     )
     if (!ref) timer.unref()
+    if (signal !== undefined) onAbort(signal, stop)
   })
 }

@@ -1,4 +1,5 @@
-export { abortable, MAX_TIMER, onAbort, type SleepOptions, sleep } from './abort.js'
+export { abortable, MAX_TIMER, type SleepOptions, sleep } from './abort.js'
+export { offAbort, onAbort } from './abort-listeners.js'
 export { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota, memoryLimit } from './cgroup.js'
 export { Chain, type Linked } from './chain.js'
 export { type Channel, channel } from './channel.js'

@@ -10,6 +10,7 @@ import {
   either,
   having,
   integer,
+  offAbort,
   onAbort,
   optional,
 } from '@spillway/kit'
@@ -220,7 +221,7 @@ export class ConcurrencyLimiter implements Closable {
       const leave = () => {
         this.#queue.delete(waiter)
         clearTimeout(timer)
-        release?.()
+        if (signal !== undefined) offAbort(signal, stop)
       }
       const waiter: Waiter = {
         key,
@@ -233,7 +234,8 @@ export class ConcurrencyLimiter implements Closable {
           reject(reason)
         },
       }
-      const release = signal && onAbort(signal, () => waiter.refuse(signal.reason))
+      const stop = () => waiter.refuse(signal?.reason)
+      if (signal !== undefined) onAbort(signal, stop)
       const timer = setTimeout(() => waiter.refuse(this.#refuse('late')), this.#options.maxWait)
       this.#queue.add(waiter)
     })

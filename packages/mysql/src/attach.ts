@@ -16,7 +16,7 @@ import {
   string,
 } from '@spillway/kit'
 import type { MysqlPool } from './pool.js'
-import type { MysqlSession } from './session.js'
+import { type MysqlSession, PRIMARY } from './session.js'
 import { SignedToken } from './signed-token.js'
 
 /** Lets the next request of a client, on any worker or machine, read what this one wrote. */
@@ -82,6 +82,9 @@ const resolve = defineOptions(
   },
   ATTACH_DEFAULTS,
 )
+
+/** Characters of a token that a cookie has room for, sealed. */
+const LONGEST_TOKEN = 2_048
 
 type Carry = Exclude<ReturnType<typeof resolve>['carry'], false>
 
@@ -151,7 +154,8 @@ export class Attachment {
     }
     const { token } = session
     if (carry !== false && token !== before) {
-      const sealed = this.#signed!.seal(token)
+      // A position too long for a cookie is one that nobody can carry: the next read goes to the primary.
+      const sealed = this.#signed!.seal(token.length > LONGEST_TOKEN ? PRIMARY : token)
       if (carry.header !== false) headers.push([carry.header, sealed])
       if (carry.cookie !== false) {
         const age = Math.ceil(carry.maxAge / 1_000)
@@ -166,9 +170,19 @@ export class Attachment {
   }
 }
 
+/** The pools that a server closes, behind the one listener that it has for them. */
+const closedBy = new WeakMap<Server, Set<MysqlPool>>()
+
 /** Closes the pool when the server has closed. */
 export function closeWith(server: Server, pool: MysqlPool): void {
-  server.once('close', () => void pool.close())
+  const pools = closedBy.get(server) ?? new Set()
+  pools.add(pool)
+  if (closedBy.has(server)) return
+  closedBy.set(server, pools)
+  server.once('close', () => {
+    closedBy.delete(server)
+    for (const one of pools) void one.close()
+  })
 }
 
 function cookieOf(header: string | undefined, cookie: string): string | undefined {

@@ -1,11 +1,14 @@
+import { offAbort, onAbort } from '@spillway/kit'
 import type { FieldPacket, QueryError, QueryResult } from 'mysql2'
 import { killChannel, retryChannel } from './channels.js'
 import { isConnectionFailure, isInterrupted, isStopped, presentable } from './errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from './errors.js'
 import type { Link } from './link.js'
+import { textFor } from './literals.js'
 import type { MysqlNode } from './node.js'
+import type { RowShape } from './row-reading.js'
 import type { Statement } from './statement.js'
-import { format, type Scalar } from './values.js'
+import type { Scalar } from './values.js'
 import { Waiter } from './waiter.js'
 
 /** Who asked: hears what came of it. */
@@ -32,6 +35,7 @@ export interface CallInit {
   readonly given: readonly unknown[] | undefined
   readonly timeout: number
   readonly signal: AbortSignal | undefined
+  readonly shape: RowShape | undefined
   /** Runs on a connection that its user keeps. */
   readonly held: boolean
 }
@@ -65,7 +69,7 @@ export class Call extends Waiter {
     this.#prepared = init.prepared
     this.#resolve = resolve
     this.#reject = reject
-    init.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (init.signal !== undefined) onAbort(init.signal, this.#onAbort)
   }
 
   /** Its time is over, or nobody wants it any more. */
@@ -106,6 +110,16 @@ export class Call extends Waiter {
     this.#reject(error)
   }
 
+  move(): void {
+    const other = this.#elsewhere()
+    if (other === undefined) return
+    const link = this.#link
+    if (link === undefined) {
+      this.node.forget(this)
+      this.#goTo(other, 'down')
+    } else if (link.call === this) link.destroy()
+  }
+
   expire(): void {
     const link = this.#link
     if (link === undefined) this.node.expired(this)
@@ -128,8 +142,11 @@ export class Call extends Waiter {
     if (this.slot === -1) node.deadlines.add(this, this.deadlineAt)
     if (init.statement.dirties) link.dirty = true
     try {
-      if (this.#prepared) link.execute(init.sql, init.values, node.statementBudget, this.#reply)
-      else link.query(format(init.statement.sql, init.statement.scan, init.given, node.format), this.#reply)
+      if (this.#prepared) link.execute(init.sql, init.values, node.statementBudget, init.shape, this.#reply)
+      else {
+        const text = textFor(link, init.statement, init.given, node.options.timezone)
+        link.query(text, init.shape, this.#reply)
+      }
     } catch (error) {
       this.#reply(error as QueryError, [], [])
     }
@@ -206,20 +223,30 @@ export class Call extends Waiter {
 
   /** A read that got nothing is asked once more, of another node if there is one. */
   #again(reason: string): boolean {
-    const { init, node } = this
-    if (!init.statement.isRead || init.held || this.#retried || this.#settled || this.#stopping) return false
-    const other = init.owner.another(node)
+    const other = this.#elsewhere()
     if (other === undefined) return false
-    retryChannel.publish(() => ({ pool: node.pool, node: node.name, what: 'read', attempt: 1, reason }))
     this.#retried = true
     this.#link = undefined
-    this.node = other
     // After the failed connection is out of its pool.
     queueMicrotask(() => {
       this.#replied = false
-      if (!this.#settled) other.submit(this, other.now())
+      if (!this.#settled) this.#goTo(other, reason)
     })
     return true
+  }
+
+  /** Another server for what may be asked twice. */
+  #elsewhere(): MysqlNode | undefined {
+    const { init } = this
+    const mayMove = init.statement.isRead && !init.held && !this.#retried && !this.#settled && !this.#stopping
+    return mayMove ? init.owner.another(this.node) : undefined
+  }
+
+  #goTo(other: MysqlNode, reason: string): void {
+    const { pool, name } = this.node
+    retryChannel.publish(() => ({ pool, node: name, what: 'read', attempt: 1, reason }))
+    this.node = other
+    other.submit(this, other.now())
   }
 
   /** KILL QUERY; the connection stays reserved until that is answered, so that it can hit nobody else. */
@@ -271,7 +298,7 @@ export class Call extends Waiter {
       this.#absorb = false
       // A kill that came after the end of the statement may still be noticed by the next one: this one.
       const next = () => this.#leave(link, this.node.now())
-      link.query('DO 0', next)
+      link.command('DO 0').then(next, next)
       return
     }
     link.call = undefined
@@ -294,7 +321,8 @@ export class Call extends Waiter {
 
   #settle(): void {
     this.#settled = true
-    this.init.signal?.removeEventListener('abort', this.#onAbort)
+    const { signal } = this.init
+    if (signal !== undefined) offAbort(signal, this.#onAbort)
   }
 
   readonly #onAbort = (): void => {

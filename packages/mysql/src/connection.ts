@@ -4,7 +4,7 @@ import { Call, type CallOwner } from './call.js'
 import { MysqlTimeoutError, misplaced, released } from './errors.js'
 import type { Link } from './link.js'
 import type { MysqlNode } from './node.js'
-import type { Queryable, QueryOptions } from './queryable.js'
+import { type Queryable, type QueryOptions, shapeOf } from './queryable.js'
 import type { Statement, Statements } from './statement.js'
 import { checkText, prepare } from './values.js'
 
@@ -53,15 +53,17 @@ export function run<T extends QueryResult>(
   given: readonly unknown[] | undefined,
   options: QueryOptions | undefined,
 ): Promise<[T, FieldPacket[]]> {
+  if (typeof options === 'function') throw noCallback()
   const { statements, owner } = context
   const signal = bothOf(options?.signal, context.signal)
   if (signal?.aborted) return Promise.reject(signal.reason)
-  const { sql, scan } = statement
+  const { sql, scan, otherwise } = statement
   const timeout = leftOf(context, node, options?.timeout, sql)
-  const usePrepared = prepared && node.options.prepared
+  // What stands where in a doubtful text is told by the connection it runs on.
+  const usePrepared = prepared && node.options.prepared && otherwise === undefined
   let ready: { sql: string; values: Parameters<typeof prepare>[2] } = { sql, values: given }
   if (usePrepared) ready = prepare(sql, scan, given)
-  else checkText(scan, given)
+  else checkText(statement, given)
   return new Promise((resolve, reject) => {
     const call = new Call(
       {
@@ -74,6 +76,7 @@ export function run<T extends QueryResult>(
         given,
         timeout,
         signal,
+        shape: shapeOf(options),
         held: link !== undefined,
       },
       // The type of the rows is the caller's claim, as in mysql2.
@@ -83,6 +86,10 @@ export function run<T extends QueryResult>(
     if (link === undefined) call.submit()
     else call.submitTo(link)
   })
+}
+
+function noCallback(): Error {
+  return misplaced('A callback is never called: await the promise that the call returns')
 }
 
 export function bothOf(

@@ -10,9 +10,11 @@ import { crossShard, outside } from './errors.js'
 import type { MysqlPoolEvents } from './events.js'
 import { Insight, type StatementStats } from './insight.js'
 import { MysqlNode } from './node.js'
-import type { PoolOptions, ResolvedOptions } from './options.js'
+import type { PoolOptions } from './options.js'
 import { hintOf, type PlanRow } from './plan.js'
 import { Position } from './position.js'
+import { OURS } from './row-reading.js'
+import type { ResolvedOptions } from './servers.js'
 import { MysqlSession } from './session.js'
 import { Statements } from './statement.js'
 import { Topology } from './topology.js'
@@ -165,7 +167,7 @@ export class Core {
       const context = { statements: this.statements, owner, timeout: 2_000 }
       // A statement whose lists were expanded has more values than the user gave.
       const values = init.prepared ? init.values : init.given
-      const [rows] = await run<RowDataPacket[]>(context, { node }, explain, false, values, undefined)
+      const [rows] = await run<RowDataPacket[]>(context, { node }, explain, false, values, OURS)
       return rows as unknown[] as PlanRow[]
     } catch {
       return undefined

@@ -41,6 +41,7 @@ const BY_ERRNO: ReadonlyMap<number, Failure> = new Map([
   [1049, none('access')],
   [1053, SHUTDOWN],
   [1927, CONNECTION],
+  [4031, CONNECTION],
   [1062, none('duplicate')],
   [1586, none('duplicate')],
   [1205, none('lock-wait', true)],
@@ -80,11 +81,10 @@ export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { errno, fatal, code } = error as Partial<QueryError>
   if (typeof errno === 'number' && errno >= 1000)
-    return errno === 1053 || errno === 1927 || errno === 1152 || errno === 1158
+    return errno === 1053 || errno === 1927 || errno === 4031 || errno === 1152 || errno === 1158
   return (
     fatal === true ||
-    code === 'PROTOCOL_CONNECTION_LOST' ||
-    (typeof code === 'string' && /^(E[A-Z]+|PROTOCOL_.*)$/.test(code))
+    (typeof code === 'string' && (code.startsWith('PROTOCOL_') || /^E[A-Z]{1,40}$/.test(code)))
   )
 }
 

@@ -8,8 +8,6 @@ export interface ServerFacts {
   readonly statements: number
   /** It closes connections that are quiet for longer, in milliseconds. */
   readonly waitTimeout: number
-  /** A backslash in a literal means itself. */
-  readonly noBackslashEscapes: boolean
   /** A lock timeout undoes the transaction, and not only the statement. */
   readonly rollsBackOnLockTimeout: boolean
 }
@@ -18,11 +16,10 @@ export interface ServerFacts {
 export const UNKNOWN: ServerFacts = Object.freeze({
   statements: 1_000,
   waitTimeout: Number.POSITIVE_INFINITY,
-  noBackslashEscapes: false,
   rollsBackOnLockTimeout: false,
 })
 
-const QUESTION = `SELECT @@max_prepared_stmt_count AS statements, @@wait_timeout AS quiet, @@sql_mode AS mode,
+const QUESTION = `SELECT @@max_prepared_stmt_count AS statements, @@wait_timeout AS quiet,
   @@innodb_rollback_on_timeout AS undoes`
 
 /** Asks the server. One that does not answer such questions is taken for an ordinary one. */
@@ -33,7 +30,6 @@ export async function factsOf(link: Link, degraded: (message: string) => void): 
     return {
       statements: Math.max(1, Math.min(4_000, Math.floor(Number(row.statements) / 4 / workerCount()))),
       waitTimeout: Number(row.quiet) * 1_000,
-      noBackslashEscapes: String(row.mode).includes('NO_BACKSLASH_ESCAPES'),
       rollsBackOnLockTimeout: Number(row.undoes) === 1,
     }
   } catch (error) {

@@ -22,7 +22,8 @@ export {
 export type { MysqlPoolEvents, SlowEvent } from './events.js'
 export type { StatementSnapshot } from './insight.js'
 export { jump } from './jump.js'
-export { Loader, type LoaderKey, type LoaderOptions } from './loader.js'
+export { Loader, type LoaderOptions } from './loader.js'
+export type { LoaderKey } from './loader-key.js'
 export type { NodeStats } from './node-stats.js'
 export {
   DEFAULTS,
@@ -35,6 +36,7 @@ export type { PlanRow } from './plan.js'
 export { type DrainReport, MysqlPool, type MysqlPoolStats } from './pool.js'
 export type { Isolation, Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
 export { rendezvous } from './rendezvous.js'
+export type { RowShape } from './row-reading.js'
 export { MysqlSession, type SessionOptions } from './session.js'
 export type { ShardKey } from './shard-key.js'
 export {

@@ -1,4 +1,4 @@
-import type { ShardKey } from './shard-key.js'
+import { canonicalKey, type ShardKey } from './shard-key.js'
 
 const MASK = 0xffff_ffff_ffff_ffffn
 
@@ -6,10 +6,13 @@ const MASK = 0xffff_ffff_ffff_ffffn
  * The shard of a key by jump consistent hashing (Lamping and Veach, 2014): the shards are numbered by their place in
  * `names`, and the key jumps from number to number, ever further, for as long as it lands on one that exists. No shard
  * is better than another, and a new last one takes its share evenly from all; only the last can be taken away. An
- * integer is the algorithm's 64-bit key itself, a string goes through {@link fnv}: other languages find the same shard.
+ * integer is the algorithm's 64-bit key itself, also when it is written as a string; any other text goes through
+ * {@link fnv}: other languages find the same shard.
+ *
+ * @throws TypeError `ERR_MYSQL_SHARD` when it is no key
  */
 export function jump(key: ShardKey, names: readonly string[]): string {
-  let bits = typeof key === 'bigint' || Number.isInteger(key) ? BigInt(key) & MASK : fnv(String(key))
+  let bits = bitsOf(canonicalKey(key))
   let at = 0
   let next = 0
   while (next < names.length) {
@@ -18,6 +21,12 @@ export function jump(key: ShardKey, names: readonly string[]): string {
     next = Math.floor(((at + 1) * 2 ** 31) / (Number(bits >> 33n) + 1))
   }
   return names[at]!
+}
+
+function bitsOf(canonical: string): bigint {
+  const text = canonical.slice(1)
+  const isInteger = canonical.startsWith('n') && !text.includes('.') && !text.includes('e')
+  return isInteger ? BigInt(text) & MASK : fnv(text)
 }
 
 /** FNV-1a of the text in UTF-8, 64 bits. */

@@ -1,20 +1,26 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { connect, type Socket } from 'node:net'
+import { offAbort, onAbort } from '@spillway/kit'
 import {
   type Connection,
   createConnection,
   type FieldPacket,
   type PrepareStatementInfo,
+  type Query,
   type QueryError,
   type QueryResult,
   type RowDataPacket,
 } from 'mysql2'
 import type { Call } from './call.js'
 import type { Deadlines } from './deadlines.js'
+import { driverOptions } from './driver-options.js'
 import { isConnectionFailure, notBegun } from './errno.js'
-import type { PoolOptions, Server } from './options.js'
+import type { PoolOptions } from './options.js'
 import { RowFeed } from './row-feed.js'
+import { asSent, exactly, OURS, type RowShape, shaped } from './row-reading.js'
+import type { Server } from './servers.js'
 import { type Flavour, flavourOf, newsOf, type SessionNews, sessionStatements } from './session-state.js'
+import { SessionText } from './session-text.js'
 import { after } from './timer.js'
 
 const tracing = tracingChannel('mysql2:execute')
@@ -39,6 +45,9 @@ export class Link {
   readonly #connection: Connection
   /** By their text, in the order of their preparation. */
   readonly #prepared = new Map<string, PrepareStatementInfo>()
+  readonly #exact: boolean
+  /** How its server reads what it is sent. */
+  readonly text: SessionText
   #feed: RowFeed<RowDataPacket> | undefined
   flavour: Flavour = 'mysql'
   threadId = 0
@@ -51,6 +60,8 @@ export class Link {
   /** The call that runs on it; those behind it wait. */
   call: Call | undefined
   readonly pending: Call[] = []
+  /** The stream that reads from it. */
+  reader: { move(): void } | undefined
 
   expiresAt = Number.POSITIVE_INFINITY
   idleSince = 0
@@ -62,26 +73,17 @@ export class Link {
   private constructor(settings: LinkSettings) {
     this.#settings = settings
     const { server, options } = settings
+    this.#exact = options.dates === 'exact'
+    this.text = new SessionText(options.charset.client)
     // Our own socket: `destroy()` of mysql2 only closes one half, and leaves who waits on it waiting.
     this.#socket =
       server.socketPath === undefined ? connect(server.port, server.host) : connect(server.socketPath)
     this.#socket.setNoDelay(true)
     this.#socket.setKeepAlive(true, 10_000)
+    // An address has no name to send along, so Node would compare the certificate with 'localhost'.
+    if (server.ssl !== undefined) Object.assign(this.#socket, { _host: server.host })
     this.#connection = createConnection({
-      ...driverOptions(options),
-      // A socket path also tells mysql2 that a password may be sent over it as it is (caching_sha2_password).
-      ...(server.socketPath === undefined
-        ? { host: server.host, port: server.port }
-        : { socketPath: server.socketPath }),
-      ...(server.user === undefined ? {} : { user: server.user }),
-      ...(server.password === undefined ? {} : { password: server.password }),
-      ...(server.database === undefined ? {} : { database: server.database }),
-      ...(server.ssl === undefined
-        ? {}
-        : { ssl: typeof server.ssl === 'string' ? server.ssl : { ...server.ssl } }),
-      ...options.driver,
-      // A deadline of ours covers the whole opening, and closes the socket.
-      connectTimeout: 0,
+      ...driverOptions(server, options),
       stream: () => this.#socket,
     })
   }
@@ -96,7 +98,7 @@ export class Link {
       link.#socket.destroy()
     }
     const timer = after(deadlines, options.clock.now() + options.connectTimeout, stop)
-    signal?.addEventListener('abort', stop, { once: true })
+    if (signal !== undefined) onAbort(signal, stop)
     try {
       await link.#connect()
       await link.setUp()
@@ -111,7 +113,7 @@ export class Link {
       })
     } finally {
       deadlines.remove(timer)
-      signal?.removeEventListener('abort', stop)
+      if (signal !== undefined) offAbort(signal, stop)
     }
   }
 
@@ -137,46 +139,67 @@ export class Link {
   }
 
   /** Tells the session how to behave; after opening and after each reset. */
-  async setUp(names = false): Promise<void> {
+  async setUp(): Promise<void> {
     const { options, degraded } = this.#settings
     if (!options.session) return
     const { needed, tracking } = sessionStatements(this.flavour, options)
-    const first = names ? ['NAMES utf8mb4 COLLATE utf8mb4_unicode_ci', ...needed] : needed
+    this.text.begin()
     try {
-      await this.command(`SET ${[...first, ...tracking].join(', ')}`)
+      await this.command(`SET ${[...needed, ...tracking].join(', ')}`)
     } catch (error) {
       if (isConnectionFailure(error)) throw error
       degraded(`no tracking of positions and session state: ${(error as Error).message}`)
-      if (first.length > 0) {
-        await this.command(`SET ${first.join(', ')}`).catch((reason: unknown) => {
-          if (isConnectionFailure(reason)) throw reason
-          degraded(`no session settings (time zone, time limit): ${(reason as Error).message}`)
-        })
+      try {
+        await this.command(`SET ${needed.join(', ')}`)
+      } catch (reason) {
+        if (isConnectionFailure(reason)) throw reason
+        degraded(`no session settings (character set, time zone, time limit): ${(reason as Error).message}`)
+        return
       }
     }
+    // The status may come from a stored program that ran when the session began; after this it is the session's own.
+    if (this.text.backslashIsPlain) await this.command('SET sql_mode = @@sql_mode')
+    this.text.settled()
   }
 
   /** A statement of our own. */
   command(sql: string): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
-      this.query(sql, (error, result) => {
-        if (error !== null) return reject(error)
-        const news = newsOf(result)
-        if (news !== undefined) this.inTransaction = news.inTransaction
-        resolve(result)
-      })
+      this.#connection
+        .query(sql, (error: QueryError | null, result: QueryResult) => {
+          if (error !== null) return reject(error)
+          const news = newsOf(result)
+          if (news === undefined) return resolve(result)
+          this.inTransaction = news.inTransaction
+          this.text.heed(news)
+          resolve(result)
+        })
+        .on('fields', asSent as never)
     })
   }
 
-  query(sql: string, reply: Reply): void {
-    this.#connection.query(sql, reply)
+  query(sql: string, shape: RowShape | undefined, reply: Reply): void {
+    this.#read(this.#connection.query(sql, reply), shape)
+  }
+
+  /** Rows are read as the call wants them, and dates without losing digits. */
+  #read(command: Query | undefined, shape: RowShape | undefined): void {
+    if (shape === OURS) command?.on('fields', asSent as never)
+    else if (shape !== undefined) command?.on('fields', shaped(shape, this.#exact) as never)
+    else if (this.#exact) command?.on('fields', exactly as never)
   }
 
   /** In prepared form; the least recently prepared one makes room when there are more than `budget`. */
-  execute(sql: string, values: readonly unknown[] | undefined, budget: number, reply: Reply): void {
+  execute(
+    sql: string,
+    values: readonly unknown[] | undefined,
+    budget: number,
+    shape: RowShape | undefined,
+    reply: Reply,
+  ): void {
     const known = this.#prepared.get(sql)
     if (known !== undefined) {
-      this.#executeKnown(known, sql, values, reply)
+      this.#executeKnown(known, sql, values, shape, reply)
       return
     }
     while (this.#prepared.size >= budget) this.#unprepareOldest()
@@ -185,7 +208,7 @@ export class Link {
       this.#prepared.set(sql, statement)
       // Its time ended during the preparation, and the kill with it: nothing would stop it now.
       if (this.call?.stopping) return reply(notBegun(), [], [])
-      this.#executeKnown(statement, sql, values, reply)
+      this.#executeKnown(statement, sql, values, shape, reply)
     })
   }
 
@@ -193,11 +216,14 @@ export class Link {
     statement: PrepareStatementInfo,
     sql: string,
     values: readonly unknown[] = [],
+    shape: RowShape | undefined,
     reply: Reply,
   ): void {
     // The connection's own `execute` looks the statement up again at each call, and tells those who trace.
-    if (tracing.hasSubscribers) this.#connection.execute(sql, values as never[], reply)
-    else statement.execute(values, reply)
+    const command = tracing.hasSubscribers
+      ? this.#connection.execute(sql, values as never[], reply)
+      : statement.execute(values, reply)
+    this.#read(command, shape)
   }
 
   /** The server has no room for more of them: half of ours are closed. */
@@ -219,13 +245,18 @@ export class Link {
   }
 
   /** Rows at the reader's pace. */
-  stream(sql: string, readAhead: number): RowFeed<RowDataPacket> {
+  stream(sql: string, shape: RowShape | undefined, readAhead: number): RowFeed<RowDataPacket> {
     const feed = new RowFeed<RowDataPacket>(this, readAhead)
     // mysql2 tells the connection that it is lost, and not its streams.
     this.#feed = feed
-    this.#connection
-      .query(sql)
-      .on('result', (row: RowDataPacket) => feed.push(row))
+    const command = this.#connection.query(sql)
+    this.#read(command, shape)
+    command
+      .on('result', (row: RowDataPacket, set?: number) => {
+        // An OK packet comes without the number of its result.
+        if (set === undefined) this.note(row as object as QueryResult)
+        feed.push(row)
+      })
       .on('error', (error: unknown) => feed.fail(error))
       .on('end', () => {
         this.#feed = undefined
@@ -265,7 +296,7 @@ export class Link {
       this.#connection.reset((error) => (error ? reject(error) : resolve()))
     })
     this.#prepared.clear()
-    await this.setUp(true)
+    await this.setUp()
     this.dirty = false
     this.inTransaction = false
   }
@@ -275,7 +306,7 @@ export class Link {
     const news = newsOf(result)
     if (news === undefined) return undefined
     this.inTransaction = news.inTransaction
-    if (news.changed) this.dirty = true
+    if (this.text.heed(news) || news.changed) this.dirty = true
     return news
   }
 
@@ -309,24 +340,4 @@ function closed(): Error {
   return Object.assign(new Error('Connection lost: the socket was closed'), {
     code: 'PROTOCOL_CONNECTION_LOST',
   })
-}
-
-function driverOptions({ bigint, timezone, unsafeMultipleStatements }: PoolOptions) {
-  return {
-    // mysql2 would capture a stack per call, at a fifth to a third of its speed.
-    trace: false,
-    supportBigNumbers: true,
-    bigNumberStrings: bigint !== 'auto',
-    dateStrings: ['DATE' as const],
-    timezone,
-    multipleStatements: unsafeMultipleStatements,
-    maxPreparedStatements: 16_000,
-    ...(bigint === 'bigint' ? { typeCast: bigints } : {}),
-  }
-}
-
-/** The driver gives a string, since it is told to. */
-function bigints({ type }: { readonly type: string }, next: () => unknown): unknown {
-  const value = next()
-  return type === 'LONGLONG' && typeof value === 'string' ? BigInt(value) : value
 }

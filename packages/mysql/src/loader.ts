@@ -1,5 +1,6 @@
 import { defineOptions, integer, list, optional, string } from '@spillway/kit'
 import { escapeId, type RowDataPacket } from 'mysql2'
+import { identityOf, isWhole, type Kind, kindOf, type LoaderKey, sizeOf } from './loader-key.js'
 import type { Queryable } from './queryable.js'
 
 export interface LoaderOptions {
@@ -26,25 +27,43 @@ const resolve = defineOptions(
   LOADER_DEFAULTS,
 )
 
-export type LoaderKey = string | number | bigint
-
 interface Wait<Row> {
   readonly promise: Promise<Row | undefined>
   resolve(row: Row | undefined): void
   reject(error: unknown): void
 }
 
+/** Lookups of one turn whose keys are compared in one way. */
+interface Batch<Row> {
+  readonly waits: Map<string, Wait<Row>>
+  readonly keys: LoaderKey[]
+  bytes: number
+}
+
+/** Bytes of keys in one query, about: far below what any server accepts as one packet. */
+const MOST_BYTES = 1_048_576
+/** Keys in one question about which of them is equal to which row. */
+const MATCHED_AT_ONCE = 64
+
+/** MySQL's types of columns with whole numbers: TINYINT, SMALLINT, INT, BIGINT, MEDIUMINT. */
+const WHOLE: ReadonlySet<number | undefined> = new Set([1, 2, 3, 8, 9])
+const PLAIN_ROWS = { rowsAsArray: false, nestTables: false } as const
+
 /**
  * Looks rows up by a unique key. All lookups of one turn of the event loop become one `IN` query, each key once: what
  * DataLoader does (Facebook, 2015), on a padded and prepared statement. Nothing is remembered beyond the turn.
+ *
+ * A row belongs to a key when the server says that they are equal. What is identical is equal; about the other keys, where
+ * there are any and rows have come, the server is asked: only it knows its collations and conversions.
  */
 export class Loader<Row extends object = RowDataPacket, Key extends LoaderKey = LoaderKey> {
   readonly #database: Queryable
   readonly #sql: string
+  readonly #matchSql: string
   readonly #key: string
   readonly #maxBatch: number
-  #batch = new Map<string, Wait<Row>>()
-  #keys: Key[] = []
+  readonly #batches = new Map<Kind, Batch<Row>>()
+  #scheduled = false
 
   /** @throws TypeError | RangeError `ERR_MYSQL_OPTION` */
   constructor(database: Queryable, options: LoaderOptions) {
@@ -54,20 +73,32 @@ export class Loader<Row extends object = RowDataPacket, Key extends LoaderKey = 
     this.#database = database
     this.#key = key
     this.#maxBatch = maxBatch
-    this.#sql = `SELECT ${wanted} FROM ${escapeId(table)} WHERE ${escapeId(key, true)} IN (?)`
+    const column = escapeId(key, true)
+    this.#sql = `SELECT ${wanted} FROM ${escapeId(table)} WHERE ${column} IN (?)`
+    this.#matchSql = `(SELECT ? AS place, ${column} AS value FROM ${escapeId(table)} WHERE ${column} = ? LIMIT 1)`
   }
 
-  /** The row, or `undefined` when there is none. */
+  /**
+   * The row, or `undefined` when there is none.
+   *
+   * @throws TypeError (the promise) `ERR_MYSQL_PARAMETER` when the key is none
+   */
   load(key: Key): Promise<Row | undefined> {
-    const id = String(key)
-    const known = this.#batch.get(id)
+    let kind: Kind
+    try {
+      kind = kindOf(key)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const batch = this.#batchFor(kind)
+    const id = identityOf(key)
+    const known = batch.waits.get(id)
     if (known !== undefined) return known.promise
-    // Promises that resolve in this turn may still ask for more: hence after them, not at once.
-    if (this.#keys.length === 0) setImmediate(() => this.#send())
     const wait = waiting<Row>()
-    this.#batch.set(id, wait)
-    this.#keys.push(key)
-    if (this.#keys.length >= this.#maxBatch) this.#send()
+    batch.waits.set(id, wait)
+    batch.keys.push(key)
+    batch.bytes += sizeOf(key)
+    if (batch.keys.length >= this.#maxBatch || batch.bytes >= MOST_BYTES) this.#send(kind)
     return wait.promise
   }
 
@@ -76,42 +107,73 @@ export class Loader<Row extends object = RowDataPacket, Key extends LoaderKey = 
     return Promise.all(keys.map((key) => this.load(key)))
   }
 
-  #send(): void {
-    const batch = this.#batch
-    const keys = this.#keys
-    if (keys.length === 0) return
-    this.#batch = new Map()
-    this.#keys = []
-    this.#database.execute<RowDataPacket[]>(this.#sql, [keys]).then(
-      ([rows]) => {
-        for (const row of rows) {
-          const id = String(row[this.#key])
-          batch.get(id)?.resolve(row as Row)
-          batch.delete(id)
-        }
-        // A key may be equal to the row's by the column's collation and differ from it here, as in 'ANN' and 'ann'.
-        if (batch.size > 0 && rows.length > 0) this.#matchLoosely(batch, rows)
-        for (const wait of batch.values()) wait.resolve(undefined)
-      },
-      (error: unknown) => {
-        for (const wait of batch.values()) wait.reject(error)
-      },
-    )
+  #batchFor(kind: Kind): Batch<Row> {
+    let batch = this.#batches.get(kind)
+    if (batch === undefined) {
+      batch = { waits: new Map(), keys: [], bytes: 0 }
+      this.#batches.set(kind, batch)
+      this.#schedule()
+    }
+    return batch
   }
 
-  #matchLoosely(batch: Map<string, Wait<Row>>, rows: readonly RowDataPacket[]): void {
-    const byFold = new Map(rows.map((row) => [fold(row[this.#key]), row]))
-    for (const [id, wait] of batch) {
-      const row = byFold.get(fold(id))
-      if (row === undefined) continue
-      wait.resolve(row as Row)
-      batch.delete(id)
+  /** Promises that resolve in this turn may still ask for more: hence after them, not at once. */
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      for (const kind of [...this.#batches.keys()]) this.#send(kind)
+    })
+  }
+
+  #send(kind: Kind): void {
+    const batch = this.#batches.get(kind)!
+    this.#batches.delete(kind)
+    this.#answer(batch).catch((error: unknown) => {
+      for (const wait of batch.waits.values()) wait.reject(error)
+    })
+  }
+
+  async #answer({ waits, keys }: Batch<Row>): Promise<void> {
+    const [rows, fields] = await this.#database.execute<RowDataPacket[]>(this.#sql, [keys], PLAIN_ROWS)
+    const lower = this.#key.toLowerCase()
+    const column = fields.find(({ name }) => name.toLowerCase() === lower)
+    const byValue = new Map<string, RowDataPacket>()
+    for (const row of rows) {
+      const id = identityOf(row[column?.name ?? this.#key])
+      if (!byValue.has(id)) byValue.set(id, row)
+      waits.get(id)?.resolve(row as Row)
+      waits.delete(id)
+    }
+    if (waits.size > 0 && rows.length > 0) {
+      const hasWhole = WHOLE.has(column?.columnType)
+      const open = keys.filter((key) => waits.has(identityOf(key)) && !(hasWhole && isWhole(key)))
+      await this.#match(open, waits, byValue)
+    }
+    for (const wait of waits.values()) wait.resolve(undefined)
+  }
+
+  /** Asks the server which of these keys is equal to which row. */
+  async #match(
+    keys: readonly LoaderKey[],
+    waits: Map<string, Wait<Row>>,
+    byValue: ReadonlyMap<string, RowDataPacket>,
+  ): Promise<void> {
+    for (let from = 0; from < keys.length; from += MATCHED_AT_ONCE) {
+      const some = keys.slice(from, from + MATCHED_AT_ONCE)
+      const sql = some.map(() => this.#matchSql).join(' UNION ALL ')
+      const values = some.flatMap((key, place) => [place, key])
+      const [pairs] = await this.#database.query<RowDataPacket[]>(sql, values, PLAIN_ROWS)
+      for (const { place, value } of pairs) {
+        const id = identityOf(some[Number(place)])
+        const row = byValue.get(identityOf(value))
+        if (row === undefined) continue
+        waits.get(id)?.resolve(row as Row)
+        waits.delete(id)
+      }
     }
   }
-}
-
-function fold(value: unknown): string {
-  return String(value).normalize('NFKD').replace(/\p{M}/gu, '').trimEnd().toLowerCase()
 }
 
 function waiting<Row>(): Wait<Row> {

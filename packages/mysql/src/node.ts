@@ -6,10 +6,10 @@ import { MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from '.
 import type { Link, LinkSettings } from './link.js'
 import { type NodeHooks, once } from './node-hooks.js'
 import { NodeMeter, type NodeStats } from './node-stats.js'
-import type { PoolOptions, Server } from './options.js'
+import type { PoolOptions } from './options.js'
+import type { Server } from './servers.js'
 import { Shelf } from './shelf.js'
 import { SideLink } from './side-link.js'
-import type { TextFormat } from './values.js'
 import type { Waiter } from './waiter.js'
 
 /** The connections to one server, those who wait for them, and the rules between both. */
@@ -17,8 +17,6 @@ export class MysqlNode {
   readonly name: string
   readonly pool: string
   readonly limit: number
-  /** How values are written into statements for this server. */
-  format: TextFormat
   readonly #hooks: NodeHooks
   readonly #settings: LinkSettings
   /** Those who wait, first come first served. */
@@ -43,7 +41,6 @@ export class MysqlNode {
     this.#meter = new NodeMeter(this.pool, this.name)
     this.limit = options.shareConnections ? shareOf(options.connectionLimit) : options.connectionLimit
     this.#hooks = hooks
-    this.format = { timezone: options.timezone, noBackslashEscapes: false }
     this.#admission = new Admission(server.name, options)
     const side = { server, options, deadlines, degraded: once((message) => hooks.warning(this, message)) }
     this.#settings = { ...side, lost: (link) => this.#lost(link) }
@@ -172,6 +169,16 @@ export class MysqlNode {
     this.#serve(this.now())
   }
 
+  /**
+   * It is down: those who wait, and reads that have got nothing yet, go to another server where they may. Its connections
+   * are not used again: they may have lost what was under way.
+   */
+  leave(): void {
+    for (const waiter of [...this.#queue]) waiter.move()
+    for (const link of this.#shelf.busy()) (link.call ?? link.reader)?.move()
+    this.renew()
+  }
+
   /** No more waiters; resolves when those who wait and those who hold are done. */
   drain(): Promise<void> {
     this.#draining = true
@@ -251,9 +258,7 @@ export class MysqlNode {
   #opened(link: Link): void {
     const now = this.now()
     this.#meter.count.opened++
-    const { waitTimeout, noBackslashEscapes } = this.#dialler.facts
-    this.#shelf.waitTimeout = waitTimeout
-    this.format = { timezone: this.options.timezone, noBackslashEscapes }
+    this.#shelf.waitTimeout = this.#dialler.facts.waitTimeout
     if (this.options.control) this.#control.warm()
     if (!this.#isReachable) {
       this.#isReachable = true

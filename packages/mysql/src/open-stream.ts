@@ -1,14 +1,17 @@
+import { offAbort, onAbort } from '@spillway/kit'
 import type { RowDataPacket } from 'mysql2'
 import { borrow } from './borrow.js'
 import { killChannel } from './channels.js'
 import { isConnectionFailure, presentable } from './errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError } from './errors.js'
 import type { Link } from './link.js'
+import { textFor } from './literals.js'
 import type { MysqlNode } from './node.js'
 import type { RowFeed } from './row-feed.js'
+import type { RowShape } from './row-reading.js'
 import type { Statement } from './statement.js'
 import { after } from './timer.js'
-import { checkText, format } from './values.js'
+import { checkText } from './values.js'
 
 export interface RowQuestion {
   readonly statement: Statement
@@ -16,6 +19,9 @@ export interface RowQuestion {
   /** Milliseconds until the connection is there, and until the next row when the loop waits for one. */
   readonly timeout: number
   readonly signal: AbortSignal | undefined
+  /** Another server for a statement that may run there as well. */
+  readonly another: ((failed: MysqlNode) => MysqlNode | undefined) | undefined
+  readonly shape: RowShape | undefined
   readonly readAhead: number
 }
 
@@ -25,30 +31,44 @@ export class OpenStream {
   readonly #node: MysqlNode
   readonly #link: Link
   readonly #question: RowQuestion
+  /** A row has been given, so that the statement cannot be run again. */
+  begun = false
   #closed: Promise<void> | undefined
 
   private constructor(node: MysqlNode, link: Link, question: RowQuestion) {
-    const { statement, values, signal, readAhead } = question
+    const { statement, values, signal, shape, readAhead } = question
+    signal?.throwIfAborted()
     this.#node = node
     this.#link = link
     this.#question = question
+    link.reader = this
     link.sql = statement.sql
     if (statement.dirties) link.dirty = true
-    this.#feed = link.stream(format(statement.sql, statement.scan, values, node.format), readAhead)
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#feed = link.stream(textFor(link, statement, values, node.options.timezone), shape, readAhead)
+    if (signal !== undefined) onAbort(signal, this.#onAbort)
   }
 
   /** Waits for a connection and sends the statement. */
   static async of(node: MysqlNode, question: RowQuestion): Promise<OpenStream> {
-    const { statement, values, timeout, signal } = question
-    checkText(statement.scan, values)
-    const link = await borrow(node, { timeout, signal })
+    const { statement, values, timeout, signal, another } = question
+    checkText(statement, values)
+    const place = await borrow(node, { timeout, signal, another })
     try {
-      return new OpenStream(node, link, question)
+      return new OpenStream(place.node, place.link, question)
     } catch (error) {
-      node.release(link)
+      place.node.release(place.link)
       throw error
     }
+  }
+
+  /** Its server is down. Whoever waits for the first row hears that the connection is lost, and asks another server. */
+  move(): void {
+    if (this.elsewhere !== undefined) this.#link.destroy()
+  }
+
+  /** Another server that the statement can be run on instead. */
+  get elsewhere(): MysqlNode | undefined {
+    return this.begun ? undefined : this.#question.another?.(this.#node)
   }
 
   /** Whether {@link OpenStream.take} has a row. */
@@ -95,8 +115,10 @@ export class OpenStream {
   }
 
   async #close(reason: 'timeout' | 'abort' | 'stream'): Promise<void> {
-    this.#question.signal?.removeEventListener('abort', this.#onAbort)
+    const { signal } = this.#question
+    if (signal !== undefined) offAbort(signal, this.#onAbort)
     this.#feed.end()
+    this.#link.reader = undefined
     if (this.#link.streams) await quieten(this.#node, this.#link, reason)
     this.#node.release(this.#link)
   }

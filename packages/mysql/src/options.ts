@@ -1,6 +1,7 @@
 import {
   anything,
   boolean,
+  type Check,
   type Clock,
   type Duration,
   defineOptions,
@@ -16,12 +17,19 @@ import {
   optional,
   orFalse,
   type Resolved,
+  refuse,
   string,
 } from '@spillway/kit'
+import { type Charset, charsetOf } from './charset.js'
+import { readUri } from './uri.js'
 
 /** One server: how to reach it. */
 export interface ServerOptions {
-  /** `mysql://user:password@host:3306/database`. What is given beside it wins. */
+  /**
+   * `mysql://user:password@host:3306/database`. What is given beside it wins. It may have `?ssl=`, `ssl-mode=` and
+   * `socketPath=`, and for the pool `connectionLimit=`, `queueLimit=`, `waitForConnections=`, `connectTimeout=`,
+   * `idleTimeout=`, `charset=` and `timezone=`; anything else is refused.
+   */
   readonly uri?: string
   /** Default: `'127.0.0.1'`. Resolved anew for each connection. */
   readonly host?: string
@@ -48,6 +56,11 @@ export interface ReadOptions {
   readonly maxLag?: Duration
   /** How often each server is asked for its health, role and position. Default: `'500ms'`. */
   readonly probe?: Duration
+  /**
+   * How long a server may take to answer such a question; then it is down, and its reads go elsewhere. So a server that
+   * freezes is noticed after `probe` and `patience` at the latest. Default: twice `probe`, at least `'500ms'`.
+   */
+  readonly patience?: Duration
 }
 
 /** What a {@link MysqlPool} is made from. The names of mysql2's recipe mean what they say there, and are honoured. */
@@ -110,6 +123,13 @@ export interface MysqlPoolOptions extends ServerOptions {
 
   /** BIGINT and insert ids: numbers while they are exact, else strings (`'auto'`); always strings; or always bigints. Default: `'auto'`. */
   readonly bigint?: 'auto' | 'string' | 'bigint'
+  /**
+   * DATETIME and TIMESTAMP: a Date where it has all of the column's digits, and text where the column has more than three
+   * (`'exact'`); always a Date, which loses digits (`'date'`); always text (`'string'`). Default: `'exact'`.
+   */
+  readonly dates?: 'exact' | 'date' | 'string'
+  /** Character set or collation of the connections, by MySQL's name. Default: `'utf8mb4_unicode_ci'`. */
+  readonly charset?: string
   /** `'Z'`, `'local'` or `'+hh:mm'`: of dates in parameters and DATETIME columns. DATE is always text. Default: `'Z'`. */
   readonly timezone?: string
   /** Several statements in one text. What this allows an injection to do is the reason for its name. Default: false. */
@@ -124,14 +144,23 @@ export interface MysqlPoolOptions extends ServerOptions {
 
   /** Of the pool, in events and messages. Default: `'mysql'`. */
   readonly name?: string
-  /** Further options of mysql2's `createConnection`. They win over ours. Default: none. */
+  /**
+   * Further options of mysql2's `createConnection`. They win over ours, and none of them changes how the pool reads the
+   * answers to its own statements. Default: none.
+   */
   readonly driver?: Readonly<Record<string, unknown>>
   /** Default: the monotonic clock. */
   readonly clock?: Clock
 }
 
+/** Unlike other checks it shows nothing of the value, which may have a password in it. */
+const uri: Check<string> = (value) => {
+  readUri(value as string)
+  return value as string
+}
+
 const SERVER_CHECKS = {
-  uri: optional(string({ pattern: /^(mysql|mariadb):\/\//, like: 'a URL that begins with mysql://' })),
+  uri: optional(uri),
   host: optional(string()),
   port: optional(integer({ min: 1, max: 65_535 })),
   socketPath: optional(string()),
@@ -164,6 +193,8 @@ export const DEFAULTS = Object.freeze({
   retries: 3,
   reads: Object.freeze({}),
   bigint: 'auto',
+  dates: 'exact',
+  charset: 'utf8mb4_unicode_ci',
   timezone: 'Z',
   unsafeMultipleStatements: false,
   slowQuery: 1_000,
@@ -181,7 +212,46 @@ export const READ_DEFAULTS = Object.freeze({
   probe: 500,
 })
 
-const server = either(SERVER_CHECKS.uri, nested(SERVER_CHECKS))
+const serverFields = nested(SERVER_CHECKS)
+const server: Check<string | ServerOptions> = (value, place) =>
+  typeof value === 'string' ? uri(value, place) : (serverFields(value, place) as ServerOptions)
+
+const charset: Check<Charset> = (value, place) => {
+  const name = string()(value, place)
+  return (
+    charsetOf(name) ??
+    refuse(
+      RangeError,
+      place,
+      'a character set or collation in which a byte of ASCII is always that character',
+      name,
+    )
+  )
+}
+
+/** What mysql2 would do in the place of this package. */
+const NOT_FOR_THE_DRIVER = [
+  'uri',
+  'stream',
+  'pool',
+  'isServer',
+  'queryFormat',
+  'connectTimeout',
+  'charsetNumber',
+]
+
+const driver: Check<Readonly<Record<string, unknown>>> = (value, place) => {
+  const given = having<Readonly<Record<string, unknown>>>('an object')(value, place)
+  for (const name of NOT_FOR_THE_DRIVER) {
+    if (name in given)
+      throw misuse(
+        TypeError,
+        place.code,
+        `MysqlPool option "driver" may not have "${name}": the pool sees to it`,
+      )
+  }
+  return given
+}
 
 const CHECKS = {
   ...SERVER_CHECKS,
@@ -215,96 +285,25 @@ const CHECKS = {
         wait: duration(),
         maxLag: duration(),
         probe: duration({ min: 10 }),
+        patience: optional(duration({ min: 10 })),
       },
       READ_DEFAULTS,
     ),
   ),
   bigint: oneOf('auto', 'string', 'bigint'),
+  dates: oneOf('exact', 'date', 'string'),
+  charset,
   timezone: string({ pattern: /^(Z|local|[+-]\d\d:\d\d)$/, like: "'Z', 'local' or '+hh:mm'" }),
   unsafeMultipleStatements: boolean,
   slowQuery: orFalse(duration()),
   explain: boolean,
   statementStats: integer({ min: 1 }),
   name: string(),
-  driver: having<Readonly<Record<string, unknown>>>('an object'),
+  driver,
   clock: having<Clock>('a clock', 'now'),
 } as const
 
 export type PoolOptions = Resolved<typeof CHECKS>
 
-const resolve = defineOptions('mysql', 'MysqlPool', CHECKS, DEFAULTS)
-
-/** A server's address with everything in it that was given in a URL. */
-export interface Server {
-  readonly host: string
-  readonly port: number
-  readonly socketPath?: string
-  readonly user?: string
-  readonly password?: string
-  readonly database?: string
-  readonly ssl?: string | object
-  /** `host:port`, for messages: it has no secret in it. */
-  readonly name: string
-}
-
-export interface ResolvedOptions {
-  readonly options: PoolOptions
-  readonly primary: Server
-  readonly replicas: readonly Server[]
-}
-
 /** @throws TypeError | RangeError `ERR_MYSQL_OPTION` */
-export function resolveOptions(given: MysqlPoolOptions | string): ResolvedOptions {
-  const options = resolve(typeof given === 'string' ? { uri: given } : given)
-  const own = serverOf(options as ServerOptions)
-  const main = own((options.primary ?? {}) as string | ServerOptions)
-  // What is not said of a replica is as on the primary, except where it is.
-  const { host: _host, port: _port, socketPath: _path, name: _name, ...shared } = main
-  const replica = serverOf(shared)
-  return {
-    options,
-    primary: main,
-    replicas: (options.replicas ?? []).map((one) => replica(one as string | ServerOptions)),
-  }
-}
-
-function serverOf(base: ServerOptions): (given: string | ServerOptions) => Server {
-  return (given) => {
-    const own = typeof given === 'string' ? { uri: given } : given
-    const fields = {
-      ...defined(fromUri(base.uri)),
-      ...defined(base),
-      ...defined(fromUri(own.uri)),
-      ...defined(own),
-    }
-    const { host = '127.0.0.1', port = 3306, socketPath, user, password, database, ssl } = fields
-    return Object.freeze({
-      host,
-      port,
-      ...defined({ socketPath, user, password, database, ssl }),
-      name: socketPath ?? `${host}:${port}`,
-    })
-  }
-}
-
-function defined<T extends object>(fields: T): Partial<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>
-}
-
-function fromUri(uri: string | undefined): ServerOptions {
-  if (uri === undefined) return {}
-  let url: URL
-  try {
-    url = new URL(uri)
-  } catch {
-    // The URL may have a password in it, so it is not shown.
-    throw misuse(TypeError, 'ERR_MYSQL_OPTION', 'MysqlPool option "uri" is not a URL')
-  }
-  return {
-    host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1') || undefined,
-    port: url.port === '' ? undefined : Number(url.port),
-    user: decodeURIComponent(url.username) || undefined,
-    password: decodeURIComponent(url.password) || undefined,
-    database: decodeURIComponent(url.pathname.slice(1)) || undefined,
-  } as ServerOptions
-}
+export const checkOptions = defineOptions('mysql', 'MysqlPool', CHECKS, DEFAULTS)

@@ -1,3 +1,7 @@
+/** Characters of a token, and of what a server says, at most. Beyond that the position counts as unknown. */
+const LONGEST_TOKEN = 8_192
+const LONGEST = 1_048_576
+
 /**
  * How far a server's history must have come: the highest number of each source of writes. A source is a domain of
  * MariaDB (`0-1-42`: domain, server, number) or a server's UUID of MySQL (`3e11fa47-…:42`).
@@ -11,9 +15,14 @@ export class Position {
 
   static readonly START = new Position(new Map())
 
-  /** Reads what a server says of a write, or a token. `undefined` when it is neither's form. */
+  /** Reads what a server says of a write. `undefined` when it has another form. */
   static parse(text: string): Position | undefined {
     return Position.#read(text, highest)
+  }
+
+  /** Reads a token, which may have been in anybody's hands. `undefined` when it is none. */
+  static ofToken(token: string): Position | undefined {
+    return typeof token === 'string' && token.length <= LONGEST_TOKEN ? Position.parse(token) : undefined
   }
 
   /**
@@ -25,6 +34,7 @@ export class Position {
   }
 
   static #read(text: string, numberOf: NumberOf): Position | undefined {
+    if (text.length > LONGEST) return undefined
     const numbers = new Map<string, Mark>()
     for (const part of text.split(',')) {
       const trimmed = part.trim()
@@ -94,25 +104,32 @@ function mariadb(text: string): Mark | undefined {
   return match === null ? undefined : { source: match[1]!, number: BigInt(match[3]!), text, uuid: false }
 }
 
+/** Numbers of one source, from and to. */
+type Interval = readonly [from: bigint, to: bigint]
 /** Which number stands for the intervals of one source. */
-type NumberOf = (intervals: readonly (readonly [from: bigint, to: bigint])[]) => bigint
+type NumberOf = (intervals: readonly Interval[]) => bigint
 
-const highest: NumberOf = (intervals) =>
-  intervals
-    .map(([, to]) => to)
-    .sort((a, b) => (a < b ? -1 : 1))
-    .at(-1) ?? 0n
+const highest: NumberOf = (intervals) => {
+  let most = 0n
+  for (const [, to] of intervals) if (to > most) most = to
+  return most
+}
 const unbroken: NumberOf = ([first]) => (first !== undefined && first[0] === 1n ? first[1] : 0n)
 
+const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i
+const INTERVAL = /^(\d{1,19})(?:-(\d{1,19}))?$/
+
 function mysql(text: string, numberOf: NumberOf): Mark | undefined {
-  const match = /^([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})((?::\d{1,19}(?:-\d{1,19})?)+)$/i.exec(text)
-  if (match === null) return undefined
-  const source = match[1]!.toLowerCase()
-  const intervals = match[2]!
-    .slice(1)
-    .split(':')
-    .map((interval) => interval.split('-').map(BigInt))
-    .map(([from = 0n, to = from]) => [from, to] as const)
+  const [uuid = '', ...parts] = text.split(':')
+  if (!UUID.test(uuid) || parts.length === 0) return undefined
+  const intervals: Interval[] = []
+  for (const part of parts) {
+    const match = INTERVAL.exec(part)
+    if (match === null) return undefined
+    const from = BigInt(match[1]!)
+    intervals.push([from, match[2] === undefined ? from : BigInt(match[2])])
+  }
+  const source = uuid.toLowerCase()
   const number = numberOf(intervals)
   return { source, number, text: `${source}:${number}`, uuid: true }
 }

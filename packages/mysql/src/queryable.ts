@@ -1,14 +1,21 @@
 import type { Duration } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
+import type { RowShape } from './row-reading.js'
 
 /** Of one call. */
-export interface QueryOptions {
+export interface QueryOptions extends RowShape {
   /** In all: waiting, connecting, running, fetching. Default: the pool's `timeout`. */
   readonly timeout?: Duration | false
   /** Stops the statement on the server; the call rejects with its reason. */
   readonly signal?: AbortSignal
   /** `'primary'` reads where writes go. Default: by the pool's `reads`. */
   readonly on?: 'primary' | 'replica'
+}
+
+/** The shape of the rows, if the call wants one of its own. */
+export function shapeOf(options: RowShape | undefined): RowShape | undefined {
+  if (options === undefined) return undefined
+  return options.rowsAsArray === undefined && options.nestTables === undefined ? undefined : options
 }
 
 /** What can be asked of a pool, a session, a connection and a transaction. */

@@ -1,11 +1,13 @@
-import type { ShardKey } from './shard-key.js'
+import { canonicalKey, type ShardKey } from './shard-key.js'
 
 /**
  * The shard of a key by rendezvous hashing (Thaler and Ravishankar, 1996): each shard has a score for the key and the
  * highest wins. Adding a shard moves only the keys it wins; removing one moves only those it had.
+ *
+ * @throws TypeError `ERR_MYSQL_SHARD` when it is no key
  */
 export function rendezvous(key: ShardKey, names: readonly string[]): string {
-  const text = `${typeof key === 'string' ? 's' : 'n'}${key}`
+  const text = canonicalKey(key)
   let best = names[0]!
   let highest = -1
   for (const name of names) {

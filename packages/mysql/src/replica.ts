@@ -31,8 +31,6 @@ interface Report {
 export class Watched {
   readonly #side: SideLink
   role: Role = 'unknown'
-  /** It did not answer the last probe. */
-  down = false
   /** It has at least this. */
   position = Position.START
   /**
@@ -51,22 +49,47 @@ export class Watched {
   /** When the primary was where this server is, as far as is known. */
   #currentAt: number | undefined
 
-  constructor(readonly node: MysqlNode) {
+  readonly #turned: (server: Watched) => void
+  #down = false
+
+  /** @param turned is told when the server goes down, or comes back */
+  constructor(
+    readonly node: MysqlNode,
+    turned: (server: Watched) => void,
+  ) {
     this.#side = new SideLink(node.sideSettings)
+    this.#turned = turned
   }
 
-  /** Asks it how it is. Never rejects. */
+  /** It did not answer the last probe, or accepts no connection. */
+  get down(): boolean {
+    return this.#down
+  }
+
+  set down(down: boolean) {
+    if (down === this.#down) return
+    this.#down = down
+    this.#turned(this)
+  }
+
+  /** Asks it how it is. Never rejects. A connection that was lost since the last time is no answer, so it is asked again. */
   async probe(timeout: number): Promise<void> {
+    const until = this.node.now() + timeout
+    const before = this.#side.link
     try {
-      const { readOnly, position } = await this.#report(timeout)
+      const { readOnly, position } = await this.#report(timeout).catch((error: unknown) => {
+        const left = until - this.node.now()
+        if (before === undefined || this.#side.link !== undefined || left <= 0) throw error
+        return this.#report(left)
+      })
       if (this.#side.link !== this.#askedOn) this.#forget()
       this.#askedOn = this.#side.link
       this.down = false
       this.role = readOnly ? 'read-only' : 'writable'
       if (position !== undefined) this.position = this.position.merge(position)
     } catch {
-      this.down = true
       this.#forget()
+      this.down = true
     }
   }
 
@@ -116,7 +139,7 @@ export class Watched {
     this.#asked = this.#asked.merge(position)
     while (!this.position.covers(position)) {
       const left = until - this.node.now()
-      if (left <= 0 || this.down) return false
+      if (left <= 0 || this.#down || !this.measured) return false
       this.#waiting ??= this.#wait(this.#asked, budget).finally(() => {
         this.#waiting = undefined
       })
@@ -133,7 +156,7 @@ export class Watched {
       // Something that it will not have soon must not hold up what others ask for.
       else this.#asked = Position.START
     } catch {
-      this.down = true
+      // Slow or gone: the next probe tells. Until then it serves no read.
       this.#forget()
     }
   }

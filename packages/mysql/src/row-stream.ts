@@ -1,3 +1,5 @@
+import { retryChannel } from './channels.js'
+import { MysqlConnectionLostError } from './errors.js'
 import type { MysqlNode } from './node.js'
 import { OpenStream, type RowQuestion } from './open-stream.js'
 
@@ -69,8 +71,7 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
   async #step(): Next<Row> {
     if (this.#over) return { done: true, value: undefined }
     try {
-      this.#open ??= await OpenStream.of(...(await this.#ask()))
-      const row = await this.#open.next()
+      const row = await (this.#open?.next() ?? this.#first())
       if (row !== undefined) return { done: false, value: row as object as Row }
     } catch (error) {
       this.#over = true
@@ -81,6 +82,24 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
     return { done: true, value: undefined }
   }
 
+  /** A statement whose connection is lost before its first row is run once more, on another server. */
+  async #first(): Promise<object | undefined> {
+    const [node, question] = await this.#ask()
+    const first = await OpenStream.of(node, question)
+    this.#open = first
+    try {
+      return begun(first, await first.next())
+    } catch (error) {
+      const other = error instanceof MysqlConnectionLostError ? first.elsewhere : undefined
+      if (other === undefined) throw error
+      const { pool, name } = node
+      retryChannel.publish(() => ({ pool, node: name, what: 'read', attempt: 1, reason: String(error) }))
+      const second = await OpenStream.of(other, question)
+      this.#open = second
+      return begun(second, await second.next())
+    }
+  }
+
   async #leave(): Promise<void> {
     this.#over = true
     const open = this.#open
@@ -88,4 +107,9 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
     this.#open = undefined
     await open?.close()
   }
+}
+
+function begun(open: OpenStream, row: object | undefined): object | undefined {
+  open.begun = true
+  return row
 }

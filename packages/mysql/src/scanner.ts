@@ -10,12 +10,17 @@ export interface Mark {
 export interface Scan {
   readonly pieces: readonly string[]
   readonly marks: readonly Mark[]
-  /** The statement in capitals without comments, with `?` for each literal: what its kind can be read from. */
+  /**
+   * The statement in capitals without comments, with `?` for each literal and one blank for any white space: what its
+   * kind can be read from.
+   */
   readonly bare: string
   /** Something follows a `;`. */
   readonly several: boolean
   /** It has a comment that the server executes. */
   readonly hidden: boolean
+  /** A literal in it ends elsewhere when a backslash is read in the other way. */
+  readonly doubtful: boolean
 }
 
 const QUOTE = 39
@@ -29,32 +34,38 @@ const STAR = 42
 const MARK = 63
 const SEMICOLON = 59
 const NEWLINE = 10
+const EXCLAMATION = 33
+const CAPITAL_M = 77
 
 /**
  * Reads a statement once, from left to right, in time linear to its length: a `?` inside a literal, a quoted name or
  * a comment is no placeholder.
+ *
+ * @param plain a backslash means itself (`NO_BACKSLASH_ESCAPES`), instead of escaping what follows
  */
-export function scan(sql: string): Scan {
+export function scan(sql: string, plain = false): Scan {
   const pieces: string[] = []
   const marks: Mark[] = []
-  let bare = ''
+  const bare = new Bare()
   let pieceStart = 0
   let codeStart = 0
   let several = false
   let hidden = false
+  let doubtful = false
   let ended = false
   let at = 0
   const code = (until: number) => {
-    const text = sql.slice(codeStart, until)
-    if (ended && text.trim() !== '') several = true
-    bare += text
+    const isBlank = bare.add(sql, codeStart, until)
+    if (ended && !isBlank) several = true
   }
   while (at < sql.length) {
     const char = sql.charCodeAt(at)
     if (char === QUOTE || char === DOUBLE_QUOTE) {
       code(at)
-      bare += '?'
-      at = codeStart = endOfLiteral(sql, at, char)
+      bare.literal()
+      const end = endOfLiteral(sql, at, char, plain)
+      doubtful ||= end.doubtful && endOfLiteral(sql, at, char, !plain).at !== end.at
+      at = codeStart = end.at
     } else if (char === BACKTICK) {
       const end = sql.indexOf('`', at + 1)
       at = end === -1 ? sql.length : end + 1
@@ -64,8 +75,8 @@ export function scan(sql: string): Scan {
       at = codeStart = end === -1 ? sql.length : end
     } else if (char === SLASH && sql.charCodeAt(at + 1) === STAR) {
       code(at)
-      hidden ||= /^\/\*M?!/.test(sql.slice(at, at + 4))
-      bare += ' '
+      hidden ||= isExecuted(sql, at + 2)
+      bare.blank()
       const end = sql.indexOf('*/', at + 2)
       at = codeStart = end === -1 ? sql.length : end + 2
     } else if (char === MARK) {
@@ -85,20 +96,87 @@ export function scan(sql: string): Scan {
   }
   code(sql.length)
   pieces.push(sql.slice(pieceStart))
-  return { pieces, marks, bare: bare.toUpperCase().trim(), several, hidden }
+  return { pieces, marks, bare: bare.toString(), several, hidden, doubtful }
 }
 
-/** The index after the closing quote; a doubled quote and one behind a backslash do not close. */
-function endOfLiteral(sql: string, start: number, quote: number): number {
+/** The text of a statement, taken piece by piece. Its white space is made one blank, so that patterns need no repetition. */
+class Bare {
+  #text = ''
+  #gap = false
+
+  /** Whether there was nothing but white space. */
+  add(sql: string, from: number, until: number): boolean {
+    let start = from
+    let blank = true
+    for (let at = from; at < until; at++) {
+      if (!isSpace(sql.charCodeAt(at))) {
+        blank = false
+        continue
+      }
+      this.#word(sql, start, at)
+      this.#gap = true
+      start = at + 1
+    }
+    this.#word(sql, start, until)
+    return blank
+  }
+
+  literal(): void {
+    this.#put('?')
+  }
+
+  blank(): void {
+    this.#gap = true
+  }
+
+  toString(): string {
+    return this.#text.toUpperCase()
+  }
+
+  #word(sql: string, from: number, until: number): void {
+    if (until > from) this.#put(sql.slice(from, until))
+  }
+
+  #put(text: string): void {
+    if (this.#gap && this.#text !== '') this.#text += ' '
+    this.#gap = false
+    this.#text += text
+  }
+}
+
+/** What the server takes for white space, and the few more that a text may have around it. */
+function isSpace(char: number): boolean {
+  return char <= 32 || char === 0xa0 || char === 0xfeff
+}
+
+/** `/*!` and MariaDB's `/*M!`, given where the comment's own text begins. */
+function isExecuted(sql: string, at: number): boolean {
+  const first = sql.charCodeAt(at)
+  return first === EXCLAMATION || (first === CAPITAL_M && sql.charCodeAt(at + 1) === EXCLAMATION)
+}
+
+/**
+ * The index after the closing quote; a doubled quote does not close, nor does one behind a backslash that escapes.
+ * `doubtful`: there is a backslash in it.
+ */
+function endOfLiteral(
+  sql: string,
+  start: number,
+  quote: number,
+  plain: boolean,
+): { readonly at: number; readonly doubtful: boolean } {
+  let doubtful = false
   for (let at = start + 1; at < sql.length; at++) {
     const char = sql.charCodeAt(at)
-    if (char === BACKSLASH) at++
-    else if (char === quote) {
-      if (sql.charCodeAt(at + 1) !== quote) return at + 1
+    if (char === BACKSLASH) {
+      doubtful = true
+      if (!plain) at++
+    } else if (char === quote) {
+      if (sql.charCodeAt(at + 1) !== quote) return { at: at + 1, doubtful }
       at++
     }
   }
-  return sql.length
+  return { at: sql.length, doubtful }
 }
 
 /** `--` starts a comment only before white space or at the end (MySQL reference manual, "Comments"). */
@@ -108,9 +186,10 @@ function startsLineComment(sql: string, at: number): boolean {
   return Number.isNaN(next) || next <= 32 || next === NEWLINE
 }
 
+/** Whether `IN (` stands before and `)` behind it, with at most a few blanks between. */
 function standsInList(sql: string, start: number, end: number): boolean {
   return (
-    /\bIN\s*\(\s*$/i.test(sql.slice(Math.max(0, start - 40), start)) &&
-    /^\s*\)/.test(sql.slice(end, end + 20))
+    /\bIN\s{0,16}\(\s{0,16}$/i.test(sql.slice(Math.max(0, start - 40), start)) &&
+    /^\s{0,16}\)/.test(sql.slice(end, end + 20))
   )
 }

@@ -1,3 +1,5 @@
+import type { Charset } from './charset.js'
+
 /** What kind of server answers, from its greeting. */
 export type Flavour = 'mariadb' | 'mysql'
 
@@ -6,21 +8,22 @@ export function flavourOf(serverVersion: string): Flavour {
 }
 
 export interface SessionSettings {
+  readonly charset: Charset
   readonly timezone: string
   /** Milliseconds, or false. */
   readonly serverTimeout: number | false
 }
 
 /**
- * What each connection is told once: the time zone and the last-resort limit (`needed`), and to report positions and
+ * What each connection is told once: the character set, the time zone and the last-resort limit (`needed`), and to report positions and
  * changes of its state with each OK packet (`tracking`), which makes read-your-writes and clean hand-overs free of
  * round trips.
  */
 export function sessionStatements(
   flavour: Flavour,
-  { timezone, serverTimeout }: SessionSettings,
+  { charset, timezone, serverTimeout }: SessionSettings,
 ): { readonly needed: readonly string[]; readonly tracking: readonly string[] } {
-  const needed: string[] = []
+  const needed = [charset.names]
   if (timezone !== 'local') needed.push(`time_zone = '${timezone === 'Z' ? '+00:00' : timezone}'`)
   if (serverTimeout !== false) {
     needed.push(
@@ -58,6 +61,10 @@ export interface SessionNews {
   readonly position: string | undefined
   /** Rows were changed. */
   readonly wrote: boolean
+  /** The session has `NO_BACKSLASH_ESCAPES`, says the server. After a stored program it may say what held in there. */
+  readonly backslashIsPlain: boolean
+  /** `character_set_client`, when that was set. */
+  readonly charset: string | undefined
 }
 
 /** Reads the OK packets of a reply; `undefined` when there is none, as for a result set. */
@@ -68,12 +75,14 @@ export function newsOf(result: unknown): SessionNews | undefined {
   let news: SessionNews | undefined
   for (const part of result) {
     if (!isOk(part)) continue
-    const { inTransaction, changed, position, wrote } = read(part)
+    const { inTransaction, changed, position, wrote, backslashIsPlain, charset } = read(part)
     news = {
       inTransaction,
       changed: changed || news?.changed === true,
       position: position ?? news?.position,
       wrote: wrote || news?.wrote === true,
+      backslashIsPlain,
+      charset: charset ?? news?.charset,
     }
   }
   return news
@@ -83,17 +92,22 @@ function isOk(result: unknown): result is Ok {
   return typeof result === 'object' && result !== null && result.constructor?.name === 'ResultSetHeader'
 }
 
+// https://dev.mysql.com/doc/dev/mysql-server/latest/mysql__com_8h.html, SERVER_STATUS_*
 const IN_TRANSACTION = 1
+const NO_BACKSLASH_ESCAPES = 0x200
 
 function read({ serverStatus, affectedRows, stateChanges }: Ok): SessionNews {
   let changed = false
   let position: string | undefined
+  let charset: string | undefined
   if (stateChanges !== undefined) {
     const { systemVariables, schema, gtids, trackStateChange } = stateChanges
-    changed = trackStateChange === '1' || schema !== null
+    // MySQL says '1', and MariaDB says it in a form of which the driver reads something else. Both only when it is so.
+    changed = trackStateChange !== null || schema !== null
     for (const name in systemVariables) {
       if (name === 'last_gtid') position = systemVariables[name]
       else changed = true
+      if (name === 'character_set_client') charset = systemVariables[name]
     }
     if (gtids.length > 0) position = gtids.join(',')
   }
@@ -102,5 +116,7 @@ function read({ serverStatus, affectedRows, stateChanges }: Ok): SessionNews {
     changed,
     position,
     wrote: Number(affectedRows) > 0,
+    backslashIsPlain: (serverStatus & NO_BACKSLASH_ESCAPES) !== 0,
+    charset,
   }
 }

@@ -12,10 +12,17 @@ import {
   timeoutOf,
 } from './connection.js'
 import type { Core } from './core.js'
-import { Loader, type LoaderKey, type LoaderOptions } from './loader.js'
+import { Loader, type LoaderOptions } from './loader.js'
+import type { LoaderKey } from './loader-key.js'
 import type { MysqlNode } from './node.js'
 import { Position } from './position.js'
-import type { Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
+import {
+  type Queryable,
+  type QueryOptions,
+  type StreamOptions,
+  shapeOf,
+  type TransactionOptions,
+} from './queryable.js'
 import { RowStream } from './row-stream.js'
 import type { Statement } from './statement.js'
 import { type Transaction, transact } from './transaction.js'
@@ -34,7 +41,7 @@ export interface SessionOptions {
 }
 
 /** The token of a session whose last write has no known position: only the primary has it for sure. */
-const PRIMARY = 'primary'
+export const PRIMARY = 'primary'
 
 /** Calls that belong together, as those of one request do: its reads see its own writes, on whatever server. */
 export class MysqlSession implements Queryable, CallOwner {
@@ -54,7 +61,7 @@ export class MysqlSession implements Queryable, CallOwner {
     const deadlineAt = deadline === undefined ? undefined : core.options.clock.now() + timeoutOf(deadline)
     this.#context = { statements: core.statements, owner: this, timeout: milliseconds, signal, deadlineAt }
     // Who cannot read the token cannot tell what must be seen, either.
-    this.#position = token === undefined || token === '' ? Position.START : Position.parse(token)
+    this.#position = token === undefined || token === '' ? Position.START : Position.ofToken(token)
   }
 
   /** Says what has been written, for a later session in any process; empty when nothing was. Opaque. */
@@ -118,13 +125,16 @@ export class MysqlSession implements Queryable, CallOwner {
     const core = this.#core
     core.inside()
     const both = bothOf(signal, this.#context.signal)
-    const node = on === 'replica' ? await core.topology.reader(this.#position) : core.topology.writer
+    const first = on === 'replica' ? await core.topology.reader(this.#position) : core.topology.writer
+    const another = on === 'replica' ? (failed: MysqlNode) => this.another(failed) : undefined
     const context = both === this.#context.signal ? this.#context : { ...this.#context, signal: both }
-    const stack = core.callers.above(this.withConnection, node.now())
-    const link = await this.#noting(() =>
-      borrow(node, { timeout: leftOf(context, node, timeout), signal: both, stack }),
-    )
-    const connection = new MysqlConnection(context, { node, link })
+    const stack = core.callers.above(this.withConnection, first.now())
+    const place = await this.#noting(() => {
+      const left = leftOf(context, first, timeout)
+      return borrow(first, { timeout: left, signal: both, stack, another })
+    })
+    const { node, link } = place
+    const connection = new MysqlConnection(context, place)
     try {
       return await work(connection)
     } finally {
@@ -140,8 +150,9 @@ export class MysqlSession implements Queryable, CallOwner {
   stream<Row extends object = RowDataPacket>(
     sql: string,
     values?: readonly unknown[],
-    { timeout, signal, on, readAhead = 64 }: StreamOptions = {},
+    options: StreamOptions = {},
   ): AsyncGenerator<Row, void> {
+    const { timeout, signal, on, readAhead = 64 } = options
     return new RowStream<Row>(
       async () => {
         const core = this.#core
@@ -154,6 +165,9 @@ export class MysqlSession implements Queryable, CallOwner {
           values,
           timeout: leftOf(this.#context, node, timeout, sql),
           signal: bothOf(signal, this.#context.signal),
+          another:
+            statement.isRead && on !== 'primary' ? (failed: MysqlNode) => this.another(failed) : undefined,
+          shape: shapeOf(options),
           readAhead: readAheadOf(readAhead),
         }
         return [node, question]

@@ -12,7 +12,7 @@ import { jump } from './jump.js'
 import type { MysqlPoolOptions } from './options.js'
 import { MysqlPool, type MysqlPoolStats } from './pool.js'
 import { rendezvous } from './rendezvous.js'
-import type { ShardKey } from './shard-key.js'
+import { canonicalKey, type ShardKey } from './shard-key.js'
 
 /**
  * How a key finds its shard. `'rendezvous'`: by the names alone, so any shard may come or go. `'jump'`: by the place of
@@ -96,12 +96,12 @@ export class ShardedMysql implements AsyncDisposable {
     }
   }
 
-  /** The name of the key's shard. */
+  /** The name of the key's shard. The same for all ways to say one value: 7, 7n, '7' and '007'. @throws TypeError `ERR_MYSQL_SHARD` */
   shardOf(key: ShardKey): string {
     return shardOf(key, this.names, this.#locate)
   }
 
-  /** The pool of the key's shard. @throws RangeError `ERR_MYSQL_SHARD` */
+  /** The pool of the key's shard. @throws TypeError | RangeError `ERR_MYSQL_SHARD` */
   forKey(key: ShardKey): MysqlPool {
     return this.shard(this.shardOf(key))
   }
@@ -199,7 +199,10 @@ export class ShardedMysql implements AsyncDisposable {
 }
 
 function shardOf(key: ShardKey, names: readonly string[], locate: Locate): string {
-  if (typeof locate === 'function') return locate(key)
+  if (typeof locate === 'function') {
+    canonicalKey(key)
+    return locate(key)
+  }
   return locate === 'jump' ? jump(key, names) : rendezvous(key, names)
 }
 

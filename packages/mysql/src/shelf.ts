@@ -92,8 +92,8 @@ export class Shelf {
   /** Rolls back, and undoes what the last user did to the session. */
   async clean(link: Link): Promise<void> {
     const { options } = this.#settings
-    if (!options.session || options.driver.charset !== undefined)
-      throw new Error('the session cannot be reset')
+    // After another character set, the driver and the server might not agree about the next one.
+    if (!options.session || link.text.foreign) throw new Error('the session cannot be reset')
     await this.#within(link, link.reset())
   }
 

@@ -1,3 +1,4 @@
+import { offAbort, onAbort } from '@spillway/kit'
 import { Link, type LinkSettings } from './link.js'
 import { after } from './timer.js'
 
@@ -30,28 +31,37 @@ export class SideLink {
     this.#inTurn(() => this.#open()).catch(() => {})
   }
 
-  /** The rows (or the result). After `timeout` milliseconds the connection is cut, since its state is unknown. */
-  async ask(sql: string, timeout: number): Promise<unknown> {
+  /**
+   * The rows (or the result). Settles within `timeout` milliseconds, whatever the connection is doing: an answer that is
+   * not there by then costs the connection, since its state is unknown; a connection that is still being opened for
+   * others goes on.
+   */
+  ask(sql: string, timeout: number): Promise<unknown> {
     const { deadlines, options } = this.#settings
-    let late = false
-    let opening: AbortController | undefined
-    const limit = after(deadlines, options.clock.now() + timeout, () => {
-      late = true
-      opening?.abort()
-      this.#link?.destroy()
-    })
-    try {
-      return await this.#inTurn(async () => {
-        if (late) throw tooLate(this.#settings)
-        if (this.#link !== undefined) return this.#link.command(sql)
-        opening = new AbortController()
-        const link = await this.#open(opening.signal)
-        return link.command(sql)
+    return new Promise((resolve, reject) => {
+      const turn = new AbortController()
+      const limit = after(deadlines, options.clock.now() + timeout, () => {
+        // What the socket has received already, while this process was busy, is read before this.
+        setImmediate(() => {
+          turn.abort()
+          reject(tooLate(this.#settings))
+        })
       })
-    } catch (error) {
-      throw late ? tooLate(this.#settings) : error
+      this.#inTurn(() => this.#ask(sql, turn.signal))
+        .then(resolve, reject)
+        .finally(() => deadlines.remove(limit))
+    })
+  }
+
+  async #ask(sql: string, signal: AbortSignal): Promise<unknown> {
+    signal.throwIfAborted()
+    const link = await this.#open(signal)
+    const cut = () => link.destroy()
+    onAbort(signal, cut)
+    try {
+      return await link.command(sql)
     } finally {
-      deadlines.remove(limit)
+      offAbort(signal, cut)
     }
   }
 

@@ -2,6 +2,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 
 /** Half of SHA-256: 128 bits, which nobody can guess. */
 const SIGNATURE_BYTES = 16
+/** Characters of a sealed token at most, which is what browsers keep of a cookie. A longer one is not looked at. */
+const LONGEST = 4_096
 
 /** A session's token in a form that may go through a client's hands: it comes back unchanged, or not at all. */
 export class SignedToken {
@@ -19,7 +21,8 @@ export class SignedToken {
 
   /** The token; `undefined` when it was not signed by us. */
   open(sealed: string): string | undefined {
-    const [body, given, ...rest] = sealed.split('.')
+    if (sealed.length > LONGEST) return undefined
+    const [body, given, ...rest] = sealed.split('.', 3)
     if (body === undefined || given === undefined || rest.length > 0) return undefined
     const own = Buffer.from(given, 'base64url')
     if (own.length !== SIGNATURE_BYTES) return undefined

@@ -1,10 +1,14 @@
+import { misplaced } from './errors.js'
 import type { StatementStats } from './insight.js'
 import { type Scan, scan } from './scanner.js'
 
 /** What can be known about a statement from its text, worked out once per text. */
 export interface Statement {
   readonly sql: string
+  /** As it reads where a backslash escapes. */
   readonly scan: Scan
+  /** As it reads where a backslash means itself, when that makes a difference: its text is made for each connection. */
+  readonly otherwise: Scan | undefined
   /** The text without literals, lists shortened: the same for all statements that differ in values only. */
   readonly fingerprint: string
   /** A plain SELECT: no locks, no session state, nothing that changes anything. Anything unclear is not one. */
@@ -21,14 +25,14 @@ export interface Statement {
 
 // What makes a SELECT more than a plain read, or its answer depend on the session it runs in.
 const NOT_PLAIN =
-  /\bFOR\s+(UPDATE|SHARE)\b|\bLOCK\s+IN\s+SHARE\b|\bINTO\b|@|:=|\b(GET_LOCK|IS_USED_LOCK|IS_FREE_LOCK|RELEASE_LOCK|RELEASE_ALL_LOCKS|LAST_INSERT_ID|FOUND_ROWS|ROW_COUNT|CONNECTION_ID|SQL_CALC_FOUND_ROWS|NEXTVAL|LASTVAL|SETVAL|MASTER_GTID_WAIT|MASTER_POS_WAIT)\b|\b(NEXT|PREVIOUS)\s+VALUE\b/
+  /\bFOR (UPDATE|SHARE)\b|\bLOCK IN SHARE\b|\bINTO\b|@|:=|\b(GET_LOCK|IS_USED_LOCK|IS_FREE_LOCK|RELEASE_LOCK|RELEASE_ALL_LOCKS|LAST_INSERT_ID|FOUND_ROWS|ROW_COUNT|CONNECTION_ID|SQL_CALC_FOUND_ROWS|NEXTVAL|LASTVAL|SETVAL|MASTER_GTID_WAIT|MASTER_POS_WAIT)\b|\b(NEXT|PREVIOUS) VALUE\b/
 const DIRTIES =
-  /^(SET(?!\s+STATEMENT\b)|USE|PREPARE|DEALLOCATE|HANDLER|XA|BEGIN|START|SAVEPOINT|CALL|LOCK|UNLOCK|FLUSH)\b|^CREATE\s+(OR\s+REPLACE\s+)?TEMPORARY\b|\bGET_LOCK\b|:=|\bINTO\s+@/
-const BEGINS = /^(BEGIN(?!\s+NOT\b)|START\s+TRANSACTION|XA\s+(START|BEGIN))\b/
-const ENDS = /^(COMMIT|ROLLBACK(?!\s+(WORK\s+)?TO\b))\b/
+  /^(SET(?! STATEMENT\b)|USE|PREPARE|EXECUTE|DEALLOCATE|HANDLER|XA|BEGIN|START|SAVEPOINT|CALL|LOCK|UNLOCK|FLUSH)\b|^CREATE (OR REPLACE )?TEMPORARY\b|\bGET_LOCK\b|:=|\bINTO @/
+const BEGINS = /^(BEGIN(?! NOT\b)|START TRANSACTION|XA (START|BEGIN))\b/
+const ENDS = /^(COMMIT|ROLLBACK(?! (WORK )?TO\b))\b/
 // https://mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit/
 const COMMITS =
-  /^(ALTER|ANALYZE|CACHE|CHANGE|CHECK|CREATE(?!\s+(OR\s+REPLACE\s+)?TEMPORARY)|DROP(?!\s+TEMPORARY)|FLUSH|GRANT|LOAD\s+INDEX|LOCK|OPTIMIZE|RENAME|REPAIR|RESET|REVOKE|SET\s+PASSWORD|TRUNCATE|UNLOCK)\b|^SET\s+(SESSION\s+|@@SESSION\.|@@)?AUTOCOMMIT\b/
+  /^(ALTER|ANALYZE|CACHE|CHANGE|CHECK|CREATE(?! (OR REPLACE )?TEMPORARY)|DROP(?! TEMPORARY)|FLUSH|GRANT|LOAD INDEX|LOCK|OPTIMIZE|RENAME|REPAIR|RESET|REVOKE|SET PASSWORD|TRUNCATE|UNLOCK)\b|^SET (SESSION |@@SESSION\.|@@)?AUTOCOMMIT\b/
 
 const KEPT = 2_000
 const LONGEST_KEPT = 16_384
@@ -58,16 +62,19 @@ export class Statements {
   }
 }
 
+/** @throws TypeError `ERR_MYSQL_STATEMENT` when it is no text */
 function describe(sql: string): Statement {
+  checkIsText(sql)
   const scanned = scan(sql)
-  const { bare, hidden, several } = scanned
-  const unclear = hidden || several
+  const otherwise = scanned.doubtful ? scan(sql, true) : undefined
+  const { bare } = scanned
   return {
     sql,
     scan: scanned,
+    otherwise,
     fingerprint: fingerprint(bare),
-    isRead: !unclear && /^[(\s]*SELECT\b/.test(bare) && !NOT_PLAIN.test(bare),
-    dirties: unclear || DIRTIES.test(bare),
+    isRead: isRead(scanned) && (otherwise === undefined || isRead(otherwise)),
+    dirties: dirties(scanned) || (otherwise !== undefined && dirties(otherwise)),
     control: BEGINS.test(bare)
       ? 'begin'
       : ENDS.test(bare)
@@ -75,18 +82,42 @@ function describe(sql: string): Statement {
         : COMMITS.test(bare)
           ? 'commits'
           : undefined,
-    returning: /^(INSERT|REPLACE|DELETE|UPDATE)\b[\s\S]*\bRETURNING\b/.test(bare),
+    returning: /^(INSERT|REPLACE|DELETE|UPDATE)\b/.test(bare) && /\bRETURNING\b/.test(bare),
     stats: undefined,
   }
 }
 
-/** Literals and numbers become `?`, lists of them one `?`, and white space one blank; at most 500 characters. */
+function checkIsText(sql: unknown): void {
+  if (typeof sql === 'string') return
+  const isObject = typeof sql === 'object' && sql !== null && 'sql' in sql
+  throw misplaced(
+    isObject
+      ? 'A statement must be a text: say query(sql, values, options) instead of query({ sql, values })'
+      : `A statement must be a text, not ${sql === null ? 'null' : typeof sql}`,
+  )
+}
+
+function isRead({ bare, hidden, several }: Scan): boolean {
+  return !hidden && !several && isSelect(bare) && !NOT_PLAIN.test(bare)
+}
+
+/** SELECT, or SELECT in brackets. */
+function isSelect(bare: string): boolean {
+  let at = 0
+  while (bare[at] === '(' || bare[at] === ' ') at++
+  return /^SELECT\b/.test(bare.slice(at, at + 7))
+}
+
+function dirties({ bare, hidden, several }: Scan): boolean {
+  return hidden || several || DIRTIES.test(bare)
+}
+
+/** Literals and numbers become `?`, and lists of them one `?`; at most 500 characters. */
 function fingerprint(bare: string): string {
   return bare
     .slice(0, 4_000)
-    .replace(/\b(0X[0-9A-F]+|\d+(\.\d+)?(E[+-]?\d+)?)\b/g, '?')
-    .replace(/\s+/g, ' ')
-    .replace(/\(\s*\?(\s*,\s*\?)+\s*\)/g, '(?, ...)')
-    .replace(/\(\?, \.\.\.\)(\s*,\s*\(\?, \.\.\.\))+/g, '(?, ...), ...')
+    .replace(/\b(0X[0-9A-F]{1,64}|\d{1,64}(\.\d{1,64})?(E[+-]?\d{1,5})?)\b/g, '?')
+    .replace(/\( ?\?( ?, ?\?){1,2000} ?\)/g, '(?, ...)')
+    .replace(/\(\?, \.\.\.\)( ?, ?\(\?, \.\.\.\)){1,2000}/g, '(?, ...), ...')
     .slice(0, 500)
 }

@@ -12,8 +12,8 @@ export interface FailoverEvent {
 
 /** How many positions of the primary are remembered, to tell a replica's lag from where it is. */
 const SAMPLES = 240
-/** A server that takes longer to answer a probe is down; one that is only busy is not. In milliseconds. */
-const PROBE_PATIENCE = 2_000
+/** A server that is only busy answers within this. In milliseconds. */
+const LEAST_PATIENCE = 500
 /** Milliseconds in which further refusals of writes are taken for the echo of the first. */
 const RENEW_PAUSE = 500
 
@@ -33,7 +33,7 @@ export class Topology {
   constructor(nodes: readonly MysqlNode[], options: PoolOptions, changed: (event: FailoverEvent) => void) {
     this.#options = options
     this.#reads = options.reads === false || nodes.length === 1 ? undefined : options.reads
-    this.#all = nodes.map((node) => new Watched(node))
+    this.#all = nodes.map((node) => new Watched(node, (one) => this.#turned(one)))
     this.#writer = this.#all[0]!
     this.#changed = changed
     if (this.#reads !== undefined) {
@@ -119,10 +119,15 @@ export class Topology {
   reachable(node: MysqlNode, yes: boolean): void {
     const one = this.#all.find((watched) => watched.node === node)
     if (one === undefined || this.#reads === undefined) return
-    if (!yes && !one.down) {
-      one.down = true
-      this.#announce(one, 'up', 'down')
-    } else if (yes && one.down) void this.probe()
+    if (!yes) one.down = true
+    else if (one.down) void this.probe()
+  }
+
+  /** What a server that went down was to do, others do, as far as they may. */
+  #turned(one: Watched): void {
+    if (this.#closed) return
+    this.#announce(one, one.down ? 'up' : 'down', one.down ? 'down' : 'up')
+    if (one.down) one.node.leave()
   }
 
   /** Asks all servers how they are; those who call meanwhile get the same answer. */
@@ -141,15 +146,13 @@ export class Topology {
 
   async #probeAll(): Promise<void> {
     if (this.#closed) return
-    const timeout = Math.max(PROBE_PATIENCE, this.#reads?.probe ?? 0)
-    const before = this.#all.map((one) => ({ down: one.down, role: one.role }))
-    await Promise.all(this.#all.map((one) => one.probe(timeout)))
+    const { probe = 0, patience = Math.max(LEAST_PATIENCE, 2 * probe) } = this.#reads ?? {}
+    const before = this.#all.map(({ role }) => role)
+    await Promise.all(this.#all.map((one) => one.probe(patience)))
     if (this.#closed) return
     this.#measure()
     for (const [i, one] of this.#all.entries()) {
-      const { down, role } = before[i]!
-      if (down !== one.down) this.#announce(one, down ? 'down' : 'up', one.down ? 'down' : 'up')
-      if (role === 'read-only' && one.role === 'writable') this.#promoted(one)
+      if (before[i] === 'read-only' && one.role === 'writable') this.#promoted(one)
     }
     this.#followDemotion()
   }

@@ -166,9 +166,9 @@ export async function transact<T>(
   const inner: CallContext = { ...outer, signal, deadlineAt: host.deadlineAt }
   const stack = host.callers.above(transact, host.writer().now())
   for (let attempt = 0; ; attempt++) {
-    const node = host.writer()
-    const link = await borrow(node, { timeout: leftOf(inner, node), signal, stack })
-    const place = { node, link }
+    const writer = host.writer()
+    const place = await borrow(writer, { timeout: leftOf(inner, writer), signal, stack })
+    const { node, link } = place
     let stage: Stage = 'begin'
     const tx = new Transaction(inner, place)
     try {

@@ -1,6 +1,8 @@
 import { escapeId, escape as escapeValue } from 'mysql2'
 import { refuseParameter } from './errors.js'
+import type { Literals } from './literals.js'
 import type { Mark, Scan } from './scanner.js'
+import type { Statement } from './statement.js'
 
 /** One value of a statement. Objects are refused: say `JSON.stringify(value)` where JSON is meant. */
 export type Scalar = string | number | bigint | boolean | Date | Uint8Array | null
@@ -70,35 +72,36 @@ function expand(list: readonly unknown[], mark: Mark, index: number, flat: Scala
   return new Array<string>(count).fill('?').join(', ')
 }
 
-export interface TextFormat {
-  /** `Z`, `local` or `+hh:mm`, for dates. */
-  readonly timezone: string
-  /** The session has `NO_BACKSLASH_ESCAPES`: a backslash means itself. */
-  readonly noBackslashEscapes: boolean
-}
-
 /**
  * The statement for the text protocol, with its values in it.
  *
+ * @param timezone `Z`, `local` or `+hh:mm`, for dates
  * @throws TypeError `ERR_MYSQL_PARAMETER`
  */
 export function format(
   sql: string,
   { pieces, marks }: Scan,
   values: readonly unknown[] | undefined,
-  how: TextFormat,
+  timezone: string,
+  how: Literals,
 ): string {
   checkCount(marks, values)
   if (values === undefined || values.length === 0) return sql
   let text = pieces[0]!
   for (let i = 0; i < values.length; i++) {
-    text += (marks[i]!.name ? nameOf(values[i], i) : literal(values[i], i, how)) + pieces[i + 1]!
+    text +=
+      (marks[i]!.name ? nameFor(values[i], i, how) : literal(values[i], i, timezone, how)) + pieces[i + 1]!
   }
   return text
 }
 
 /** Refuses what {@link format} would refuse, before a connection is taken for it. */
-export function checkText({ marks }: Scan, values: readonly unknown[] | undefined): void {
+export function checkText(
+  { scan, otherwise }: Pick<Statement, 'scan' | 'otherwise'>,
+  values: readonly unknown[] | undefined,
+): void {
+  const fits = otherwise !== undefined && otherwise.marks.length === values?.length
+  const { marks } = fits ? otherwise : scan
   checkCount(marks, values)
   for (let i = 0; i < marks.length; i++) {
     if (marks[i]!.name) nameOf(values![i], i)
@@ -112,21 +115,45 @@ function checkParameter(value: unknown, index: number): void {
   else for (const item of value) checkParameter(item, index)
 }
 
-function literal(value: unknown, index: number, how: TextFormat): string {
-  if (!Array.isArray(value)) return escaped(checkScalar(value, index), how)
+function literal(value: unknown, index: number, timezone: string, how: Literals): string {
+  if (!Array.isArray(value)) return written(checkScalar(value, index), timezone, how)
   if (value.length === 0) refuseEmpty(index)
   return value
     .map((item) =>
-      Array.isArray(item) ? `(${literal(item, index, how)})` : escaped(checkScalar(item, index), how),
+      Array.isArray(item)
+        ? `(${literal(item, index, timezone, how)})`
+        : written(checkScalar(item, index), timezone, how),
     )
     .join(', ')
 }
 
-function escaped(value: Scalar, { timezone, noBackslashEscapes }: TextFormat): string {
-  if (typeof value === 'string' && noBackslashEscapes) return `'${value.replaceAll("'", "''")}'`
-  if (value instanceof Uint8Array && !Buffer.isBuffer(value))
+function written(value: Scalar, timezone: string, how: Literals): string {
+  if (typeof value === 'string') return quoted(value, how)
+  if (value instanceof Uint8Array)
     return `X'${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}'`
   return escapeValue(value, true, timezone as Parameters<typeof escapeValue>[2])
+}
+
+/** Nothing but the quote and the backslash has a meaning in a literal; the protocol counts bytes, and bears the rest. */
+function quoted(text: string, how: Literals): string {
+  if (how === 'hex') return hexadecimal(text)
+  const safe = text.includes("'") ? text.replaceAll("'", "''") : text
+  if (how === 'plain' || !text.includes('\\')) return `'${safe}'`
+  return how === 'escaped' ? `'${safe.replaceAll('\\', '\\\\')}'` : hexadecimal(text)
+}
+
+/** Text, as a quoted literal is, and not bytes. */
+function hexadecimal(text: string): string {
+  return `_utf8mb4 X'${Buffer.from(text).toString('hex')}'`
+}
+
+/** In GBK and its like a backtick may be half of a character, as a backslash may, and a name has no hexadecimal form. */
+function nameFor(value: unknown, index: number, how: Literals): string {
+  const name = nameOf(value, index)
+  if (how === 'hex' && Buffer.byteLength(name) !== name.length) {
+    refuseParameter(index, 'is a name (??) beyond ASCII, on a connection whose character set was changed')
+  }
+  return name
 }
 
 function nameOf(value: unknown, index: number): string {
@@ -136,7 +163,14 @@ function nameOf(value: unknown, index: number): string {
 }
 
 function checkCount(marks: readonly Mark[], values: readonly unknown[] | undefined): void {
-  if (values !== undefined && !Array.isArray(values)) refuseParameter(undefined, 'Values must be an array')
+  if (values !== undefined && !Array.isArray(values)) {
+    refuseParameter(
+      undefined,
+      typeof values === 'function'
+        ? 'Values must be an array, not a function: a callback is never called, await the promise instead'
+        : 'Values must be an array',
+    )
+  }
   const given = values?.length ?? 0
   if (given !== marks.length) {
     refuseParameter(undefined, `The statement has ${marks.length} placeholders and got ${given} values`)

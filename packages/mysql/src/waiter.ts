@@ -13,6 +13,8 @@ export abstract class Waiter extends Deadline implements Linked {
   /** @internal */ next: this | undefined = undefined
   /** @internal */ previous: this | undefined = undefined
 
+  /** Its server is down: it goes to another one, if it may and there is one. Otherwise it stays as it is. */
+  abstract move(): void
   abstract grant(link: Link, now: number): void
   abstract refuse(error: unknown): void
 }

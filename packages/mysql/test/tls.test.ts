@@ -56,4 +56,56 @@ describe('over TLS', () => {
     await using plain = poolOf({})
     await expect(plain.query('SELECT 1')).rejects.toMatchObject({ errno: 1045 })
   })
+
+  const SPELLINGS = [
+    'ssl-mode=REQUIRED',
+    'ssl-mode=VERIFY_CA',
+    'ssl-mode=VERIFY_IDENTITY',
+    'sslmode=require',
+    'sslmode=verify-full',
+    'ssl=true',
+    'ssl={"rejectUnauthorized":true}',
+    'ssl={"rejectUnauthorized":false}',
+    'useSSL=true',
+    'tls=true',
+  ]
+  for (const spelling of SPELLINGS) {
+    it(`B41 a URI with ${spelling} is encrypted, or refused`, async () => {
+      const uri = `${server.url()}?${spelling}`
+      let pool: MysqlPool
+      try {
+        pool = new MysqlPool({ uri, connectionLimit: 1 })
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_MYSQL_OPTION' })
+        expect(spelling).toMatch(/useSSL|tls/)
+        return
+      }
+      await using own = pool
+      const cipher = () => own.one<{ Value: string }>("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+      if (/REQUIRED|require|false/.test(spelling)) expect((await cipher())?.Value).not.toBe('')
+      // The certificate is its own authority, which nobody knows.
+      else await expect(cipher()).rejects.toMatchObject({ message: expect.stringMatching(/self.signed/i) })
+    })
+  }
+
+  it('B41 whoever knows the authority is served, and only under the right name', async () => {
+    const identity = `${server.url()}?ssl-mode=VERIFY_IDENTITY`
+    await using right = poolOf({ uri: `${identity}&ssl=${encodeURIComponent(JSON.stringify({ ca }))}` })
+    expect((await right.one("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))?.Value).not.toBe('')
+    const named = identity.replace('127.0.0.1', 'localhost')
+    await using wrong = poolOf({ uri: `${named}&ssl=${encodeURIComponent(JSON.stringify({ ca }))}` })
+    await expect(wrong.query('SELECT 1')).rejects.toMatchObject({
+      message: expect.stringMatching(/altnames/i),
+    })
+  })
+
+  it('B41 a server without TLS is not spoken to in plain text', async () => {
+    await using bare = await startMariadb({ args: ['--skip-ssl'] })
+    for (const spelling of ['ssl-mode=REQUIRED', 'ssl=true', 'sslmode=require']) {
+      await using pool = new MysqlPool({ uri: `${bare.url()}?${spelling}`, connectionLimit: 1 })
+      await expect(pool.query('SELECT 1')).rejects.toMatchObject({
+        message: expect.stringMatching(/secure connection/i),
+      })
+    }
+  })
 })

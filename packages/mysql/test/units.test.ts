@@ -7,11 +7,11 @@ import { Deadline, Deadlines } from '../src/deadlines.js'
 import { classify, isConnectionFailure } from '../src/errno.js'
 import { Histogram } from '../src/histogram.js'
 import { jump, MysqlPool, rendezvous, ShardedMysql } from '../src/index.js'
-import { resolveOptions } from '../src/options.js'
 import { hintOf } from '../src/plan.js'
 import { Position } from '../src/position.js'
 import { RowFeed } from '../src/row-feed.js'
 import { scan } from '../src/scanner.js'
+import { resolveOptions } from '../src/servers.js'
 import { Statements } from '../src/statement.js'
 import { format, prepare } from '../src/values.js'
 
@@ -237,26 +237,24 @@ describe('Statement', () => {
 })
 
 describe('values', () => {
-  const text = (sql: string, values: unknown[]) =>
-    format(sql, scan(sql), values, { timezone: 'Z', noBackslashEscapes: false })
+  const text = (sql: string, values: unknown[]) => format(sql, scan(sql), values, 'Z', 'escaped')
 
-  it('no string value can leave its quotes', () => {
+  it('S6 no string value can leave its quotes', () => {
+    const unit = fc.constantFrom("'", '\\', '"', '`', '\0', '\n', '\x1a', 'a', 'é', '?')
     fc.assert(
-      fc.property(
-        fc.string({ unit: fc.constantFrom("'", '\\', '"', '`', '\0', '\n', '\x1a', 'a', 'é', '?') }),
-        (value) => {
-          for (const noBackslashEscapes of [false, true]) {
-            const sql = format('SELECT ?', scan('SELECT ?'), [value], { timezone: 'Z', noBackslashEscapes })
-            const body = sql.slice("SELECT '".length, -1)
-            const rest = noBackslashEscapes
-              ? body.replaceAll("''", '')
-              : body.replace(/\\[\s\S]/g, '').replaceAll("''", '')
-            expect(sql.endsWith("'")).toBe(true)
-            expect(rest).not.toContain("'")
-            if (!noBackslashEscapes) expect(rest).not.toContain('\\')
+      fc.property(fc.string({ unit }), (value) => {
+        for (const how of ['escaped', 'plain', 'neutral', 'hex'] as const) {
+          const sql = format('SELECT ?', scan('SELECT ?'), [value], 'Z', how)
+          // In each mode it is one literal: the server, too, reads it so.
+          for (const plain of how === 'plain' ? [true] : how === 'escaped' ? [false] : [false, true]) {
+            const { bare, pieces } = scan(sql, plain)
+            expect(bare).toBe(sql.includes('_utf8mb4 X') ? 'SELECT _UTF8MB4 X?' : 'SELECT ?')
+            expect(pieces).toEqual([sql])
           }
-        },
-      ),
+          // A mistake about the mode would change the value, and not its end.
+          if (how === 'escaped') expect(scan(sql, true).bare).toBe('SELECT ?')
+        }
+      }),
     )
   })
 
@@ -429,7 +427,7 @@ describe('rendezvous', () => {
         "three",
         "three",
         "three",
-        "one",
+        "three",
       ]
     `)
   })
@@ -452,6 +450,84 @@ describe.each([
 ] as const)('%s', (locate, find) => {
   const anyKey = fc.oneof(fc.string(), fc.integer(), fc.maxSafeInteger(), fc.bigInt())
   const someNames = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 2, maxLength: 12 })
+
+  it('B40 one SQL value has one shard, however it is said', () => {
+    const names = Array.from({ length: 16 }, (_, i) => `shard-${i}`)
+    fc.assert(
+      fc.property(fc.maxSafeInteger(), fc.nat({ max: 5 }), (n, zeros) => {
+        const sign = n < 0 ? '-' : ''
+        const digits = String(Math.abs(n)).padStart(String(Math.abs(n)).length + zeros, '0')
+        const said = [
+          n,
+          BigInt(n),
+          String(n),
+          `${sign}${digits}`,
+          ` ${n} `,
+          `${n}.0`,
+          `${n}.${'0'.repeat(zeros + 1)}`,
+        ]
+        expect(new Set(said.map((key) => find(key, names))).size).toBe(1)
+      }),
+    )
+    expect(find(7.5, names)).toBe(find('7.50', names))
+    expect(find('18446744073709551615', names)).toBe(find(18446744073709551615n, names))
+    expect(find('-0', names)).toBe(find(0, names))
+    // Texts are what they are.
+    const texts = [
+      '7a',
+      'a7',
+      '',
+      ' ',
+      '.',
+      '-',
+      '+',
+      '1e3',
+      '0x7',
+      '7.',
+      '.7',
+      '7.7.7',
+      'NaN',
+      'ANN',
+      'ann',
+      'ann ',
+    ]
+    for (const text of texts) expect(names).toContain(find(text, names))
+  })
+
+  it('B40 what is no key is refused', async () => {
+    const names = ['a', 'b']
+    const none = [
+      undefined,
+      null,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      2 ** 53,
+      {},
+      [],
+      [7],
+      true,
+      false,
+      Symbol('7'),
+      () => 7,
+      new Date(0),
+      Buffer.from('7'),
+      'x'.repeat(10_000),
+    ]
+    await using shards = new ShardedMysql({ shards: { a: 'mysql://a', b: 'mysql://b' }, locate })
+    await using own = new ShardedMysql({ shards: { a: 'mysql://a' }, locate: () => 'a' })
+    for (const key of none as never[]) {
+      for (const act of [
+        () => find(key, names),
+        () => shards.forKey(key),
+        () => shards.shardOf(key),
+        () => shards.groupByShard(['x', key]),
+        () => shards.plan([key], names),
+        () => own.forKey(key),
+      ]) {
+        expect(act).toThrow(expect.objectContaining({ name: 'TypeError', code: 'ERR_MYSQL_SHARD' }))
+      }
+    }
+  })
 
   it('a new last shard takes keys and moves none between the old ones; taking it away gives them back', () => {
     fc.assert(

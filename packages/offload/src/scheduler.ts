@@ -1,4 +1,4 @@
-import { type Clock, onAbort } from '@spillway/kit'
+import { type Clock, offAbort, onAbort } from '@spillway/kit'
 import type { Admission } from './admission.js'
 import type { Call } from './call.js'
 import type { TaskDefinition } from './definition.js'
@@ -146,7 +146,9 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   #listen(job: Job, signal: AbortSignal): void {
-    job.release = onAbort(signal, () => this.#cancel(job, 'aborted', signal.reason))
+    const cancel = () => this.#cancel(job, 'aborted', signal.reason)
+    onAbort(signal, cancel)
+    job.release = () => offAbort(signal, cancel)
   }
 
   #finish(job: Job, thread: Thread, value: unknown): void {

@@ -1,0 +1,51 @@
+import type { Literals } from './literals.js'
+import type { SessionNews } from './session-state.js'
+
+/** How a session reads the text of a statement, as far as that can be known: its mode, and its character set. */
+export class SessionText {
+  readonly #charset: string
+  #known: Literals = 'neutral'
+  #backslashIsPlain = false
+  #foreign = false
+
+  /** @param charset `character_set_client`, as this package sets it */
+  constructor(charset: string) {
+    this.#charset = charset
+  }
+
+  /** What its server said last of how it reads a backslash. */
+  get backslashIsPlain(): boolean {
+    return this.#backslashIsPlain
+  }
+
+  /** Somebody has given it another character set. */
+  get foreign(): boolean {
+    return this.#foreign
+  }
+
+  /** How strings are written for it. @param changed something of the session may not be as this package has set it */
+  literals(changed: boolean): Literals {
+    if (this.#foreign) return 'hex'
+    return changed ? 'neutral' : this.#known
+  }
+
+  /** Nothing is sure until {@link settled}. */
+  begin(): void {
+    this.#known = 'neutral'
+  }
+
+  /** This package has set it up, and the last answer came after that. */
+  settled(): void {
+    this.#known = this.#backslashIsPlain ? 'plain' : 'escaped'
+  }
+
+  /** Whether the server reads a backslash in another way than it said before. */
+  heed({ backslashIsPlain, charset }: SessionNews): boolean {
+    if (charset !== undefined && charset !== this.#charset) this.#foreign = true
+    if (backslashIsPlain === this.#backslashIsPlain) return false
+    // Whoever changed it may do so again, unseen; or nobody has, and the status is that of a stored program.
+    this.#known = 'neutral'
+    this.#backslashIsPlain = backslashIsPlain
+    return true
+  }
+}
