@@ -12,6 +12,7 @@ export type Kind = 'text' | 'number' | 'date' | 'bytes'
 /** Which comparison a key needs. @throws TypeError `ERR_MYSQL_PARAMETER` when it is no key */
 export function kindOf(key: unknown): Kind {
   const kind = kindOrNone(key)
+  if (kind === 'number') return kind
   if (kind === undefined) {
     refuseParameter(
       undefined,
@@ -40,6 +41,7 @@ function kindOrNone(key: unknown): Kind | undefined {
 
 /** Bytes that it takes in a statement, about. */
 export function sizeOf(key: LoaderKey): number {
+  if (typeof key === 'number') return 24
   if (typeof key === 'string') return key.length > LONGEST ? key.length : Buffer.byteLength(key)
   return key instanceof Uint8Array ? key.byteLength : 24
 }
