@@ -22,8 +22,8 @@ export function encodeKey(key: CacheKey): string {
 const OWN = Symbol.for('spillway.cache.key')
 
 /**
- * A key in the package's own space, apart from that of the user: an encoded key of a user's begins with the mark only when
- * `"`, `[`, a digit, a sign or `I` follows, and this one has a letter `s` there.
+ * A key in the package's own space, apart from that of the user: in an encoded key of a user's the mark is followed by `"`, `[`,
+ * a number or a word like `null`, and never by `s`.
  */
 export function ownKey(text: string): CacheKey {
   return { [OWN]: `${MARK}s${text}` } as unknown as CacheKey

@@ -23,6 +23,7 @@ export const EVENTS: Readonly<Record<Channel, EventRule>> = {
   'spillway:cache:breaker': { labels: ['cache', 'open'] },
   'spillway:cache:gap': { labels: ['cache', 'healed'] },
   'spillway:cache:reject': { labels: ['cache', 'reason'] },
+  'spillway:cache:fault': { labels: ['cache', 'where'] },
   'spillway:mysql:kill': { labels: ['pool', 'node', 'reason', 'how'] },
   'spillway:mysql:retry': { labels: ['pool', 'what', 'reason'] },
   'spillway:mysql:failover': { labels: ['pool', 'node', 'to'] },

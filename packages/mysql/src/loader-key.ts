@@ -12,6 +12,7 @@ export type Kind = 'text' | 'number' | 'date' | 'bytes'
 /** Which comparison a key needs. @throws TypeError `ERR_MYSQL_PARAMETER` when it is no key */
 export function kindOf(key: unknown): Kind {
   const kind = kindOrNone(key)
+  if (kind === 'number') return kind
   if (kind === undefined) {
     refuseParameter(
       undefined,
@@ -40,6 +41,7 @@ function kindOrNone(key: unknown): Kind | undefined {
 
 /** Bytes that it takes in a statement, about. */
 export function sizeOf(key: LoaderKey): number {
+  if (typeof key === 'number') return 24
   if (typeof key === 'string') return key.length > LONGEST ? key.length : Buffer.byteLength(key)
   return key instanceof Uint8Array ? key.byteLength : 24
 }
@@ -49,11 +51,14 @@ export function sizeOf(key: LoaderKey): number {
  * text are equal for the server, too; values with different ones may be.
  */
 export function identityOf(value: unknown): string {
-  if (value instanceof Date) return `at ${value.getTime()}`
+  // A text that looks like one of those below is told apart from them.
+  if (typeof value === 'string') return value.charCodeAt(0) === 0 ? `\0${value}` : value
+  if (typeof value !== 'object') return String(value)
+  if (value instanceof Date) return `\x00at ${value.getTime()}`
   if (value instanceof Uint8Array) {
-    return `bytes ${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
+    return `\x00bytes ${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
   }
-  return typeof value === 'object' ? '' : `= ${String(value)}`
+  return '\x00other'
 }
 
 /** A whole number as a server writes it: in a column of such, it is equal to nothing else. */

@@ -139,16 +139,16 @@ export class Loader<Row extends object = RowDataPacket, Key extends LoaderKey = 
     const [rows, fields] = await this.#database.execute<RowDataPacket[]>(this.#sql, [keys], PLAIN_ROWS)
     const lower = this.#key.toLowerCase()
     const column = fields.find(({ name }) => name.toLowerCase() === lower)
-    const byValue = new Map<string, RowDataPacket>()
+    const name = column?.name ?? this.#key
     for (const row of rows) {
-      const id = identityOf(row[column?.name ?? this.#key])
-      if (!byValue.has(id)) byValue.set(id, row)
+      const id = identityOf(row[name])
       waits.get(id)?.resolve(row as Row)
       waits.delete(id)
     }
     if (waits.size > 0 && rows.length > 0) {
       const hasWhole = WHOLE.has(column?.columnType)
       const open = keys.filter((key) => waits.has(identityOf(key)) && !(hasWhole && isWhole(key)))
+      const byValue = new Map(rows.map((row) => [identityOf(row[name]), row]))
       await this.#match(open, waits, byValue)
     }
     for (const wait of waits.values()) wait.resolve(undefined)

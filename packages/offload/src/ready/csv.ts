@@ -56,16 +56,43 @@ const NEWLINE = 0x0a
 const RETURN = 0x0d
 const CHECK_EVERY = 1_000
 
+/** The next place of a text in another one, from a position that only goes on. Each place is searched for once. */
+class Next {
+  readonly #text: string
+  readonly #what: string
+  #at = -1
+
+  constructor(text: string, what: string) {
+    this.#text = text
+    this.#what = what
+  }
+
+  /** The length of the text when there is none. */
+  from(position: number): number {
+    if (this.#at < position) {
+      const found = this.#text.indexOf(this.#what, position)
+      this.#at = found === -1 ? this.#text.length : found
+    }
+    return this.#at
+  }
+}
+
 /** Reads record by record; jumps from delimiter to delimiter, and looks at single characters only around quotes. */
 class CsvReader {
   readonly #text: string
   readonly #delimiter: string
+  readonly #lineEnds: Next
+  readonly #quotes: Next
+  readonly #delimiters: Next
   #position = 0
   #record = 0
 
   constructor(text: string, delimiter: string) {
     this.#text = text
     this.#delimiter = delimiter
+    this.#lineEnds = new Next(text, '\n')
+    this.#quotes = new Next(text, '"')
+    this.#delimiters = new Next(text, delimiter)
   }
 
   /** The next record that is not an empty line; `undefined` at the end. */
@@ -73,17 +100,12 @@ class CsvReader {
     const text = this.#text
     while (this.#position < text.length) {
       this.#record++
-      const lineEnd = this.#endOfLine()
-      const quoted = text.indexOf('"', this.#position)
-      const record = quoted === -1 || quoted > lineEnd ? this.#plain(lineEnd) : this.#quoted()
+      const lineEnd = this.#lineEnds.from(this.#position)
+      const isQuoted = this.#quotes.from(this.#position) < lineEnd
+      const record = isQuoted ? this.#quoted() : this.#plain(lineEnd)
       if (record.length > 1 || record[0] !== '') return record
     }
     return undefined
-  }
-
-  #endOfLine(): number {
-    const end = this.#text.indexOf('\n', this.#position)
-    return end === -1 ? this.#text.length : end
   }
 
   #plain(lineEnd: number): string[] {
@@ -126,9 +148,8 @@ class CsvReader {
   }
 
   #plainField(): string {
-    const lineEnd = this.#endOfLine()
-    const next = this.#text.indexOf(this.#delimiter, this.#position)
-    let end = next === -1 || next > lineEnd ? lineEnd : next
+    const lineEnd = this.#lineEnds.from(this.#position)
+    let end = Math.min(this.#delimiters.from(this.#position), lineEnd)
     if (end === lineEnd && this.#text.charCodeAt(end - 1) === RETURN) end--
     const field = this.#text.slice(this.#position, end)
     if (field.includes('"')) throw this.#syntax('has a quote within a field that is not quoted')
