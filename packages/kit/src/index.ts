@@ -1,7 +1,7 @@
 export { abortable, MAX_TIMER, type SleepOptions, sleep } from './abort.js'
 export { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota, memoryLimit } from './cgroup.js'
 export { Chain, type Linked } from './chain.js'
-export { type Channel, channel } from './channel.js'
+export { type Caller, type Channel, caller, callerOf, channel, type Listened } from './channel.js'
 export { type Clock, monotonicClock, wallClock } from './clock.js'
 export { Deadlines, type Waiting } from './deadlines.js'
 export { type Duration, durationMs } from './durations.js'

@@ -26,4 +26,5 @@ export {
   replayChecks,
   replaySuite,
 } from './replay.js'
+export { type Heard, heardInRequests } from './requests.js'
 export { type Latch, latch, patience, turns, until, within, withoutUnhandled } from './waiting.js'
