@@ -10,6 +10,14 @@ export { notify } from './events.js'
 export { onResponseEnd, pathOf, responseSignal } from './http.js'
 export { type Closable, type CloseOptions, closeOnce, drainWithin } from './lifecycle.js'
 export {
+  OPERATOR_CHECKS,
+  OPERATOR_HEADERS,
+  OperatorGuard,
+  type OperatorOptions,
+  type OperatorRefusal,
+  type OperatorRequest,
+} from './operator.js'
+export {
   anything,
   boolean,
   type Check,

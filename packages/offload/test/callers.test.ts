@@ -43,7 +43,9 @@ describe('T6 the context of a call', () => {
       await settled
     })
     await held
-    const own = heard.filter(({ request }) => request !== undefined).map(({ request }) => request)
+    const own = heard
+      .filter(({ message }) => (message as { task: string }).task === 'echo')
+      .map(({ request }) => request)
     expect(own.sort((a, b) => a! - b!)).toEqual(REQUESTS)
   })
 })
