@@ -88,12 +88,15 @@ function observer(channel: string, { labels = [], duration }: EventRule, registr
       labels.map((label) => [label, String(fields[label]).slice(0, LONGEST_LABEL)]),
     )
     const key = labelKey(values)
-    if (!known.has(key)) {
-      if (known.size >= MOST_SERIES) return drops.note(name)
-      known.add(key)
+    if (!known.has(key) && known.size >= MOST_SERIES) {
+      drops.note(name)
+      return
     }
-    if (count instanceof Counter) return count.inc(values)
-    const milliseconds = Number(fields[duration!])
-    if (Number.isFinite(milliseconds)) count.observe(values, milliseconds / 1_000)
+    known.add(key)
+    if (count instanceof Counter) count.inc(values)
+    else {
+      const milliseconds = Number(fields[duration!])
+      if (Number.isFinite(milliseconds)) count.observe(values, milliseconds / 1_000)
+    }
   }
 }

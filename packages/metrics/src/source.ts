@@ -164,14 +164,18 @@ export class SourceGroup {
     const sums = this.#sums.get(name) ?? new Map<string, Level>()
     const key = labelKey(labels)
     const sum = sums.get(key)
-    if (sum === undefined && this.#series >= MOST_SERIES) return this.drops.note(name)
+    if (sum === undefined && this.#series >= MOST_SERIES) {
+      this.drops.note(name)
+      return
+    }
     try {
       const counter = this.#counters.get(name) ?? new Counter(this.#config(name, labels))
       this.#counters.set(name, counter)
       counter.inc(labels, by)
     } catch {
       // A figure of another one's name, or with other labels than that one has.
-      return this.drops.note(name)
+      this.drops.note(name)
+      return
     }
     this.#sums.set(name, sums)
     if (sum !== undefined) sum.value += by
