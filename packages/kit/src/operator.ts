@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { either, func, oneOf, optional, type Place, refuse, string } from './options.js'
+import { type Check, either, func, oneOf, optional, type Place, refuse } from './options.js'
 
 /** Who may use a route that is for those who run the service: metrics, reports, snapshots. */
 export interface OperatorOptions<Request> {
@@ -23,10 +23,12 @@ export interface OperatorRequest {
   readonly socket: { readonly remoteAddress?: string | undefined }
 }
 
-const TOKEN = string({
-  pattern: /^[\x21-\x7e]{16,512}$/,
-  like: '16 to 512 printable characters without spaces',
-})
+/** A secret: an error does not show it. */
+const TOKEN: Check<string> = (value, place) => {
+  if (typeof value === 'string' && /^[\x21-\x7e]{16,512}$/.test(value)) return value
+  const errorClass = typeof value === 'string' ? RangeError : TypeError
+  return refuse(errorClass, place, '16 to 512 printable characters without spaces', '(hidden)')
+}
 
 /** The checks of {@link OperatorOptions}, for `defineOptions`. */
 export const OPERATOR_CHECKS = {

@@ -18,6 +18,7 @@ export {
   start,
 } from './frameworks.js'
 export { type GateMode, type GateSpec, type GateSubject, gateChecks, gateSuite } from './gate.js'
+export { type OperatorSpec, operatorSuite } from './operator.js'
 export { type ProbeSpec, type ProbeSubject, probeChecks, probeSuite } from './probe.js'
 export {
   type ReplayMode,

@@ -85,6 +85,7 @@ export class ClusterMetrics implements Closable {
     const asked = [...this.#members].filter(({ connected }) => connected)
     const pending = new Set(asked)
     await this.#ask(number, pending)
+    this.#dropMute(asked, pending)
     const own = await this.#readOwn()
     // All at one point in time: a worker that ends meanwhile is among the members or among the buried, never in both.
     const silent = [...this.#members].filter((member) => pending.has(member) || !asked.includes(member))
@@ -102,6 +103,16 @@ export class ClusterMetrics implements Closable {
       missing: workersOf([...pending]),
     }
     return { number, gathered }
+  }
+
+  /** One that does not answer although its process does is none, and is not waited for again. */
+  #dropMute(asked: readonly Member[], pending: Set<Member>): void {
+    const alive = new Set(asked.filter((member) => !pending.has(member)).map(({ worker }) => worker))
+    for (const member of pending) {
+      if (!alive.has(member.worker) || !this.#members.remove(member)) continue
+      pending.delete(member)
+      this.#bury([member])
+    }
   }
 
   #ask(id: number, pending: Set<Member>): Promise<void> {

@@ -75,16 +75,21 @@ export const parse = messages('metrics', {
 
 export type Message = NonNullable<ReturnType<typeof parse>>
 
+/** prom-client keeps metrics in a plain object, where names such as `constructor` are taken. */
+function isName(name: string): boolean {
+  return METRIC_NAME.test(name) && !(name in Object.prototype)
+}
+
 function metricOf(raw: unknown, room: number): Series | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined
   const { name, help, type, aggregator, values, ratio } = raw as Record<string, unknown>
-  if (typeof name !== 'string' || !METRIC_NAME.test(name) || typeof help !== 'string') return undefined
+  if (typeof name !== 'string' || !isName(name) || typeof help !== 'string') return undefined
   if (!TYPES.includes(type) || !AGGREGATORS.includes(aggregator) || !Array.isArray(values)) return undefined
   const kind = type as Series['type']
   const kept: SeriesValue[] = []
   for (const value of values) {
     if (kept.length >= room) break
-    const one = valueOf(value, name, kind)
+    const one = numberOf(value, name, kind)
     if (one !== undefined) kept.push(one)
   }
   if (kind === 'histogram' && !isCumulative(kept, name)) return undefined
@@ -99,7 +104,7 @@ function metricOf(raw: unknown, room: number): Series | undefined {
   }
 }
 
-function valueOf(raw: unknown, name: string, type: Series['type']): SeriesValue | undefined {
+function numberOf(raw: unknown, name: string, type: Series['type']): SeriesValue | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined
   const { value, labels, metricName } = raw as Record<string, unknown>
   if (typeof value !== 'number' || !Number.isFinite(value)) return undefined
