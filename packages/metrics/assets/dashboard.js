@@ -44,7 +44,9 @@ class Interval {
 
   /** What each value of a counter has grown by. One that is smaller than before has begun anew. */
   grown(name, metricName) {
-    const before = new Map(this.from.values(name, metricName).map(({ value, labels }) => [keyOf(labels), value]))
+    const before = new Map(
+      this.from.values(name, metricName).map(({ value, labels }) => [keyOf(labels), value]),
+    )
     return this.to.values(name, metricName).map(({ value, labels }) => {
       const start = before.get(keyOf(labels)) ?? 0
       return { labels, value: value < start ? value : value - start }

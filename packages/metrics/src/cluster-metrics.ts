@@ -7,8 +7,8 @@ import { merge } from './merge.js'
 import { type Gathered, type Message, parse } from './messages.js'
 import type { Metrics } from './metrics.js'
 import { resolveClusterOptions } from './options.js'
+import { Recent } from './recent.js'
 import { growing, type Series, seriesOf } from './series.js'
-import { Shared } from './shared.js'
 
 export interface ClusterMetricsOptions {
   /** How long a slow worker is waited for; after that its last known counters stand in for it. Default `'1s'`. */
@@ -40,7 +40,7 @@ export class ClusterMetrics implements Closable {
   readonly #own: Metrics | undefined
   readonly #members = new Members()
   readonly #rounds = new Map<number, Round>()
-  readonly #gatherings = new Shared(() => this.#collect())
+  readonly #gatherings = new Recent(() => this.#collect())
   readonly #onMessage = (worker: Worker, message: unknown): void => void this.#receive(worker, message)
   readonly #onExit = (worker: Worker): void => this.#exited(worker)
   /** What the workers that are gone have counted, added up. */

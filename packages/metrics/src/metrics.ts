@@ -16,11 +16,11 @@ import { type Exposition, expositionOf, type GatherOptions } from './exposition.
 import type { Gathered } from './messages.js'
 import { type MetricsOptions, resolveOptions } from './options.js'
 import { processGauges } from './process-gauges.js'
+import { Recent } from './recent.js'
 import { RequestRecorder } from './requests.js'
 import type { StatsSchema } from './schema.js'
 import { SCHEMAS } from './schemas.js'
 import { seriesOf } from './series.js'
-import { Shared } from './shared.js'
 import { type Source, SourceGroup } from './source.js'
 import { WorkerLink } from './worker-link.js'
 
@@ -68,8 +68,8 @@ export class Metrics implements Closable {
   readonly #ownsRegistry: boolean
   readonly #stop: (() => void)[] = []
   readonly #drops: Drops
-  readonly #text = new Shared(() => this.#write())
-  readonly #figures = new Shared(() => this.#read())
+  readonly #text = new Recent(() => this.#write())
+  readonly #figures = new Recent(() => this.#read())
 
   /** Stops counting, tells the primary the last figures, and empties the registry unless it is yours. Idempotent. */
   readonly close: (options?: CloseOptions) => Promise<void>

@@ -1,5 +1,5 @@
-/** Something that costs to make, shared by all who want it at the same time, or soon after. */
-export class Shared<T> {
+/** The most recent of something that costs to make, for all who want it at the same time, or soon after. */
+export class Recent<T> {
   readonly #make: () => Promise<T>
   #making: Promise<T> | undefined
   #made: { readonly value: T; readonly at: number } | undefined
