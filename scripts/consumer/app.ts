@@ -153,7 +153,7 @@ serveClusterMetrics()
 
 // Express
 const expressApp = express()
-expressApp.use(metricsExpress(collector, { guard: (req) => req.ip === '127.0.0.1', dashboard: '/dashboard' }))
+expressApp.use(metricsExpress(collector, { allow: (req) => req.ip === '127.0.0.1', dashboard: '/dashboard' }))
 expressApp.use(healthExpress({ checks: { memory: () => !monitor.overloaded } }), drainExpress())
 expressApp.use(shedExpress(monitor, { priority: (req) => (req.path.startsWith('/pay') ? 2 : 1) }))
 expressApp.use(

@@ -1,4 +1,4 @@
-import { Chain, drainWithin } from '@spillway/kit'
+import { Chain, caller, drainWithin } from '@spillway/kit'
 import { asking, type Loader, refuseCycle } from './context.js'
 import { Flight } from './flight.js'
 import { freshnessOf } from './freshness.js'
@@ -52,7 +52,7 @@ export class Flights {
     if (found !== undefined) counters.joins++
     const flight = found ?? this.#begin(key, loader, call, stale, asker)
     if (found === undefined && anew) flight.replaces = 'any'
-    const answer = flight.join(fence.clock, signal, again, this.#abandon)
+    const answer = flight.join(fence.clock, signal, found === undefined ? again : here(again), this.#abandon)
     if (found === undefined) this.#fly(flight)
     if (asker === undefined) return answer
     asker.waitsFor.add(flight)
@@ -161,4 +161,13 @@ export class Flights {
   #unlist(flight: Flight): void {
     if (this.#table.get(flight.key) === flight) this.#table.delete(flight.key)
   }
+}
+
+/**
+ * Whoever joins a flight may be sent to ask anew when it lands, and the flight lands in the context of the caller who began
+ * it: the loader of the one who joined must find its own.
+ */
+function here(again: () => Promise<unknown>): () => Promise<unknown> {
+  const joined = caller()
+  return () => joined.runInAsyncScope(again)
 }

@@ -1,4 +1,4 @@
-import { MAX_TIMER } from '@spillway/kit'
+import { callerOf, MAX_TIMER } from '@spillway/kit'
 import { channels } from './channels.js'
 import { enterLoader, type LoadContext, leaveLoader } from './context.js'
 import { LoadTimeoutError } from './errors.js'
@@ -17,6 +17,8 @@ export interface Loaded {
   readonly milliseconds: number
 }
 
+const LISTENED = [channels.load]
+
 /**
  * Runs the loader of a flight, within its load timeout, until the flight's signal aborts. What it does later is
  * nobody's business any more, and cannot become an unhandled rejection.
@@ -24,6 +26,7 @@ export interface Loaded {
 export function runLoader(flight: Flight, cache: string): Promise<Loaded> {
   const { call, aborting } = flight
   const started = performance.now()
+  const caller = callerOf(LISTENED)
   let ttl = call.ttl
   let leniency: Leniency = call
   let tags = call.tags
@@ -63,7 +66,7 @@ export function runLoader(flight: Flight, cache: string): Promise<Loaded> {
       clearTimeout(timer)
       deafen()
       const milliseconds = performance.now() - started
-      channels.load.publish(() => ({ cache, milliseconds, ok, background: flight.background }))
+      channels.load.publish(() => ({ cache, milliseconds, ok, background: flight.background }), caller)
       settle()
     }
     enterLoader(flight, () => flight.loader(context)).then(

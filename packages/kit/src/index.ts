@@ -2,7 +2,7 @@ export { abortable, MAX_TIMER, type SleepOptions, sleep } from './abort.js'
 export { offAbort, onAbort } from './abort-listeners.js'
 export { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota, memoryLimit } from './cgroup.js'
 export { Chain, type Linked } from './chain.js'
-export { type Channel, channel } from './channel.js'
+export { type Caller, type Channel, caller, callerOf, channel, type Listened } from './channel.js'
 export { type Clock, monotonicClock, wallClock } from './clock.js'
 export { Deadlines, type Waiting } from './deadlines.js'
 export { ClientGoneError, isDeparture } from './departure.js'
@@ -12,6 +12,14 @@ export { notify } from './events.js'
 export { onResponseEnd, pathOf, responseSignal } from './http.js'
 export { addLate, type Header, noteRefusal } from './late-headers.js'
 export { type Closable, type CloseOptions, closeOnce, drainWithin } from './lifecycle.js'
+export {
+  OPERATOR_CHECKS,
+  OPERATOR_HEADERS,
+  OperatorGuard,
+  type OperatorOptions,
+  type OperatorRefusal,
+  type OperatorRequest,
+} from './operator.js'
 export {
   anything,
   boolean,

@@ -1,6 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import diagnosticsChannel from 'node:diagnostics_channel'
-import { expect, it, vi } from 'vitest'
-import { channel } from '../src/index.js'
+import { describe, expect, it, vi } from 'vitest'
+import { callerOf, channel } from '../src/index.js'
 
 it('builds the message only for a subscriber', () => {
   const events = channel<{ count: number }>('spillway:kit:test')
@@ -36,4 +37,30 @@ it('is one channel for every copy of a package', () => {
     diagnosticsChannel.unsubscribe('spillway:kit:copies', listener)
   }
   expect(listener).toHaveBeenCalledTimes(2)
+})
+
+describe('T6 the context of the caller', () => {
+  const events = channel<{ of: number }>('spillway:kit:callers')
+  const storage = new AsyncLocalStorage<number>()
+
+  it('T6 is kept while a call waits, and published in, whoever ends the wait', () => {
+    const heard: (number | undefined)[] = []
+    const listener = () => void heard.push(storage.getStore())
+    diagnosticsChannel.subscribe(events.name, listener)
+    try {
+      const waiting = [1, 2, 3].map((request) => storage.run(request, () => callerOf([events])))
+      storage.run(99, () => {
+        for (const caller of waiting) events.publish(() => ({ of: 1 }), caller)
+        events.publish(() => ({ of: 1 }))
+      })
+      for (const caller of waiting) events.publish(() => ({ of: 1 }), caller)
+    } finally {
+      diagnosticsChannel.unsubscribe(events.name, listener)
+    }
+    expect(heard).toEqual([1, 2, 3, 99, 1, 2, 3])
+  })
+
+  it('T6 is not looked for while nobody listens', () => {
+    expect(storage.run(1, () => callerOf([events]))).toBeUndefined()
+  })
 })

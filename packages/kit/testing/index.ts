@@ -19,6 +19,7 @@ export {
   start,
 } from './frameworks.js'
 export { type GateMode, type GateSpec, type GateSubject, gateChecks, gateSuite } from './gate.js'
+export { type OperatorSpec, operatorSuite } from './operator.js'
 export { type ProbeSpec, type ProbeSubject, probeChecks, probeSuite } from './probe.js'
 export {
   type ReplayMode,
@@ -27,5 +28,6 @@ export {
   replayChecks,
   replaySuite,
 } from './replay.js'
+export { type Heard, heardInRequests } from './requests.js'
 export { printedDuring } from './stderr.js'
 export { type Latch, latch, patience, turns, until, within, withoutUnhandled } from './waiting.js'

@@ -1,5 +1,7 @@
+import type { Caller } from '@spillway/kit'
 import type { Decision } from './decision.js'
 import { type Limit, sameLimits } from './limit.js'
+import { callerOfDecision } from './tally.js'
 import { type Kind, LEASE, MOST_COUNT, TAKE } from './wire.js'
 
 /** Makes decisions of what a shared store says, or of its silence. */
@@ -22,6 +24,8 @@ export interface Asker {
 export class Question {
   /** In the order of their calls. */
   readonly waiting: ((decision: Decision) => void)[] = []
+  /** The context of each, for those who came while somebody listened to denials. */
+  callers: (Caller | undefined)[] | undefined
 
   constructor(
     readonly asker: Asker,
@@ -41,6 +45,11 @@ export class Question {
 
   /** The executor of a caller's promise. */
   readonly join = (resolve: (decision: Decision) => void): void => {
+    const caller = callerOfDecision()
+    if (caller !== undefined) {
+      this.callers ??= []
+      this.callers[this.waiting.length] = caller
+    }
     this.waiting.push(resolve)
   }
 

@@ -1,4 +1,4 @@
-import { abortable, type CloseOptions, misuse } from '@spillway/kit'
+import { abortable, type Caller, type CloseOptions, misuse } from '@spillway/kit'
 import { chargedParts, type Decision, Terms } from './decision.js'
 import { Denials } from './denials.js'
 import { Fallback } from './fallback.js'
@@ -7,7 +7,7 @@ import type { Limit } from './limit.js'
 import type { Asker, Question } from './question.js'
 import type { SharedStore } from './shared-store.js'
 import type { BucketSettings, Buckets, FailurePolicy, LeaseOptions, Remembered } from './store.js'
-import type { Tally } from './tally.js'
+import { callerOfDecision, type Tally } from './tally.js'
 import { Turns } from './turns.js'
 import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './wire.js'
 
@@ -131,9 +131,14 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     if (!leases.isAsking(key)) {
       return this.store.ask(this, LEASE, key, cost, this.limits, leases.begin(key, cost))
     }
+    const caller = callerOfDecision()
     return new Promise((resolve) => {
-      leases.queue(key, cost, (paid) =>
-        resolve(paid === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#tally.note(paid)),
+      const go = (paid: Decision | undefined): void =>
+        resolve(paid === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#tally.note(paid, caller))
+      leases.queue(
+        key,
+        cost,
+        caller === undefined ? go : (paid) => caller.runInAsyncScope(go, undefined, paid),
       )
     })
   }
@@ -149,34 +154,35 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
   }
 
   answered(question: Question, granted: number, state: readonly number[], at: number, sent: number): void {
-    const { kind, key, waiting } = question
+    const { kind, key, waiting, callers } = question
     const turns = new Turns(question, state, at, this.#terms)
     if (kind !== TAKE && kind !== LEASE) {
       waiting[0]!(turns.unasked())
       return
     }
     const admissions = Math.min(granted, waiting.length)
-    for (let i = 0; i < admissions; i++) waiting[i]!(this.#tally.note(turns.admit()))
+    for (let i = 0; i < admissions; i++) waiting[i]!(this.#tally.note(turns.admit(), callers?.[i]))
     if (admissions < waiting.length) {
       const denial = turns.deny()
       this.#denials?.note(denial, question.limits, turns.state, sent)
-      for (let i = admissions; i < waiting.length; i++) waiting[i]!(this.#tally.note(denial))
+      for (let i = admissions; i < waiting.length; i++) waiting[i]!(this.#tally.note(denial, callers?.[i]))
     }
     // Those who stand in line for a lease come after the call that asked for it.
     if (kind === LEASE) this.#leases?.end(key, question.advance, granted > 0 ? turns.levels : undefined)
   }
 
   /** The policy decides instead. */
-  failed({ kind, key, cost, limits, waiting }: Question): void {
-    for (const resolve of waiting) resolve(this.#fallBack(kind, key, cost, limits))
+  failed({ kind, key, cost, limits, waiting, callers }: Question): void {
+    for (const [i, resolve] of waiting.entries())
+      resolve(this.#fallBack(kind, key, cost, limits, callers?.[i]))
     if (kind === LEASE) this.#leases?.end(key, 0, undefined)
   }
 
-  #fallBack(kind: Kind, key: string, cost: number, limits: readonly Limit[]): Decision {
+  #fallBack(kind: Kind, key: string, cost: number, limits: readonly Limit[], caller?: Caller): Decision {
     if (kind === PEEK) return this.#fallback.peek(key, cost, limits)
     if (kind === CHARGE) return this.#fallback.charge(key, cost, limits)
     if (kind === RESET) return this.#fallback.reset(key, limits)
-    return this.#tally.note(this.#fallback.take(key, cost, limits))
+    return this.#tally.note(this.#fallback.take(key, cost, limits), caller)
   }
 }
 

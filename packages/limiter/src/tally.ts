@@ -1,4 +1,4 @@
-import { channel } from '@spillway/kit'
+import { type Caller, callerOf, channel } from '@spillway/kit'
 import { type Decision, shadowed } from './decision.js'
 
 /** A denial, without its key. */
@@ -11,6 +11,12 @@ interface Denial {
 }
 
 const denials = channel<Denial>('spillway:limiter:denied')
+const LISTENED = [denials]
+
+/** The context of a caller whose decision will come with those of others; `undefined` when nobody listens to denials. */
+export function callerOfDecision(): Caller | undefined {
+  return callerOf(LISTENED)
+}
 
 /**
  * What a limiter has decided so far. Stores tell it of every decision and hand on what it returns; for a plain admission
@@ -23,7 +29,7 @@ export class Tally {
   fallbacks = 0
 
   /** Counts a decision; a denial by a limit in shadow mode becomes one that lets through. */
-  note(decision: Decision): Decision {
+  note(decision: Decision, caller?: Caller): Decision {
     if (decision.source === 'fallback') this.fallbacks++
     if (decision.allowed && !decision.shadowed) {
       this.allowed++
@@ -32,7 +38,7 @@ export class Tally {
     const told = decision.limit.shadow && !decision.allowed ? shadowed(decision) : decision
     this.denied++
     if (told.shadowed) this.shadowed++
-    if (denials.active) for (const part of refusals(told)) denials.publish(() => messageOf(part))
+    if (denials.active) for (const part of refusals(told)) denials.publish(() => messageOf(part), caller)
     return told
   }
 }

@@ -34,10 +34,14 @@ export class SnapshotRefusedError extends RejectedError {
 }
 brand(SnapshotRefusedError, 'SnapshotRefusedError')
 
-/** The caller may not see the memory report. Status 403. */
+/** The caller may not see the memory report. Status 403, or 401 where a token would let it. */
 export class ReportForbiddenError extends RejectedError {
-  constructor() {
-    super('The memory report is not for you', { code: 'ERR_MEMORY_REPORT_FORBIDDEN', status: 403 })
+  constructor(challenge?: string) {
+    super('The memory report is not for you', {
+      code: 'ERR_MEMORY_REPORT_FORBIDDEN',
+      status: challenge === undefined ? 403 : 401,
+      headers: challenge === undefined ? undefined : { 'WWW-Authenticate': challenge },
+    })
   }
 }
 brand(ReportForbiddenError, 'ReportForbiddenError')

@@ -30,11 +30,12 @@ export function readiness(monitor: MemoryMonitor): RequestHandler {
 }
 
 /**
- * The memory report: `app.all('/memory', memoryReport(monitor, { allow: (req) => ... }))`. `POST` takes a heap snapshot.
+ * The memory report: `app.all('/memory', memoryReport(monitor))`, for this machine, or whoever has the token. `POST`
+ * takes a heap snapshot.
  *
- * @throws TypeError `ERR_MEMORY_OPTION` when there is no `allow`
+ * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
  */
-export function memoryReport(monitor: MemoryMonitor, options: MemoryReportOptions<Request>): RequestHandler {
+export function memoryReport(monitor: MemoryMonitor, options?: MemoryReportOptions<Request>): RequestHandler {
   return http.memoryReport(monitor, options)
 }
 

@@ -61,18 +61,18 @@ export function readiness(monitor: MemoryMonitor): RouteHandlerMethod {
 }
 
 /**
- * The memory report: `app.get('/memory', memoryReport(monitor, { allow: (request) => ... }))`. As a `POST` route it takes
- * a heap snapshot.
+ * The memory report: `app.get('/memory', memoryReport(monitor))`, for this machine, or whoever has the token. As a
+ * `POST` route it takes a heap snapshot.
  *
- * @throws TypeError `ERR_MEMORY_OPTION` when there is no `allow`
+ * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
  */
 export function memoryReport(
   monitor: MemoryMonitor,
-  options: MemoryReportOptions<FastifyRequest>,
+  options?: MemoryReportOptions<FastifyRequest>,
 ): RouteHandlerMethod {
   const admit = guard(options)
   return async (request, reply) => {
-    await admit(request)
+    await admit(request, request.raw)
     const { method, url: target } = request
     return send(reply, await memoryReportAnswer(monitor, { method, target, accept: request.headers.accept }))
   }

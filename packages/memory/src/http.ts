@@ -50,13 +50,13 @@ export function readiness(monitor: MemoryMonitor): Handler {
 }
 
 /**
- * The memory report for those whom `allow` lets see it; `POST` takes a heap snapshot.
+ * The memory report for this machine, or whoever has the token; `POST` takes a heap snapshot.
  *
- * @throws TypeError `ERR_MEMORY_OPTION` when there is no `allow`
+ * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
  */
 export function memoryReport<Request extends IncomingMessage = IncomingMessage>(
   monitor: MemoryMonitor,
-  options: MemoryReportOptions<Request>,
+  options?: MemoryReportOptions<Request>,
 ): Handler<Request> {
   const admit = guard(options)
   return (request, response, next) => {
@@ -65,7 +65,7 @@ export function memoryReport<Request extends IncomingMessage = IncomingMessage>(
       target: targetOf(request),
       accept: request.headers.accept,
     }
-    admit(request)
+    admit(request, request)
       .then(() => memoryReportAnswer(monitor, question))
       .then((answer) => send(response, answer))
       .catch((error) => refuse(error, response, next))

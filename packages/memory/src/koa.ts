@@ -43,18 +43,19 @@ export function readiness(monitor: MemoryMonitor, { path = '/readyz' }: PathOpti
 }
 
 /**
- * The memory report on `/memory`, or another path, for those whom `allow` lets see it. `POST` takes a heap snapshot.
+ * The memory report on `/memory`, or another path, for this machine, or whoever has the token. `POST` takes a heap
+ * snapshot.
  *
- * @throws TypeError `ERR_MEMORY_OPTION` when there is no `allow`
+ * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
  */
 export function memoryReport(
   monitor: MemoryMonitor,
-  { path = '/memory', ...options }: MemoryReportOptions<Context> & PathOptions,
+  { path = '/memory', ...options }: MemoryReportOptions<Context> & PathOptions = {},
 ): Middleware {
   const admit = guard(options)
   return async (ctx, next) => {
     if (ctx.path !== path) return next()
-    await admit(ctx)
+    await admit(ctx, ctx.req)
     const { method, originalUrl: target } = ctx
     send(ctx, await memoryReportAnswer(monitor, { method, target, accept: ctx.get('accept') }))
   }

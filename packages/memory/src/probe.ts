@@ -1,7 +1,15 @@
-import { defineOptions, func } from '@spillway/kit'
+import { createHash } from 'node:crypto'
+import {
+  defineOptions,
+  OPERATOR_CHECKS,
+  OPERATOR_HEADERS,
+  OperatorGuard,
+  type OperatorOptions,
+  type OperatorRequest,
+} from '@spillway/kit'
 import { ReportForbiddenError } from './errors.js'
 import type { MemoryMonitor } from './monitor.js'
-import { reportHtml } from './report-html.js'
+import { reportHtml, STYLE } from './report-html.js'
 import { reportText } from './report-text.js'
 
 /** What a probe route answers, whatever the framework. */
@@ -25,11 +33,11 @@ export function readiness(monitor: MemoryMonitor): Answer {
   return json(ready ? 200 : 503, { status: ready ? 'ok' : 'overloaded', level: monitor.level })
 }
 
-/** `Request`: what the framework hands to its handlers. */
-export interface MemoryReportOptions<Request> {
-  /** Who may see the report and take snapshots. Required: a report names code and files of the app. */
-  readonly allow: (request: Request) => boolean | Promise<boolean>
-}
+/**
+ * Who may see the report, which names code and files of the app, and take snapshots. `Request`: what the framework hands to
+ * its handlers.
+ */
+export interface MemoryReportOptions<Request> extends OperatorOptions<Request> {}
 
 export interface ReportQuestion {
   readonly method: string
@@ -38,15 +46,26 @@ export interface ReportQuestion {
   readonly accept: string | undefined
 }
 
-const resolve = defineOptions('memory', 'memoryReport', { allow: func() })
+const resolve = defineOptions('memory', 'memoryReport', OPERATOR_CHECKS, {})
 
-/** @throws TypeError `ERR_MEMORY_OPTION` when there is no `allow` */
-export function guard<Request>(options: MemoryReportOptions<Request>): (request: Request) => Promise<void> {
+/** @throws TypeError | RangeError `ERR_MEMORY_OPTION` */
+export function guard<Request>(
+  options: MemoryReportOptions<Request> = {},
+): (request: Request, raw: OperatorRequest) => Promise<void> {
   resolve(options)
-  const { allow } = options
-  return async (request) => {
-    if ((await allow(request)) !== true) throw new ReportForbiddenError()
+  const operators = new OperatorGuard(options, { owner: 'memoryReport', code: 'ERR_MEMORY_OPTION' })
+  return async (request, raw) => {
+    const refusal = await operators.refusal(request, raw)
+    if (refusal !== undefined) throw new ReportForbiddenError(refusal.challenge)
   }
+}
+
+const PAGE_HEADERS = {
+  ...OPERATOR_HEADERS,
+  'Content-Security-Policy': OPERATOR_HEADERS['Content-Security-Policy']!.replace(
+    "style-src 'self'",
+    `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+  ),
 }
 
 /**
@@ -59,26 +78,26 @@ export async function memoryReportAnswer(
   monitor: MemoryMonitor,
   { method, target, accept = '' }: ReportQuestion,
 ): Promise<Answer> {
-  if (method === 'POST') return json(201, { file: await monitor.snapshot('route') })
+  if (method === 'POST') return json(201, { file: await monitor.snapshot('route') }, OPERATOR_HEADERS)
   const report = monitor.report()
   const format = new URLSearchParams(target.split('?')[1]).get('format')
   if (format === 'html' || (format === null && accept.includes('text/html'))) {
     return {
       status: 200,
-      headers: { 'Content-Type': 'text/html; charset=utf-8', ...NO_STORE },
+      headers: { 'Content-Type': 'text/html; charset=utf-8', ...PAGE_HEADERS },
       body: reportHtml(report),
     }
   }
   if (format === 'text' || (format === null && accept.includes('text/plain'))) {
     return {
       status: 200,
-      headers: { 'Content-Type': 'text/plain; charset=utf-8', ...NO_STORE },
+      headers: { 'Content-Type': 'text/plain; charset=utf-8', ...OPERATOR_HEADERS },
       body: reportText(report),
     }
   }
-  return json(200, report)
+  return json(200, report, OPERATOR_HEADERS)
 }
 
-function json(status: number, value: object): Answer {
-  return { status, headers: { 'Content-Type': JSON_TYPE, ...NO_STORE }, body: JSON.stringify(value) }
+function json(status: number, value: object, headers: Answer['headers'] = NO_STORE): Answer {
+  return { status, headers: { 'Content-Type': JSON_TYPE, ...headers }, body: JSON.stringify(value) }
 }

@@ -2,7 +2,8 @@ import type { Leak } from './leak.js'
 import type { MemoryReport } from './report.js'
 import { headline, percent, reportText, size, verdictLine } from './report-text.js'
 
-const STYLE = `
+/** The page's one style; its digest is in the page's Content-Security-Policy. */
+export const STYLE = `
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
 body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem }

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises'
-import { FRAMEWORKS, type Framework, type RunningApp, serving } from '@spillway/kit/testing'
+import { FRAMEWORKS, type Framework, operatorSuite, type RunningApp, serving } from '@spillway/kit/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import * as express from '../src/express.js'
 import * as fastify from '../src/fastify.js'
@@ -101,4 +101,24 @@ describe.each(FRAMEWORKS)('the report on %s', (framework) => {
       },
     )
   })
+})
+
+operatorSuite('the memory report', {
+  paths: { '/memory': ['GET', 'POST'], '/memory?format=html': ['GET'], '/memory?format=text': ['GET'] },
+  code: 'ERR_MEMORY_REPORT_FORBIDDEN',
+  setup(options) {
+    // A snapshot that is refused for lack of memory: 409, which only those see whom the guard lets in.
+    const system = new FakeSystem()
+    const { monitor } = stand({ snapshot: { memoryFactor: 1_000_000 } } as never, system)
+    return {
+      express: (app) => app.all('/memory', express.memoryReport(monitor, options)),
+      fastify: (app) =>
+        app.route({
+          method: ['GET', 'POST'],
+          url: '/memory',
+          handler: fastify.memoryReport(monitor, options),
+        }),
+      koa: (app) => app.use(koa.memoryReport(monitor, options)),
+    }
+  },
 })

@@ -104,10 +104,10 @@ expectTypeOf<Priority>().toEqualTypeOf<0 | 1 | 2>()
 // @ts-expect-error a priority that does not exist
 shedLoad(monitor, { priority: () => 4 })
 
-// A report needs a guard.
+// A report is guarded by default.
 memoryReport(monitor, { allow: async ({ headers }) => headers.authorization === 'secret' })
-// @ts-expect-error no guard
-memoryReport(monitor, {})
-// @ts-expect-error no guard
+memoryReport(monitor, { token: 'a-token-of-24-characters' })
 express.memoryReport(monitor)
+// @ts-expect-error no such audience
+express.memoryReport(monitor, { allow: 'everyone' })
 koa.memoryReport(monitor, { path: '/internal/memory', allow: (ctx) => ctx.ip === '::1' })

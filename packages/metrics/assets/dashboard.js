@@ -21,6 +21,16 @@ class Snapshot {
     return this.values(name).reduce((sum, { value, labels }) => (keep(labels) ? sum + value : sum), 0)
   }
 
+  /** A level over all its labels, as its metric says. */
+  merged(name) {
+    const all = this.values(name).map(({ value }) => value)
+    const { aggregator } = this.byName.get(name)
+    if (aggregator === 'max') return Math.max(...all)
+    if (aggregator === 'min') return Math.min(...all)
+    const sum = this.sum(name)
+    return aggregator === 'average' ? sum / all.length : sum
+  }
+
   greatest(name) {
     return this.values(name).reduce((most, { value }) => Math.max(most, value), 0)
   }
@@ -32,16 +42,27 @@ class Interval {
     Object.assign(this, { from, to, seconds: Math.max(0.001, (to.at - from.at) / 1000) })
   }
 
+  /** What each value of a counter has grown by. One that is smaller than before has begun anew. */
+  grown(name, metricName) {
+    const before = new Map(
+      this.from.values(name, metricName).map(({ value, labels }) => [keyOf(labels), value]),
+    )
+    return this.to.values(name, metricName).map(({ value, labels }) => {
+      const start = before.get(keyOf(labels)) ?? 0
+      return { labels, value: value < start ? value : value - start }
+    })
+  }
+
+  /** What a counter has grown by, over all its labels. */
+  growth(name) {
+    return this.grown(name).reduce((sum, { value }) => sum + value, 0)
+  }
+
   /** Requests by one label of the duration histogram. */
   requests(label) {
     const counted = new Map()
-    for (const [sign, snapshot] of [
-      [1, this.to],
-      [-1, this.from],
-    ]) {
-      for (const { value, labels } of snapshot.values(DURATION, `${DURATION}_count`)) {
-        counted.set(labels[label], (counted.get(labels[label]) ?? 0) + sign * value)
-      }
+    for (const { value, labels } of this.grown(DURATION, `${DURATION}_count`)) {
+      counted.set(labels[label], (counted.get(labels[label]) ?? 0) + value)
     }
     return counted
   }
@@ -49,15 +70,10 @@ class Interval {
   /** A quantile in milliseconds, read from the histogram's buckets by linear interpolation, as Prometheus does. */
   quantile(q, keep = () => true) {
     const buckets = new Map()
-    for (const [sign, snapshot] of [
-      [1, this.to],
-      [-1, this.from],
-    ]) {
-      for (const { value, labels } of snapshot.values(DURATION, `${DURATION}_bucket`)) {
-        if (!keep(labels)) continue
-        const bound = labels.le === '+Inf' ? Infinity : Number(labels.le)
-        buckets.set(bound, (buckets.get(bound) ?? 0) + sign * value)
-      }
+    for (const { value, labels } of this.grown(DURATION, `${DURATION}_bucket`)) {
+      if (!keep(labels)) continue
+      const bound = labels.le === '+Inf' ? Infinity : Number(labels.le)
+      buckets.set(bound, (buckets.get(bound) ?? 0) + value)
     }
     const sorted = [...buckets].sort(([a], [b]) => a - b)
     const wanted = q * (sorted.at(-1)?.[1] ?? 0)
@@ -75,6 +91,10 @@ class Interval {
 }
 
 const DURATION = 'http_request_duration_seconds'
+
+function keyOf(labels) {
+  return JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
 
 function show() {
   const to = history.at(-1)
@@ -105,7 +125,7 @@ function show() {
 }
 
 function total(counts, keep = () => true) {
-  return [...counts].reduce((sum, [key, count]) => (keep(key) ? sum + Math.max(0, count) : sum), 0)
+  return [...counts].reduce((sum, [key, count]) => (keep(key) ? sum + count : sum), 0)
 }
 
 function tiles(pairs) {
@@ -161,7 +181,8 @@ function routes(interval) {
 }
 
 /** Whatever the packages say of themselves: counters as rates, the rest as it is. */
-function packages({ from, to, seconds }) {
+function packages(interval) {
+  const { to, seconds } = interval
   const groups = new Map()
   for (const one of to.series.filter(ofPackage)) {
     const kind = kindOf(one)
@@ -175,8 +196,8 @@ function packages({ from, to, seconds }) {
         .replace(/_total$/, '')
         .replaceAll('_', ' ')
       if (type === 'counter')
-        return [[label, `${number((to.sum(name) - from.sum(name)) / seconds)} / s`, number(to.sum(name))]]
-      return [[label, number(to.sum(name)), '']]
+        return [[label, `${number(interval.growth(name) / seconds)} / s`, number(to.sum(name))]]
+      return [[label, number(to.merged(name)), '']]
     })
     if (rows.length === 0) return []
     const sheet = element('section')
@@ -245,7 +266,9 @@ async function tick() {
   try {
     const response = await fetch(source, { cache: 'no-store' })
     if (!response.ok) throw new Error(`HTTP ${response.status}`)
-    history.push(new Snapshot(await response.json()))
+    const snapshot = new Snapshot(await response.json())
+    // Gatherings are shared for a second: the same one may come twice.
+    if (snapshot.at !== history.at(-1)?.at) history.push(snapshot)
     if (history.length > KEPT) history.shift()
     state.textContent = `live, ${history.at(-1).workers} worker${history.at(-1).workers === 1 ? '' : 's'}`
     state.classList.remove('lost')

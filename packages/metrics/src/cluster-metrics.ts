@@ -1,9 +1,14 @@
 import cluster, { type Worker } from 'node:cluster'
 import { type Closable, type CloseOptions, closeOnce, type Duration } from '@spillway/kit'
-import { type Gathered, isMessage, type Message } from './messages.js'
-import type { Exposition, Metrics } from './metrics.js'
+import { COLLECTED_BY } from './collected-by.js'
+import { type Exposition, expositionOf, type GatherOptions } from './exposition.js'
+import { type Member, Members } from './member.js'
+import { merge } from './merge.js'
+import { type Gathered, type Message, parse } from './messages.js'
+import type { Metrics } from './metrics.js'
 import { resolveClusterOptions } from './options.js'
-import { growing, merged, type Series, seriesOf } from './series.js'
+import { Recent } from './recent.js'
+import { growing, type Series, seriesOf } from './series.js'
 
 export interface ClusterMetricsOptions {
   /** How long a slow worker is waited for; after that its last known counters stand in for it. Default `'1s'`. */
@@ -13,9 +18,18 @@ export interface ClusterMetricsOptions {
 }
 
 interface Round {
-  readonly pending: Set<number>
+  readonly pending: Set<Member>
   readonly done: () => void
 }
+
+/** A gathering with its number: a worker that has it already is not sent it again. */
+interface Numbered {
+  readonly number: number
+  readonly gathered: Gathered
+}
+
+/** What a process that is gone has counted is kept, but not what only told it apart from the others. */
+const OF_ONE_PROCESS = /^spillway_process_/
 
 /**
  * The primary's end of the line: collects the workers' figures, merges them, and remembers what workers that are gone
@@ -24,15 +38,15 @@ interface Round {
 export class ClusterMetrics implements Closable {
   readonly #timeout: number
   readonly #own: Metrics | undefined
-  /** The last figures of each living worker. */
-  readonly #latest = new Map<number, readonly Series[]>()
+  readonly #members = new Members()
   readonly #rounds = new Map<number, Round>()
+  readonly #gatherings = new Recent(() => this.#collect())
   readonly #onMessage = (worker: Worker, message: unknown): void => void this.#receive(worker, message)
-  readonly #onExit = (worker: Worker): Promise<void> => this.#bury(worker.id)
+  readonly #onExit = (worker: Worker): void => this.#exited(worker)
   /** What the workers that are gone have counted, added up. */
-  #buried: Promise<readonly Series[]> = Promise.resolve([])
-  #nextRound = 1
-  #gathering: Promise<Gathered> | undefined
+  #buried: readonly Series[] = []
+  #ownSeries: readonly Series[] = []
+  #round = 0
 
   readonly close: (options?: CloseOptions) => Promise<void>
 
@@ -41,78 +55,138 @@ export class ClusterMetrics implements Closable {
     this.#own = metrics
     cluster.on('message', this.#onMessage)
     cluster.on('exit', this.#onExit)
-    for (const worker of living()) send(worker, { spillway: 'metrics', type: 'serving' })
+    process.env[COLLECTED_BY] = String(process.pid)
+    tellAll({ spillway: 'metrics', type: 'serving' })
     this.close = closeOnce(() => {
       cluster.off('message', this.#onMessage)
       cluster.off('exit', this.#onExit)
+      delete process.env[COLLECTED_BY]
+      tellAll({ spillway: 'metrics', type: 'ended' })
       for (const round of this.#rounds.values()) round.done()
     })
   }
 
   /** Everybody's figures, merged. Calls at the same time share one round. */
-  gather(): Promise<Gathered> {
-    this.#gathering ??= this.#collect().finally(() => {
-      this.#gathering = undefined
-    })
-    return this.#gathering
+  async gather({ maxAge = 0 }: GatherOptions = {}): Promise<Gathered> {
+    return (await this.#gatherings.get(maxAge)).gathered
   }
 
   /** What a scrape of the primary answers with. */
-  async expose(): Promise<Exposition> {
-    const registry = merged([(await this.gather()).series])
-    return { contentType: registry.contentType, body: await registry.metrics() }
+  async expose(options?: GatherOptions): Promise<Exposition> {
+    return expositionOf(await this.gather(options))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #collect(): Promise<Gathered> {
-    const id = this.#nextRound++
-    const workers = living()
-    const pending = new Set(workers.map((worker) => worker.id))
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => done(), this.#timeout).unref()
+  async #collect(): Promise<Numbered> {
+    const number = ++this.#round
+    const asked = [...this.#members].filter(({ connected }) => connected)
+    const pending = new Set(asked)
+    await this.#ask(number, pending)
+    this.#dropMute(asked, pending)
+    const own = await this.#readOwn()
+    // All at one point in time: a worker that ends meanwhile is among the members or among the buried, never in both.
+    const silent = [...this.#members].filter((member) => pending.has(member) || !asked.includes(member))
+    const answered = asked.filter((member) => !pending.has(member) && this.#isMember(member))
+    const series = merge([
+      ...answered.map(({ series }) => series),
+      ...silent.map(({ series }) => growing(series)),
+      this.#buried,
+      own,
+    ])
+    const gathered = {
+      at: Date.now(),
+      series,
+      workers: workersOf(answered),
+      missing: workersOf([...pending]),
+    }
+    return { number, gathered }
+  }
+
+  /** One that does not answer although its process does is none, and is not waited for again. */
+  #dropMute(asked: readonly Member[], pending: Set<Member>): void {
+    const alive = new Set(asked.filter((member) => !pending.has(member)).map(({ worker }) => worker))
+    for (const member of pending) {
+      if (!alive.has(member.worker) || !this.#members.remove(member)) continue
+      pending.delete(member)
+      this.#bury([member])
+    }
+  }
+
+  #ask(id: number, pending: Set<Member>): Promise<void> {
+    if (pending.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer)
         this.#rounds.delete(id)
         resolve()
       }
+      // After a pause of this process the answers lie in the channels, and are read before the round ends.
+      const timer = setTimeout(() => setImmediate(done), this.#timeout).unref()
       this.#rounds.set(id, { pending, done })
-      for (const worker of workers) send(worker, { spillway: 'metrics', type: 'collect', id })
-      if (pending.size === 0) done()
+      for (const worker of new Set([...pending].map(({ worker }) => worker))) {
+        send(worker, { spillway: 'metrics', type: 'collect', id })
+      }
     })
-    const answered = workers.filter(({ id }) => !pending.has(id))
-    const stale = workers.filter(({ id }) => pending.has(id))
-    const registry = merged([
-      ...answered.map(({ id }) => this.#latest.get(id) ?? []),
-      ...stale.map(({ id }) => growing(this.#latest.get(id) ?? [])),
-      await this.#buried,
-      this.#own === undefined ? [] : await seriesOf(this.#own.registry),
-    ])
-    return { series: await seriesOf(registry), workers: answered.length, missing: stale.length }
   }
 
-  async #receive(worker: Worker, message: unknown): Promise<void> {
-    if (!isMessage(message)) return
-    if (message.type === 'hello') send(worker, { spillway: 'metrics', type: 'serving' })
-    else if (message.type === 'farewell') this.#latest.set(worker.id, message.series)
-    else if (message.type === 'collected') {
-      this.#latest.set(worker.id, message.series)
-      const round = this.#rounds.get(message.id)
-      if (round?.pending.delete(worker.id) && round.pending.size === 0) round.done()
-    } else if (message.type === 'gather') {
-      send(worker, { spillway: 'metrics', type: 'gathered', id: message.id, ...(await this.gather()) })
+  /** A metric of the app's own that fails must not take the workers' figures along. */
+  async #readOwn(): Promise<readonly Series[]> {
+    if (this.#own === undefined) return []
+    try {
+      this.#ownSeries = await seriesOf(this.#own.registry)
+    } catch {
+      // The last ones stand.
     }
+    return this.#ownSeries
   }
 
-  async #bury(id: number): Promise<void> {
-    const last = growing(this.#latest.get(id) ?? [])
-    this.#latest.delete(id)
-    for (const round of this.#rounds.values())
-      if (round.pending.delete(id) && round.pending.size === 0) round.done()
-    this.#buried = this.#buried.then((buried) => seriesOf(merged([buried, last])))
-    await this.#buried
+  #receive(worker: Worker, raw: unknown): void {
+    const message = parse(raw)
+    if (message === undefined) return
+    if (message.type === 'hello') {
+      if (this.#members.add(worker, message.link)) send(worker, { spillway: 'metrics', type: 'serving' })
+    } else if (message.type === 'farewell') {
+      const member = this.#members.find(worker, message.link)
+      if (member === undefined) return
+      member.series = message.series
+      this.#members.remove(member)
+      this.#bury([member])
+    } else if (message.type === 'collected') {
+      const member = this.#members.find(worker, message.link)
+      if (member === undefined) return
+      member.series = message.series
+      this.#heard(member, this.#rounds.get(message.id))
+    } else if (message.type === 'gather') void this.#answer(worker, message)
+  }
+
+  async #answer(worker: Worker, { link, id, maxAge, have }: Message & { type: 'gather' }): Promise<void> {
+    const { number, gathered } = await this.#gatherings.get(maxAge)
+    const { series, ...rest } = gathered
+    const head = { spillway: 'metrics', type: 'gathered', link, id, number, ...rest } as const
+    send(worker, have === number ? { ...head, series: undefined } : { ...head, series: [...series] })
+  }
+
+  #heard(member: Member, round: Round | undefined): void {
+    if (round?.pending.delete(member) && round.pending.size === 0) round.done()
+  }
+
+  /** Its last message may still be in the channel. */
+  #exited(worker: Worker): void {
+    if (worker.isConnected()) worker.once('disconnect', () => this.#bury(this.#members.take(worker)))
+    else this.#bury(this.#members.take(worker))
+  }
+
+  #bury(members: readonly Member[]): void {
+    const last = members.map(({ series }) => growing(series).filter(({ name }) => !OF_ONE_PROCESS.test(name)))
+    if (members.length > 0) this.#buried = merge([this.#buried, ...last])
+    for (const round of this.#rounds.values()) for (const member of members) this.#heard(member, round)
+  }
+
+  #isMember(member: Member): boolean {
+    return this.#members.find(member.worker, member.link) === member
   }
 }
 
@@ -126,8 +200,12 @@ export function serveClusterMetrics(options?: ClusterMetricsOptions): ClusterMet
   return new ClusterMetrics(options)
 }
 
-function living(): Worker[] {
-  return Object.values(cluster.workers ?? {}).filter((worker) => worker?.isConnected() === true) as Worker[]
+function workersOf(members: readonly Member[]): number {
+  return new Set(members.map(({ worker }) => worker.id)).size
+}
+
+function tellAll(message: Message): void {
+  for (const worker of Object.values(cluster.workers ?? {})) if (worker !== undefined) send(worker, message)
 }
 
 /** A worker that dies in between is reported by its exit, not by its channel. */

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { type Answer, answer } from './endpoint.js'
 
 const TYPES = { html: 'text/html', js: 'text/javascript', css: 'text/css' } as const
 
@@ -11,7 +10,7 @@ const read = new Map<FileName, string>()
  * One of the dashboard's three files. They hold no inline script or style, so that a strict Content-Security-Policy
  * (helmet's default) lets them run.
  */
-export function dashboardFile(name: FileName, mountedAt: string): Answer {
+export function dashboardFile(name: FileName, mountedAt: string): { type: string; text: string } {
   let text = read.get(name)
   if (text === undefined) {
     text = readFileSync(new URL(`../assets/${name}`, import.meta.url), 'utf8')
@@ -19,5 +18,5 @@ export function dashboardFile(name: FileName, mountedAt: string): Answer {
   }
   const base = mountedAt.slice(mountedAt.lastIndexOf('/') + 1)
   const type = TYPES[name.slice(name.lastIndexOf('.') + 1) as keyof typeof TYPES]
-  return answer(`${type}; charset=utf-8`, text.replaceAll('{{base}}', base))
+  return { type: `${type}; charset=utf-8`, text: text.replaceAll('{{base}}', base) }
 }

@@ -1,24 +1,29 @@
-import { defineOptions, func, optional, orFalse } from '@spillway/kit'
+import {
+  type Duration,
+  defineOptions,
+  duration,
+  func,
+  OPERATOR_CHECKS,
+  OPERATOR_HEADERS,
+  OperatorGuard,
+  type OperatorOptions,
+  type OperatorRequest,
+  optional,
+  orFalse,
+} from '@spillway/kit'
 import { dashboardFile } from './dashboard.js'
 import { MetricsForbiddenError } from './errors.js'
-import type { Gathered } from './messages.js'
-import type { Exposition } from './metrics.js'
+import type { Scrapable } from './exposition.js'
 import { path } from './options.js'
 
-/** What can be scraped: a process's `Metrics`, or the primary's `ClusterMetrics`. */
-export interface Scrapable {
-  expose(): Promise<Exposition>
-  gather(): Promise<Gathered>
-}
-
 /** `Request`: what the framework hands to its handlers. */
-export interface MetricsRouteOptions<Request> {
+export interface MetricsRouteOptions<Request> extends OperatorOptions<Request> {
   /** Where Prometheus scrapes. Default `'/metrics'`. */
   readonly path?: string
   /** Where the live dashboard is; `false` (the default): nowhere. */
   readonly dashboard?: string | false
-  /** Who may see them; others get a {@link MetricsForbiddenError} (403). Default: everyone. */
-  readonly guard?: (request: Request) => boolean | Promise<boolean>
+  /** How long one gathering answers all who ask; `false`: each request gathers anew. Default `'1s'`. */
+  readonly freshFor?: Duration | false
   /** The name of the route a finished request took. Default: the pattern that the router matched. */
   readonly route?: (request: Request) => string | undefined
   /** Requests that are not to be recorded. Default: none. */
@@ -37,11 +42,12 @@ const resolve = defineOptions(
   {
     path,
     dashboard: orFalse(path),
-    guard: optional(func()),
+    freshFor: orFalse(duration({ max: 60_000 })),
+    ...OPERATOR_CHECKS,
     route: optional(func()),
     skip: optional(func()),
   },
-  { path: '/metrics', dashboard: false },
+  { path: '/metrics', dashboard: false, freshFor: 1_000 },
 )
 
 /** The routes of the package: the scrape, the dashboard's files, and the dashboard's data. */
@@ -49,24 +55,23 @@ export class MetricsEndpoint<Request> {
   /** Every path that is answered. */
   readonly paths: readonly string[]
   readonly #answers = new Map<string, () => Answer | Promise<Answer>>()
+  readonly #guard: OperatorGuard<Request>
 
   /** @throws TypeError | RangeError `ERR_METRICS_OPTION` */
-  constructor(
-    metrics: Scrapable,
-    readonly options: MetricsRouteOptions<Request>,
-  ) {
-    const { path, dashboard } = resolve(options)
+  constructor(metrics: Scrapable, options: MetricsRouteOptions<Request>) {
+    const { path, dashboard, freshFor } = resolve(options)
+    this.#guard = new OperatorGuard(options, { owner: 'metrics', code: 'ERR_METRICS_OPTION' })
+    const recent = { maxAge: freshFor === false ? 0 : freshFor }
     this.#answers.set(path, async () => {
-      const { contentType, body } = await metrics.expose()
+      const { contentType, body } = await metrics.expose(recent)
       return answer(contentType, body)
     })
     if (dashboard !== false) {
-      this.#answers.set(dashboard, () => dashboardFile('dashboard.html', dashboard))
-      this.#answers.set(`${dashboard}/dashboard.js`, () => dashboardFile('dashboard.js', dashboard))
-      this.#answers.set(`${dashboard}/dashboard.css`, () => dashboardFile('dashboard.css', dashboard))
+      this.#answers.set(dashboard, () => page('dashboard.html', dashboard))
+      this.#answers.set(`${dashboard}/dashboard.js`, () => page('dashboard.js', dashboard))
+      this.#answers.set(`${dashboard}/dashboard.css`, () => page('dashboard.css', dashboard))
       this.#answers.set(`${dashboard}/data`, async () => {
-        const gathered = await metrics.gather()
-        return answer('application/json; charset=utf-8', JSON.stringify({ at: Date.now(), ...gathered }))
+        return answer('application/json; charset=utf-8', JSON.stringify(await metrics.gather(recent)))
       })
     }
     this.paths = [...this.#answers.keys()]
@@ -77,15 +82,23 @@ export class MetricsEndpoint<Request> {
     return (method === 'GET' || method === 'HEAD') && this.#answers.has(path)
   }
 
-  /** @throws MetricsForbiddenError when the guard says no */
-  async answer(path: string, request: Request): Promise<Answer> {
-    if (this.options.guard !== undefined && (await this.options.guard(request)) !== true) {
-      throw new MetricsForbiddenError()
-    }
+  /**
+   * @param raw the request as `node:http` knows it
+   * @throws MetricsForbiddenError when the request may not see them
+   * @throws MetricsUnavailableError when they cannot be collected
+   */
+  async answer(path: string, request: Request, raw: OperatorRequest): Promise<Answer> {
+    const refusal = await this.#guard.refusal(request, raw)
+    if (refusal !== undefined) throw new MetricsForbiddenError(refusal.challenge)
     return await this.#answers.get(path)!()
   }
 }
 
-export function answer(contentType: string, body: string): Answer {
-  return { headers: { 'Content-Type': contentType, 'Cache-Control': 'no-store' }, body }
+function page(name: Parameters<typeof dashboardFile>[0], mountedAt: string): Answer {
+  const { type, text } = dashboardFile(name, mountedAt)
+  return answer(type, text)
+}
+
+function answer(contentType: string, body: string): Answer {
+  return { headers: { ...OPERATOR_HEADERS, 'Content-Type': contentType }, body }
 }

@@ -1,5 +1,7 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { Counter, Histogram, type Registry } from 'prom-client'
+import type { Drops } from './drops.js'
+import { labelKey } from './series.js'
 
 /** How the messages of one channel are counted. */
 interface EventRule {
@@ -58,9 +60,9 @@ const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
  * Counts what the other packages publish, as `spillway_<package>_<event>_events_total` and, where it takes time,
  * `spillway_<package>_<event>_seconds`. Returns what ends it.
  */
-export function countEvents(registry: Registry): () => void {
+export function countEvents(registry: Registry, drops: Drops): () => void {
   const stops = Object.entries(EVENTS).map(([channel, rule]) => {
-    const observe = observer(channel, rule, registry)
+    const observe = observer(channel, rule, registry, drops)
     diagnosticsChannel.subscribe(channel, observe)
     return () => diagnosticsChannel.unsubscribe(channel, observe)
   })
@@ -69,26 +71,33 @@ export function countEvents(registry: Registry): () => void {
   }
 }
 
-function observer(channel: string, { labels = [], duration }: EventRule, registry: Registry) {
+/** Labels are words out of small sets; a table of them that grows without end is not one of ours. */
+const MOST_SERIES = 500
+const LONGEST_LABEL = 200
+
+function observer(channel: string, { labels = [], duration }: EventRule, registry: Registry, drops: Drops) {
   const [, pkg, event] = channel.split(':')
-  const labelNames = [...labels]
-  const valuesOf = (message: unknown): Record<string, string> =>
-    Object.fromEntries(labels.map((label) => [label, String((message as Record<string, unknown>)[label])]))
   const base = `spillway_${pkg}_${event?.replaceAll('-', '_')}`
-  const registers = [registry]
-  if (duration === undefined) {
-    const counter = new Counter({
-      name: `${base}_events_total`,
-      help: `Messages on ${channel}`,
-      labelNames,
-      registers,
-    })
-    return (message: unknown): void => counter.inc(valuesOf(message))
-  }
-  const help = `${duration} of the messages on ${channel}`
-  const histogram = new Histogram({ name: `${base}_seconds`, help, labelNames, buckets: SECONDS, registers })
+  const name = duration === undefined ? `${base}_events_total` : `${base}_seconds`
+  const help = duration === undefined ? `Messages on ${channel}` : `${duration} of the messages on ${channel}`
+  const config = { name, help, labelNames: [...labels], registers: [registry] }
+  const known = new Set<string>()
+  const count = duration === undefined ? new Counter(config) : new Histogram({ ...config, buckets: SECONDS })
   return (message: unknown): void => {
-    const milliseconds = Number((message as Record<string, unknown>)[duration])
-    if (Number.isFinite(milliseconds)) histogram.observe(valuesOf(message), milliseconds / 1_000)
+    const fields = Object(message) as Record<string, unknown>
+    const values = Object.fromEntries(
+      labels.map((label) => [label, String(fields[label]).slice(0, LONGEST_LABEL)]),
+    )
+    const key = labelKey(values)
+    if (!known.has(key) && known.size >= MOST_SERIES) {
+      drops.note(name)
+      return
+    }
+    known.add(key)
+    if (count instanceof Counter) count.inc(values)
+    else {
+      const milliseconds = Number(fields[duration!])
+      if (Number.isFinite(milliseconds)) count.observe(values, milliseconds / 1_000)
+    }
   }
 }

@@ -3,6 +3,7 @@ import { refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
 import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
 import type { Metrics } from './metrics.js'
+import { Mounts } from './mounts.js'
 import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './requests.js'
 
 declare global {
@@ -32,7 +33,7 @@ export function metrics(collector: Metrics, options: ExpressMetricsOptions = {})
     req.metrics = collector
     const owned = endpoint.owns(req.method, req.path)
     if (skip?.(req) !== true) {
-      const own = owned ? req.baseUrl + req.path : UNMATCHED
+      const own = owned ? req.path : UNMATCHED
       noteRoutes((req.app as object as { readonly request: object }).request)
       const end = collector.requests.begin()
       onResponseEnd(res, (finished) => {
@@ -42,7 +43,7 @@ export function metrics(collector: Metrics, options: ExpressMetricsOptions = {})
     }
     if (!owned) return next()
     endpoint
-      .answer(req.path, req)
+      .answer(req.path, req, req)
       .then(({ headers, body }) => res.set(headers).end(req.method === 'HEAD' ? undefined : body))
       .catch((error) => refuse(error, res, next))
   }
@@ -52,6 +53,7 @@ const PATTERN = Symbol('route pattern')
 const ROUTE = Symbol('route')
 
 interface Routed {
+  readonly app: object
   baseUrl?: string
   [ROUTE]?: unknown
   [PATTERN]?: string
@@ -75,7 +77,8 @@ function noteRoutes(prototype: object): void {
     },
     set(this: Routed, route: { path?: unknown } | undefined) {
       this[ROUTE] = route
-      if (route?.path !== undefined) this[PATTERN] = `${this.baseUrl ?? ''}${String(route.path)}`
+      if (route?.path === undefined) return
+      this[PATTERN] = Mounts.of(this.app).patternOf(route, this.baseUrl ?? '') + String(route.path)
     },
   })
 }

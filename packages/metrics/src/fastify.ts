@@ -47,7 +47,7 @@ export const metrics: FastifyPluginAsync<FastifyMetricsOptions> = plugin(
     })
     for (const path of endpoint.paths) {
       app.get(path, async (request, reply) => {
-        const { headers, body } = await endpoint.answer(path, request)
+        const { headers, body } = await endpoint.answer(path, request, request.raw)
         return reply.headers(headers).send(body)
       })
     }

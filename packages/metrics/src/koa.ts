@@ -31,7 +31,7 @@ export function metrics(collector: Metrics, options: KoaMetricsOptions = {}): Mi
       })
     }
     if (!owned) return next()
-    const { headers, body } = await endpoint.answer(ctx.path, ctx)
+    const { headers, body } = await endpoint.answer(ctx.path, ctx, ctx.req)
     ctx.set(headers)
     ctx.body = body
   }

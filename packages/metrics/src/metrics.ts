@@ -10,22 +10,19 @@ import {
   string,
 } from '@spillway/kit'
 import { Gauge, Registry } from 'prom-client'
+import { Drops } from './drops.js'
 import { countEvents } from './events.js'
+import { type Exposition, expositionOf, type GatherOptions } from './exposition.js'
 import type { Gathered } from './messages.js'
 import { type MetricsOptions, resolveOptions } from './options.js'
 import { processGauges } from './process-gauges.js'
+import { Recent } from './recent.js'
 import { RequestRecorder } from './requests.js'
 import type { StatsSchema } from './schema.js'
 import { SCHEMAS } from './schemas.js'
-import { merged, seriesOf } from './series.js'
+import { seriesOf } from './series.js'
 import { type Source, SourceGroup } from './source.js'
 import { WorkerLink } from './worker-link.js'
-
-/** What a scrape answers with. */
-export interface Exposition {
-  readonly contentType: string
-  readonly body: string
-}
 
 export interface WatchOptions {
   /** The label `name` of its series; tells two caches apart. Default `'default'`. */
@@ -70,6 +67,9 @@ export class Metrics implements Closable {
   readonly #link: WorkerLink | undefined
   readonly #ownsRegistry: boolean
   readonly #stop: (() => void)[] = []
+  readonly #drops: Drops
+  readonly #text = new Recent(() => this.#write())
+  readonly #figures = new Recent(() => this.#read())
 
   /** Stops counting, tells the primary the last figures, and empties the registry unless it is yours. Idempotent. */
   readonly close: (options?: CloseOptions) => Promise<void>
@@ -79,10 +79,11 @@ export class Metrics implements Closable {
     this.#ownsRegistry = resolved.registry === undefined
     this.registry = resolved.registry ?? new Registry()
     if (Object.keys(resolved.labels).length > 0) this.registry.setDefaultLabels({ ...resolved.labels })
+    this.#drops = new Drops(this.registry)
     this.#watchSources()
-    this.requests = new RequestRecorder(this.registry, resolved.buckets)
+    this.requests = new RequestRecorder(this.registry, resolved.buckets, this.#drops)
     if (resolved.processMetrics) this.#stop.push(processGauges(this.registry))
-    if (resolved.events) this.#stop.push(countEvents(this.registry))
+    if (resolved.events) this.#stop.push(countEvents(this.registry, this.#drops))
     if (cluster.isWorker) this.#link = new WorkerLink(() => seriesOf(this.registry), resolved.timeout)
     this.close = closeOnce(() => this.#release())
   }
@@ -108,24 +109,31 @@ export class Metrics implements Closable {
     }
     let group = this.#groups.get(kind)
     if (group === undefined) {
-      group = new SourceGroup(kind, options.schema ?? SCHEMAS[kind] ?? {}, this.registry)
+      group = new SourceGroup(kind, options.schema ?? SCHEMAS[kind] ?? {}, this.registry, this.#drops)
       this.#groups.set(kind, group)
     }
     group.add(source, name)
     return () => group.remove(source)
   }
 
-  /** The figures of all workers where a primary collects them, else of this process alone. */
-  async gather(): Promise<Gathered> {
-    const everyone = await this.#link?.gather()
-    return everyone ?? { series: await seriesOf(this.registry), workers: 1, missing: 0 }
+  /**
+   * The figures of all workers where a primary collects them, else of this process alone.
+   *
+   * @throws MetricsUnavailableError (503) when the primary that collects them does not answer: a part is never given for
+   * the whole
+   */
+  async gather({ maxAge = 0 }: GatherOptions = {}): Promise<Gathered> {
+    return (await this.#link?.gather(maxAge)) ?? this.#figures.get(maxAge)
   }
 
-  /** What a scrape answers with, in the Prometheus text format. */
-  async expose(): Promise<Exposition> {
-    const everyone = await this.#link?.gather()
-    const registry = everyone === undefined ? this.registry : merged([everyone.series])
-    return { contentType: registry.contentType, body: await registry.metrics() }
+  /**
+   * What a scrape answers with, in the Prometheus text format.
+   *
+   * @throws MetricsUnavailableError (503) as {@link Metrics.gather}
+   */
+  async expose({ maxAge = 0 }: GatherOptions = {}): Promise<Exposition> {
+    const everyone = await this.#link?.gather(maxAge)
+    return everyone === undefined ? this.#text.get(maxAge) : expositionOf(everyone)
   }
 
   stats(): MetricsStats {
@@ -139,6 +147,14 @@ export class Metrics implements Closable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #read(): Promise<Gathered> {
+    return { at: Date.now(), series: await seriesOf(this.registry), workers: 1, missing: 0 }
+  }
+
+  async #write(): Promise<Exposition> {
+    return { contentType: this.registry.contentType, body: await this.registry.metrics() }
   }
 
   /** Registered first, so that it is read first: a scrape begins with a fresh look at every source. */

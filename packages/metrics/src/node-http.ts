@@ -1,7 +1,8 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { pathOf } from '@spillway/kit'
-import { MetricsEndpoint, type MetricsRouteOptions, type Scrapable } from './endpoint.js'
-import { MetricsForbiddenError } from './errors.js'
+import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
+import { RejectedError } from './errors.js'
+import type { Scrapable } from './exposition.js'
 
 /**
  * Answers `/metrics` and the dashboard on a plain `node:http` server, such as one on a port of its own that only the
@@ -15,7 +16,10 @@ import { MetricsForbiddenError } from './errors.js'
  */
 export function requestListener(
   metrics: Scrapable,
-  options: Pick<MetricsRouteOptions<IncomingMessage>, 'path' | 'dashboard' | 'guard'> = {},
+  options: Pick<
+    MetricsRouteOptions<IncomingMessage>,
+    'path' | 'dashboard' | 'allow' | 'token' | 'freshFor'
+  > = {},
 ): RequestListener {
   const endpoint = new MetricsEndpoint(metrics, options)
   return (req, res) => {
@@ -25,13 +29,14 @@ export function requestListener(
       res.writeHead(404).end()
       return
     }
-    endpoint.answer(path, req).then(
+    endpoint.answer(path, req, req).then(
       ({ headers, body }) => {
         res.writeHead(200, { ...headers, 'Content-Length': Buffer.byteLength(body) })
         res.end(method === 'HEAD' ? undefined : body)
       },
       (error: unknown) => {
-        res.writeHead(error instanceof MetricsForbiddenError ? 403 : 500).end()
+        if (error instanceof RejectedError) res.writeHead(error.status, error.headers).end()
+        else res.writeHead(500).end()
       },
     )
   }

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { Drops } from './drops.js'
 
 /** How a request ended. */
 export interface FinishedRequest {
@@ -15,17 +16,27 @@ export const CLIENT_CLOSED_REQUEST = 499
 
 const OTHER = '(other)'
 const MAX_ROUTES = 1_000
+const MAX_SERIES = 5_000
+/** Methods that apps serve. A client can choose among all that Node's parser knows, for every route. */
+const USUAL = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY'])
+const NAME = 'http_request_duration_seconds'
+
+type Observer = Histogram.Internal<'method' | 'route' | 'status'>
 
 /** Counts the requests of one process and how long they took. Names as in the Prometheus guide: base units, `_total`. */
 export class RequestRecorder {
   readonly #duration: Histogram<'method' | 'route' | 'status'>
   readonly #inFlight: Gauge
   readonly #started: Counter
-  readonly #routes = new Set<string>()
+  readonly #drops: Drops
+  /** By route, then by method and status. */
+  readonly #routes = new Map<string, Map<string, Observer>>()
+  #series = 0
 
-  constructor(registry: Registry, buckets: readonly number[]) {
+  constructor(registry: Registry, buckets: readonly number[], drops: Drops) {
+    this.#drops = drops
     this.#duration = new Histogram({
-      name: 'http_request_duration_seconds',
+      name: NAME,
       help: 'From the first look at a request until its response was sent',
       labelNames: ['method', 'route', 'status'],
       buckets: [...buckets],
@@ -50,17 +61,28 @@ export class RequestRecorder {
     this.#inFlight.inc()
     return ({ method, route, status }) => {
       this.#inFlight.dec()
-      this.#duration
-        .labels(method, this.#bounded(route), String(status))
-        .observe((performance.now() - start) / 1_000)
+      this.#observer(method, route, status).observe((performance.now() - start) / 1_000)
     }
   }
 
+  #observer(method: string, route: string, status: number): Observer {
+    const outcome = `${method} ${status}`
+    return this.#routes.get(route)?.get(outcome) ?? this.#open(method, route, outcome, status)
+  }
+
   /** A handful of routes is the norm; a naming function that returns paths must not fill the memory. */
-  #bounded(route: string): string {
-    if (this.#routes.has(route)) return route
-    if (this.#routes.size >= MAX_ROUTES) return OTHER
-    this.#routes.add(route)
-    return route
+  #open(method: string, route: string, outcome: string, status: number): Observer {
+    if (method !== OTHER && !USUAL.has(method)) return this.#observer(OTHER, route, status)
+    const outcomes = this.#routes.get(route)
+    const isFull = outcomes === undefined && this.#routes.size >= MAX_ROUTES
+    if (route !== OTHER && (isFull || this.#series >= MAX_SERIES)) {
+      this.#drops.note(NAME)
+      return this.#observer(method, OTHER, status)
+    }
+    const observer = this.#duration.labels(method, route, String(status))
+    if (outcomes === undefined) this.#routes.set(route, new Map([[outcome, observer]]))
+    else outcomes.set(outcome, observer)
+    this.#series++
+    return observer
   }
 }

@@ -13,8 +13,14 @@ const cache: StatsSchema = {
     'leaseWaits',
     'invalidations',
   ],
-  averages: ['l1.hitRatio', 'l2.hitRatio'],
+  sums: ['l1.entries', 'l1.bytes', 'l2.serversAway', 'l2.pending', 'l2.queuedInvalidations', 'inFlight'],
+  ratios: {
+    'l1.hitRatio': { of: ['l1.hits'], to: ['l1.hits', 'l2.hits', 'misses', 'joins'] },
+    'l2.hitRatio': { of: ['l2.hits'], to: ['l2.hits', 'misses', 'joins'] },
+  },
   greatest: ['l2.breakerOpen'],
+  least: ['l2.ready', 'l2.busHealthy'],
+  omit: ['name'],
 }
 
 const mysql: StatsSchema = {
@@ -33,8 +39,13 @@ const mysql: StatsSchema = {
     ...['lagMs', 'waitP50Ms', 'waitP99Ms'].map(ofNode),
     ...['p50Ms', 'p99Ms', 'maxMs'].map(ofStatement),
   ],
+  sums: [
+    ...['active', 'idle', 'waiting', 'limit'],
+    ...['limit', 'effectiveLimit', 'active', 'idle', 'connecting', 'waiting'].map(ofNode),
+  ],
   states: ['state', 'role'].map(ofNode),
   records: { nodes: 'node', statements: 'statement' },
+  omit: [...['node', 'position'].map(ofNode), ofStatement('statement')],
 }
 
 function ofNode(name: string): string {
@@ -50,10 +61,16 @@ const limiter: StatsSchema = {
     ...['allowed', 'denied', 'shadowed', 'fallbacks'],
     ...['store.evictions', 'store.forgivenTokens', 'store.calls', 'store.failures'],
   ],
-  omit: ['limits'],
+  // The keys of a store that several workers share are counted where they are: in this process.
+  sums: ['waiting', 'store.keys'],
+  least: ['store.up'],
+  omit: ['limits', 'store.store'],
 }
 
-const concurrency: StatsSchema = { counters: ['admitted', 'refused'] }
+const concurrency: StatsSchema = {
+  counters: ['admitted', 'refused'],
+  sums: ['limit', 'inFlight', 'waiting', 'keys'],
+}
 
 const DURATIONS = ['mean', 'p50', 'p90', 'p99', 'max']
 const durationsOf = (path: string): string[] => DURATIONS.map((name) => `${path}.${name}`)
@@ -65,6 +82,10 @@ const offload: StatsSchema = {
   ],
   milliseconds: ['queue.expectedWait', ...['wait', 'run', 'tasks.*.run'].flatMap(durationsOf)],
   greatest: ['queue.expectedWait', ...['wait', 'run', 'tasks.*.run'].flatMap(durationsOf)],
+  sums: [
+    ...['max', 'alive', 'idle', 'booting', 'stuck'].map((name) => `threads.${name}`),
+    ...['queue.size', 'queue.max', 'tasks.*.running'],
+  ],
   averages: ['utilisation'],
   records: { calls: 'outcome', tasks: 'task' },
 }
@@ -80,24 +101,35 @@ const memory: StatsSchema = {
   ],
   greatest: [
     ...['overloaded', 'sample.loop.p50', 'sample.loop.p99', 'sample.loop.max', 'sample.heapLimit'],
-    ...['sample.memory.used', 'sample.memory.limit', 'collections.*.longest', 'sample.pressure.full'],
+    ...['used', 'limit'].map((name) => `sample.memory.${name}`),
+    ...['full', 'limitHits', 'killed'].map((name) => `sample.pressure.${name}`),
+    // Of the process that is nearest to its limit, like the limit: sums would be held against the limit of one.
+    ...['rss', 'heapTotal', 'heapUsed', 'heapLive', 'external', 'arrayBuffers', 'native'].map(
+      (name) => `sample.${name}`,
+    ),
+    'collections.*.longest',
   ],
+  sums: ['leaks', 'sample.cpu', 'sample.allocationRate'],
   averages: ['shedShare', 'sample.loop.utilization'],
   states: ['level'],
   records: { collections: 'kind' },
-  omit: ['sample.at'],
+  omit: ['sample.at', 'sample.memory.source', 'reasons'],
 }
 
 const cluster: StatsSchema = {
   counters: [
     ...['forks', 'restarts.*', 'reloads.*', 'drains.clean', 'drains.forced', 'drains.lost'],
-    ...['durations.*.count', 'durations.*.total'],
+    ...['durations.*.count', 'durations.*.total', 'logs.dropped'],
   ],
   milliseconds: ['durations.*.total', 'durations.*.longest', 'workers.*.age', 'workers.*.startup'],
-  greatest: ['durations.*.longest'],
+  sums: ['target', 'ready'],
+  greatest: ['degraded', 'generation', 'durations.*.longest', 'workers.*.age', 'workers.*.startup'],
   states: ['phase', 'workers.*.state'],
   records: { restarts: 'cause', reloads: 'outcome', durations: 'state', workers: 'worker' },
-  omit: ['workers.*.id', 'workers.*.pid', 'workers.*.slot', 'workers.*.generation', 'workers.*.load'],
+  omit: [
+    ...['name', 'listening', 'logs.error', 'workers.*.outdated', 'workers.*.id', 'workers.*.pid'],
+    ...['workers.*.slot', 'workers.*.generation', 'workers.*.load'],
+  ],
 }
 
 /** How the snapshots of the Spillway packages are read, by the kind that `watch()` is told. */

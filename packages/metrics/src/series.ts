@@ -1,4 +1,4 @@
-import { AggregatorRegistry, type Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 
 /** One metric with its values, in the JSON form of prom-client: what processes send each other. */
 export interface Series {
@@ -7,14 +7,25 @@ export interface Series {
   readonly type: 'counter' | 'gauge' | 'histogram' | 'summary'
   readonly aggregator: 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
   readonly values: readonly SeriesValue[]
+  /** Of a share: the counters that it is made of. After a merge it is made anew, of their sums. */
+  readonly ratio?: Ratio | undefined
 }
 
 export interface SeriesValue {
   readonly value: number
   readonly labels: Readonly<Record<string, string | number>>
   /** Of a histogram or summary: `<name>_bucket`, `<name>_sum` or `<name>_count`. */
-  readonly metricName?: string
+  readonly metricName?: string | undefined
 }
+
+/** A share: the sum of some counters, by the sum of others. Names of metrics. */
+export interface Ratio {
+  readonly of: readonly string[]
+  readonly to: readonly string[]
+}
+
+/** Most values that one process may send, and that are kept of those that are gone. */
+export const MOST_VALUES = 50_000
 
 /** Everything a registry holds now, without the values that JSON between processes cannot carry (NaN, Infinity). */
 export async function seriesOf(registry: Registry): Promise<Series[]> {
@@ -25,15 +36,23 @@ export async function seriesOf(registry: Registry): Promise<Series[]> {
   }))
 }
 
-/**
- * One registry out of many processes' series: counters and histograms add up; gauges add up, or are averaged, or the
- * greatest is taken, as each metric's aggregator says.
- */
-export function merged(processes: readonly (readonly Series[])[]): Registry {
-  return AggregatorRegistry.aggregate(processes.map((series) => [...series]))
-}
-
 /** Those that must outlive the process that counted them: a counter that falls looks like a restart to Prometheus. */
 export function growing(series: readonly Series[]): Series[] {
   return series.filter(({ type }) => type === 'counter' || type === 'histogram')
+}
+
+/** A registry that answers with these series, to be written as text. */
+export function registryOf(all: readonly Series[]): Registry {
+  const registry = new Registry()
+  for (const series of all) registry.registerMetric({ ...series, get: () => series } as never)
+  return registry
+}
+
+/** The labels in one string, whatever their order. */
+export function labelKey(labels: Readonly<Record<string, string | number>>): string {
+  const names = Object.keys(labels)
+  if (names.length > 1) names.sort()
+  let key = ''
+  for (const name of names) key += `${name}\u0000${labels[name]}\u0001`
+  return key
 }

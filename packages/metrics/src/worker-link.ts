@@ -1,70 +1,111 @@
 import cluster from 'node:cluster'
-import { type Gathered, isMessage, type Message } from './messages.js'
+import { randomUUID } from 'node:crypto'
+import { isCollected } from './collected-by.js'
+import { MetricsUnavailableError } from './errors.js'
+import { type Gathered, type Message, parse } from './messages.js'
 import type { Series } from './series.js'
+
+interface Waiting {
+  readonly resolve: (gathered: Gathered) => void
+  readonly reject: (error: Error) => void
+  readonly timer: NodeJS.Timeout
+}
 
 /**
  * A worker's end of the line to its primary: answers what the primary asks for, and asks for everybody's figures when
- * this worker is the one that was scraped. Silent until the primary says that it collects.
+ * this worker is the one that was scraped. Where a primary collects, a worker never answers for itself alone: a part in
+ * place of the whole would be a counter that falls.
  */
 export class WorkerLink {
-  readonly #waiting = new Map<number, (gathered: Gathered | undefined) => void>()
+  readonly #link = randomUUID()
+  readonly #waiting = new Map<number, Waiting>()
   readonly #receive = (message: unknown): void => void this.#onMessage(message)
   #nextId = 1
-  #primaryServes = false
+  #primaryServes = isCollected()
   #open = true
+  /** The last answer of the primary, which is not sent twice. */
+  #last: { readonly number: number; readonly gathered: Gathered } | undefined
 
   constructor(
     readonly read: () => Promise<Series[]>,
     readonly timeout: number,
   ) {
     process.on('message', this.#receive)
-    this.#send({ spillway: 'metrics', type: 'hello' })
+    this.#sayHello()
   }
 
+  /** Whether a primary collects the figures, so that this worker's own are a part of them. */
   get collected(): boolean {
-    return this.#primaryServes && this.#open
+    return this.#primaryServes
   }
 
-  /** Everybody's figures; `undefined` where nobody collects them, or the primary did not answer in time. */
-  gather(): Promise<Gathered | undefined> {
-    if (!this.collected) return Promise.resolve(undefined)
+  /**
+   * Everybody's figures; `undefined` where nobody collects them.
+   *
+   * @param maxAge how old they may be, in milliseconds
+   * @throws MetricsUnavailableError when the primary does not answer in time
+   */
+  async gather(maxAge: number): Promise<Gathered | undefined> {
+    if (!this.#primaryServes) return undefined
+    if (!this.#open || cluster.worker?.isConnected() !== true) throw new MetricsUnavailableError()
     const id = this.#nextId++
-    return new Promise((resolve) => {
-      const settle = (gathered?: Gathered): void => {
-        clearTimeout(timer)
-        this.#waiting.delete(id)
-        resolve(gathered)
-      }
+    const have = this.#last?.number ?? 0
+    return new Promise((resolve, reject) => {
+      const late = (): void => this.#take(id)?.reject(new MetricsUnavailableError())
       // The primary itself waits for `timeout` at most; twice that long and it hangs.
-      const timer = setTimeout(settle, 2 * this.timeout).unref()
-      this.#waiting.set(id, settle)
-      this.#send({ spillway: 'metrics', type: 'gather', id })
+      const timer = setTimeout(late, 2 * this.timeout).unref()
+      this.#waiting.set(id, { resolve, reject, timer })
+      this.#send({ spillway: 'metrics', type: 'gather', link: this.#link, id, maxAge, have })
     })
   }
 
   /** The last figures go to the primary, so that nothing this worker counted is lost. */
   async close(): Promise<void> {
     if (!this.#open) return
-    const series = this.#primaryServes ? await this.read() : []
+    const series = this.#primaryServes ? await this.read().catch(() => undefined) : undefined
     this.#open = false
     process.off('message', this.#receive)
-    for (const settle of this.#waiting.values()) settle(undefined)
-    if (this.#primaryServes) this.#send({ spillway: 'metrics', type: 'farewell', series })
+    for (const id of [...this.#waiting.keys()]) this.#take(id)?.reject(new MetricsUnavailableError())
+    if (series !== undefined) this.#send({ spillway: 'metrics', type: 'farewell', link: this.#link, series })
   }
 
-  async #onMessage(message: unknown): Promise<void> {
-    if (!isMessage(message)) return
-    if (message.type === 'serving') this.#primaryServes = true
-    else if (message.type === 'gathered') {
-      const { series, workers, missing } = message
-      this.#waiting.get(message.id)?.({ series, workers, missing })
-    } else if (message.type === 'collect') {
-      const series = await this.read()
-      if (this.#open) this.#send({ spillway: 'metrics', type: 'collected', id: message.id, series })
+  async #onMessage(raw: unknown): Promise<void> {
+    const message = parse(raw)
+    if (message === undefined) return
+    if (message.type === 'serving') {
+      this.#primaryServes = true
+      // Another primary's collection has numbers of its own.
+      this.#last = undefined
+      this.#sayHello()
+    } else if (message.type === 'ended') this.#primaryServes = false
+    else if (message.type === 'gathered') this.#gathered(message)
+    else if (message.type === 'collect') {
+      // A metric of the app's own that fails: the last known counters stand in for this worker.
+      const series = await this.read().catch(() => undefined)
+      if (series === undefined || !this.#open) return
+      this.#send({ spillway: 'metrics', type: 'collected', link: this.#link, id: message.id, series })
     }
   }
 
-  /** A primary that is gone makes the channel fail; the worker's own scrape still answers. */
+  #gathered({ link, id, number, series, at, workers, missing }: Message & { type: 'gathered' }): void {
+    const waiting = link === this.#link ? this.#take(id) : undefined
+    if (series !== undefined) this.#last = { number, gathered: { at, series, workers, missing } }
+    if (this.#last?.number === number) waiting?.resolve(this.#last.gathered)
+    else waiting?.reject(new MetricsUnavailableError())
+  }
+
+  #take(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id)
+    clearTimeout(waiting?.timer)
+    this.#waiting.delete(id)
+    return waiting
+  }
+
+  #sayHello(): void {
+    this.#send({ spillway: 'metrics', type: 'hello', link: this.#link })
+  }
+
+  /** A primary that is gone makes the channel fail. */
   #send(message: Message): void {
     if (cluster.worker?.isConnected()) process.send?.(message, undefined, undefined, () => {})
   }

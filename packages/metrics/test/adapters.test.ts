@@ -98,14 +98,20 @@ function onKoa(create: typeof Koa, options: Parameters<typeof koaMetrics>[1]): P
   return listening(createServer(app.callback() as RequestListener), metrics)
 }
 
-type Options = Pick<MetricsRouteOptions<unknown>, 'path' | 'dashboard' | 'guard' | 'route' | 'skip'>
+type Options = Pick<
+  MetricsRouteOptions<unknown>,
+  'path' | 'dashboard' | 'allow' | 'token' | 'freshFor' | 'route' | 'skip'
+>
+
+/** Each answer is compared with what has just happened. */
+const fresh = (options: Options = {}): Options => ({ freshFor: false, ...options })
 
 const FRAMEWORKS: Record<string, (options?: Options) => Promise<Running>> = {
-  'Express 4': (options) => onExpress(express4, options),
-  'Express 5': (options) => onExpress(express, options),
-  'Fastify 5': (options) => onFastify(options),
-  'Koa 2': (options) => onKoa(Koa2 as typeof Koa, options),
-  'Koa 3': (options) => onKoa(Koa, options),
+  'Express 4': (options) => onExpress(express4, fresh(options)),
+  'Express 5': (options) => onExpress(express, fresh(options)),
+  'Fastify 5': (options) => onFastify(fresh(options)),
+  'Koa 2': (options) => onKoa(Koa2 as typeof Koa, fresh(options)),
+  'Koa 3': (options) => onKoa(Koa, fresh(options)),
 }
 
 const get = async (url: string, method: 'GET' | 'HEAD' = 'GET') => {
@@ -170,8 +176,8 @@ describe.each(Object.entries(FRAMEWORKS))('on %s', (_name, start) => {
     expect((await get(`${without.origin}/dashboard`)).status).toBe(404)
   })
 
-  it("lets the guard refuse, through the app's error handler", async () => {
-    const { origin } = await start({ guard: async () => false, dashboard: '/dashboard' })
+  it("lets `allow` refuse, through the app's error handler", async () => {
+    const { origin } = await start({ allow: async () => false, dashboard: '/dashboard' })
     for (const path of ['/metrics', '/dashboard', '/dashboard/data']) {
       const { status, text } = await get(origin + path)
       expect(status).toBe(403)
@@ -214,10 +220,10 @@ describe('on Fastify', () => {
 })
 
 describe('on plain node:http', () => {
-  it('answers its routes, 404 for the rest, 403 when the guard says no', async () => {
+  it('answers its routes, 404 for the rest, 403 when `allow` says no', async () => {
     const metrics = new Metrics()
     const { origin } = await listening(
-      createServer(requestListener(metrics, { guard: (req) => req.headers.authorization === 'let me in' })),
+      createServer(requestListener(metrics, { allow: (req) => req.headers.authorization === 'let me in' })),
       metrics,
     )
     expect((await get(`${origin}/metrics`)).status).toBe(403)

@@ -119,4 +119,123 @@ describe('the metrics of a cluster', () => {
     const bodies = await Promise.all(Array.from({ length: 40 }, (_, i) => text(all[i % 2]!.port)))
     expect(new Set(bodies.map(counted))).toEqual(new Set([1]))
   })
+
+  it('T1 a primary that is paused for 3 s: 503, never a part for the whole, so that no counter ever falls', async () => {
+    const { app, all } = await start(2)
+    const [first, second] = all as [Listening, Listening]
+    await hit(first.port, 4)
+    await hit(second.port, 3)
+    expect(counted(await text(first.port))).toBe(7)
+    process.kill(app.pid, 'SIGSTOP')
+    const resumed = new Promise<void>((resolve) => {
+      setTimeout(() => {
+        process.kill(app.pid, 'SIGCONT')
+        resolve()
+      }, 3_000)
+    })
+    // The scraper waits 10 s; these begin while the primary is paused, on both workers.
+    const paused = Array.from({ length: 6 }, async (_, i) => {
+      const url = `http://127.0.0.1:${all[i % 2]!.port}/metrics`
+      const { statusCode, headers, body } = await request(url, { headersTimeout: 10_000 })
+      return { statusCode, retryAfter: headers['retry-after'], body: await body.text() }
+    })
+    for (const { statusCode, retryAfter, body } of await Promise.all(paused)) {
+      expect(statusCode).toBe(503)
+      expect(retryAfter).toBe('1')
+      expect(body).toBe('')
+    }
+    await hit(first.port, 1)
+    await resumed
+    let last = 7
+    for (let i = 0; i < 20; i++) {
+      const { statusCode, body } = await request(`http://127.0.0.1:${all[i % 2]!.port}/metrics`)
+      const now = counted(await body.text())
+      if (statusCode === 503) continue
+      expect(now).toBeGreaterThanOrEqual(last)
+      last = now
+    }
+    expect(last).toBe(8)
+  })
+
+  it('T1 a worker whose primary is paused since its start does not answer for itself alone', async () => {
+    const { app, all, listening } = await start(1)
+    await hit(all[0]!.port, 5)
+    expect(counted(await text(all[0]!.port))).toBe(5)
+    app.send({ type: 'fork' })
+    const { port } = await listening(2)
+    process.kill(app.pid, 'SIGSTOP')
+    const { statusCode, body } = await request(`http://127.0.0.1:${port}/metrics`)
+    process.kill(app.pid, 'SIGCONT')
+    await body.dump()
+    expect(statusCode).toBe(503)
+  })
+
+  it('T1 a worker that is cut off from its primary and lives on: its counters stay in the sum', async () => {
+    const { app, all } = await start(2)
+    const [first, second] = all as [Listening, Listening]
+    await hit(first.port, 4)
+    await hit(second.port, 3)
+    expect(counted(await text(second.port))).toBe(7)
+    // An open request keeps it alive.
+    const held = request(`http://127.0.0.1:${first.port}/hang`).catch(() => {})
+    app.send({ type: 'disconnect', worker: first.worker })
+    for (let i = 0; i < 10; i++) expect(counted(await text(second.port))).toBe(7)
+    process.kill(first.pid, 'SIGKILL')
+    await held
+    expect(counted(await text(second.port))).toBe(7)
+  })
+
+  it('T1 where the primary has stopped collecting, each worker answers for itself again', async () => {
+    const { app, all } = await start(2)
+    await hit(all[0]!.port, 2)
+    expect(counted(await text(all[1]!.port))).toBe(2)
+    app.send({ type: 'end' })
+    await eventually(async () => Number.isNaN(counted(await text(all[1]!.port))))
+    expect(counted(await text(all[0]!.port))).toBe(2)
+  })
+
+  it("T3 a stats() that throws: the cluster's counter stands, and goes on when it answers again", async () => {
+    const { all } = await start(2)
+    const [first, second] = all as [Listening, Listening]
+    const sold = async () =>
+      Number(/spillway_till_sold_total\{name="default"\} (\d+)/.exec(await text(second.port))?.[1])
+    for (let i = 0; i < 5; i++) await text(first.port, '/sell')
+    await text(second.port, '/sell')
+    expect(await sold()).toBe(6)
+    await text(first.port, '/fail')
+    expect(await sold()).toBe(6)
+    await text(first.port, '/sell')
+    expect(await sold()).toBe(6)
+    const body = await text(second.port)
+    expect(body).toMatch(/spillway_source_errors_total\{kind="till",name="default"\} [2-9]/)
+    await text(first.port, '/fail')
+    expect(await sold()).toBe(7)
+  })
+
+  it('T9 a worker without metrics is not waited for', async () => {
+    const { app, all, listening } = await start(1)
+    app.send({ type: 'silent' })
+    await listening(2)
+    await hit(all[0]!.port, 1)
+    const data = JSON.parse(await text(all[0]!.port, '/dashboard/data')) as object
+    expect(data).toMatchObject({ workers: 1, missing: 0 })
+  })
+
+  it('S8 lookalike messages of a worker harm no later scrape', async () => {
+    const { app, all } = await start(2)
+    const [first, second] = all as [Listening, Listening]
+    await hit(first.port, 2)
+    expect(counted(await text(second.port))).toBe(2)
+    app.send({ type: 'tell', worker: first.worker })
+    for (let i = 0; i < 3; i++) {
+      await hit(second.port, 1)
+      const body = await text(second.port)
+      expect(counted(body)).toBe(3 + i)
+      expect(body).toMatch(/^http_requests_started_total \d+$/m)
+      expect(body).not.toMatch(/^x\b/m)
+    }
+    // Links that answer nothing are not waited for again.
+    const data = JSON.parse(await text(second.port, '/dashboard/data')) as object
+    expect(data).toMatchObject({ workers: 2, missing: 0 })
+  })
 })

@@ -1,4 +1,4 @@
-import { attachSuite, probeSuite } from '@spillway/kit/testing'
+import { attachSuite, operatorSuite, probeSuite } from '@spillway/kit/testing'
 import type { Request } from 'express'
 import type { FastifyRequest } from 'fastify'
 import type { Context } from 'koa'
@@ -43,5 +43,26 @@ attachSuite('metrics', {
     express: (req: Request) => req.metrics,
     fastify: (request: FastifyRequest) => request.server.metrics,
     koa: (ctx: Context) => ctx.state.metrics,
+  },
+})
+
+operatorSuite('metrics', {
+  paths: {
+    '/metrics': ['GET'],
+    '/dashboard': ['GET'],
+    '/dashboard/data': ['GET'],
+    '/dashboard/dashboard.js': ['GET'],
+    '/dashboard/dashboard.css': ['GET'],
+  },
+  code: 'ERR_METRICS_FORBIDDEN',
+  setup(given) {
+    const metrics = new Metrics({ processMetrics: false })
+    const options = { ...given, dashboard: '/dashboard' }
+    return {
+      express: (app) => app.use(expressMetrics(metrics, options)),
+      fastify: (app) => app.register(fastifyMetrics, { metrics, ...options }),
+      koa: (app) => app.use(koaMetrics(metrics, options)),
+      close: () => metrics.close(),
+    }
   },
 })

@@ -1,6 +1,6 @@
 import { offAbort, onAbort } from '@spillway/kit'
 import type { FieldPacket, QueryError, QueryResult } from 'mysql2'
-import { killChannel, retryChannel } from './channels.js'
+import { killChannel, retryChannel, traced } from './channels.js'
 import { isConnectionFailure, isInterrupted, isStopped, presentable } from './errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from './errors.js'
 import type { Link } from './link.js'
@@ -141,6 +141,13 @@ export class Call extends Waiter {
     link.sql = init.statement.sql
     if (this.slot === -1) node.deadlines.add(this, this.deadlineAt)
     if (init.statement.dirties) link.dirty = true
+    // Who waited is granted a connection in the context of the one who gave it back.
+    if (this.caller !== undefined && traced.active) this.caller.runInAsyncScope(this.#ask, this, link)
+    else this.#ask(link)
+  }
+
+  #ask(link: Link): void {
+    const { node, init } = this
     try {
       if (this.#prepared) link.execute(init.sql, init.values, node.statementBudget, init.shape, this.#reply)
       else {
@@ -244,7 +251,7 @@ export class Call extends Waiter {
 
   #goTo(other: MysqlNode, reason: string): void {
     const { pool, name } = this.node
-    retryChannel.publish(() => ({ pool, node: name, what: 'read', attempt: 1, reason }))
+    retryChannel.publish(() => ({ pool, node: name, what: 'read', attempt: 1, reason }), this.caller)
     this.node = other
     other.submit(this, other.now())
   }
@@ -273,7 +280,7 @@ export class Call extends Waiter {
   #stopped(link: Link, now: number): void {
     const { pool, name } = this.node
     const reason = this.#stopping!
-    killChannel.publish(() => ({ pool, node: name, reason, how: 'stopped' }))
+    killChannel.publish(() => ({ pool, node: name, reason, how: 'stopped' }), this.caller)
     this.#leave(link, now)
   }
 
@@ -282,7 +289,7 @@ export class Call extends Waiter {
     const link = this.#link!
     node.deadlines.remove(this)
     const reason = this.#stopping ?? 'timeout'
-    killChannel.publish(() => ({ pool: node.pool, node: node.name, reason, how: 'cut' }))
+    killChannel.publish(() => ({ pool: node.pool, node: node.name, reason, how: 'cut' }), this.caller)
     if (!this.#replied) {
       const outcome = init.statement.isRead || link.inTransaction ? 'none' : 'unknown'
       this.#fail(new MysqlTimeoutError(init.timeout, 'run', outcome, init.statement.sql))

@@ -1,4 +1,5 @@
-import { channel } from '@spillway/kit'
+import { tracingChannel } from 'node:diagnostics_channel'
+import { type Caller, callerOf, channel, type Listened } from '@spillway/kit'
 
 /** A call got a connection, or not. */
 export interface AcquireMessage {
@@ -65,3 +66,20 @@ export const killChannel = channel<KillMessage>('spillway:mysql:kill')
 export const retryChannel = channel<RetryMessage>('spillway:mysql:retry')
 export const failoverChannel = channel<FailoverMessage>('spillway:mysql:failover')
 export const slowChannel = channel<SlowMessage>('spillway:mysql:slow')
+
+/** The driver's own channels, for those who trace it. */
+const drivers = [tracingChannel('mysql2:execute'), tracingChannel('mysql2:query')]
+
+/** Whether somebody traces the driver: then it must be called in the context of the one who asked. */
+export const traced: Listened = {
+  get active() {
+    return drivers[0]!.hasSubscribers || drivers[1]!.hasSubscribers
+  },
+}
+
+const LISTENED = [queryChannel, slowChannel, acquireChannel, killChannel, retryChannel, traced]
+
+/** The context of a caller who may have to wait for a connection, and for a reply; `undefined` when nobody listens. */
+export function callerOfCall(): Caller | undefined {
+  return callerOf(LISTENED)
+}

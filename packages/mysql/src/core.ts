@@ -120,15 +120,18 @@ export class Core {
       const { fingerprint } = statement
       const code = error === undefined ? undefined : String((error as { code?: unknown }).code ?? 'UNKNOWN')
       const { name: node } = call.node
-      queryChannel.publish(() => ({
-        pool: this.identity.name,
-        node,
-        statement: fingerprint,
-        runMs,
-        waitedMs,
-        rows,
-        error: code,
-      }))
+      queryChannel.publish(
+        () => ({
+          pool: this.identity.name,
+          node,
+          statement: fingerprint,
+          runMs,
+          waitedMs,
+          rows,
+          error: code,
+        }),
+        call.caller,
+      )
     }
     const { slowQuery } = this.options
     if (slowQuery !== false && runMs >= slowQuery) void this.#slow(call, stats, runMs, rows, now)
@@ -139,7 +142,7 @@ export class Core {
     const { name: pool } = this.identity
     const node = call.node.name
     const { fingerprint } = call.init.statement
-    slowChannel.publish(() => ({ pool, node, statement: fingerprint, runMs, rows }))
+    slowChannel.publish(() => ({ pool, node, statement: fingerprint, runMs, rows }), call.caller)
     const plan =
       call.init.statement.isRead && this.#mayExplain(stats, now) ? await this.#explain(call) : undefined
     notify(this.#events, 'slow', {

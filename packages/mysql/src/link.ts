@@ -208,7 +208,10 @@ export class Link {
       this.#prepared.set(sql, statement)
       // Its time ended during the preparation, and the kill with it: nothing would stop it now.
       if (this.call?.stopping) return reply(notBegun(), [], [])
-      this.#executeKnown(statement, sql, values, shape, reply)
+      const execute = (): void => this.#executeKnown(statement, sql, values, shape, reply)
+      // The driver calls back in the context of its socket.
+      if (tracing.hasSubscribers && this.call?.caller) this.call.caller.runInAsyncScope(execute)
+      else execute()
     })
   }
 

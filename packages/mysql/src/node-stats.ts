@@ -1,3 +1,4 @@
+import type { Caller } from '@spillway/kit'
 import { acquireChannel } from './channels.js'
 import { Histogram } from './histogram.js'
 
@@ -54,14 +55,14 @@ export class NodeMeter {
   ) {}
 
   /** Somebody got a connection, or waits no longer. `waiting`: how many still do. */
-  waited(waitedMs: number, waiting: number, granted: boolean): void {
+  waited(waitedMs: number, waiting: number, granted: boolean, caller?: Caller): void {
     if (granted) {
       this.count.acquired++
       this.#waits.record(waitedMs)
     }
     if (acquireChannel.active) {
       const { pool, node } = this
-      acquireChannel.publish(() => ({ pool, node, waitedMs, waiting, granted }))
+      acquireChannel.publish(() => ({ pool, node, waitedMs, waiting, granted }), caller)
     }
   }
 

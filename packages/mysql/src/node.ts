@@ -1,4 +1,4 @@
-import { Chain, type RejectedError, shareOf } from '@spillway/kit'
+import { type Caller, Chain, type RejectedError, shareOf } from '@spillway/kit'
 import { Admission } from './admission.js'
 import type { Deadlines } from './deadlines.js'
 import { Dialler } from './dialler.js'
@@ -123,7 +123,7 @@ export class MysqlNode {
     this.#queue.delete(waiter)
     const now = this.now()
     const waited = now - waiter.askedAt
-    this.#meter.waited(waited, this.waiting, false)
+    this.#meter.waited(waited, this.waiting, false, waiter.caller)
     this.#meter.count.acquireTimeouts++
     const { waiting, active } = this
     if (active === 0 && this.#dialler.connecting > 0) {
@@ -219,14 +219,14 @@ export class MysqlNode {
 
   #lend(link: Link, waiter: Waiter, now: number): void {
     this.#queue.delete(waiter)
-    this.#lent(link, now - waiter.askedAt, now)
+    this.#lent(link, now - waiter.askedAt, now, waiter.caller)
     waiter.grant(link, now)
   }
 
-  #lent(link: Link, waitedMs: number, now: number): void {
+  #lent(link: Link, waitedMs: number, now: number, caller?: Caller): void {
     link.heldSince = now
     link.leakReported = false
-    this.#meter.waited(waitedMs, this.waiting, true)
+    this.#meter.waited(waitedMs, this.waiting, true, caller)
   }
 
   #refusal(waiter: Waiter, now: number): RejectedError | undefined {

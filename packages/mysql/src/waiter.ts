@@ -1,4 +1,5 @@
-import type { Linked } from '@spillway/kit'
+import type { Caller, Linked } from '@spillway/kit'
+import { callerOfCall } from './channels.js'
 import { Deadline } from './deadlines.js'
 import type { Link } from './link.js'
 
@@ -10,6 +11,8 @@ export abstract class Waiter extends Deadline implements Linked {
   askedAt = 0
   /** When it must be over; `Infinity` for never. */
   deadlineAt = Number.POSITIVE_INFINITY
+  /** In whose context it is told of. */
+  readonly caller: Caller | undefined = callerOfCall()
   /** @internal */ next: this | undefined = undefined
   /** @internal */ previous: this | undefined = undefined
 

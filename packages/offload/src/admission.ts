@@ -1,3 +1,4 @@
+import type { Caller } from '@spillway/kit'
 import type { Call } from './call.js'
 import type { TaskDefinition } from './definition.js'
 import { OverloadedError, type RefusalCode } from './errors.js'
@@ -78,27 +79,35 @@ export class Admission {
   }
 
   /** Why a job must not start although it was taken: its module or the task itself has gone bad while it waited. */
-  barred(task: TaskDefinition): Error | undefined {
+  barred(task: TaskDefinition, caller?: Caller): Error | undefined {
     if (task.module !== undefined && task.module.closedFor > 0) return loadError(task, task.module.failure)
     const poisoned = task.poison?.refusedFor ?? 0
-    return poisoned > 0 ? this.#poisonError(task, poisoned) : undefined
+    return poisoned > 0 ? this.#poisonError(task, poisoned, caller) : undefined
   }
 
-  closedError(task: TaskDefinition): OverloadedError {
-    return this.overloaded('ERR_OFFLOAD_CLOSED', task, 0, 'the offloader is closed')
+  closedError(task: TaskDefinition, caller?: Caller): OverloadedError {
+    return this.overloaded('ERR_OFFLOAD_CLOSED', task, 0, 'the offloader is closed', caller)
   }
 
-  overloaded(code: RefusalCode, task: TaskDefinition, retryAfter: number, reason: string): OverloadedError {
-    refuseChannel.publish(() => ({ task: task.label, code, retryAfter, queued: this.waiting }))
+  /** @param caller whose context the refusal is published in, when the call was taken before */
+  overloaded(
+    code: RefusalCode,
+    task: TaskDefinition,
+    retryAfter: number,
+    reason: string,
+    caller?: Caller,
+  ): OverloadedError {
+    refuseChannel.publish(() => ({ task: task.label, code, retryAfter, queued: this.waiting }), caller)
     return new OverloadedError(code, task.label, retryAfter, `task ${task.label}: ${reason}`)
   }
 
-  #poisonError(task: TaskDefinition, milliseconds: number): OverloadedError {
+  #poisonError(task: TaskDefinition, milliseconds: number, caller?: Caller): OverloadedError {
     return this.overloaded(
       'ERR_OFFLOAD_POISON',
       task,
       milliseconds,
       'it keeps killing the threads it runs on',
+      caller,
     )
   }
 

@@ -168,7 +168,7 @@ export class Dispatcher {
 
   /** Whether a job that has waited should still run; else it is settled. */
   #isWanted(job: Job, now: number): boolean {
-    const barred = this.#admission.barred(job.task)
+    const barred = this.#admission.barred(job.task, job.caller)
     if (barred !== undefined) this.#settlement.settle(job, 'refused', barred)
     else if (now >= job.dueAt) job.onDue()
     else return true

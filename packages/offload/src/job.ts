@@ -1,9 +1,11 @@
 import type { Transferable } from 'node:worker_threads'
+import type { Caller } from '@spillway/kit'
 import type { Call } from './call.js'
 import type { Deadline } from './deadlines.js'
 import type { TaskDefinition } from './definition.js'
 import type { Lane } from './lane.js'
 import type { Level } from './options.js'
+import { callerOfJob } from './outcome.js'
 import type { Thread } from './thread.js'
 
 /** One call of a task, from admission until it settles. */
@@ -15,6 +17,8 @@ export class Job implements Deadline {
   readonly enqueuedAt: number
   readonly onProgress: ((progress: unknown) => void) | undefined
   readonly carried: unknown
+  /** In whose context its end is published. */
+  readonly caller: Caller | undefined = callerOfJob()
   /** The point in time after which nobody needs the result. */
   readonly deadline: number
   readonly maxWait: number

@@ -59,7 +59,7 @@ export class Ledger {
       const now = this.#clock.now()
       const started = job.running ? job.startedAt : now
       return { task: task.label, outcome, wait: started - job.enqueuedAt, run: now - started }
-    })
+    }, job.caller)
   }
 }
 

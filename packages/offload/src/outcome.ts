@@ -1,4 +1,4 @@
-import { channel } from '@spillway/kit'
+import { type Caller, callerOf, channel } from '@spillway/kit'
 
 /** How a call ended. `failed`: by its own error; `crashed`: its thread was lost; `refused`: it did not run. */
 export type Outcome = 'completed' | 'failed' | 'refused' | 'timedOut' | 'aborted' | 'crashed'
@@ -21,3 +21,10 @@ export const runChannel = channel<{ task: string; outcome: Outcome; wait: number
 export const refuseChannel = channel<{ task: string; code: string; retryAfter: number; queued: number }>(
   'spillway:offload:refuse',
 )
+
+const LISTENED = [runChannel, refuseChannel]
+
+/** The context of a caller, for a job that settles later; `undefined` when nobody listens. */
+export function callerOfJob(): Caller | undefined {
+  return callerOf(LISTENED)
+}

@@ -94,7 +94,7 @@ export class Scheduler implements ThreadPoolListener {
   abandon(): void {
     for (const thread of this.#pool) this.#dispatcher.recall(thread)
     for (const job of this.#queue.take()) {
-      this.#settlement.settle(job, 'refused', this.#admission.closedError(job.task))
+      this.#settlement.settle(job, 'refused', this.#admission.closedError(job.task, job.caller))
     }
     for (const thread of this.#pool) {
       for (const job of thread.jobs) {
@@ -207,7 +207,7 @@ export class Scheduler implements ThreadPoolListener {
     this.#settlement.settle(
       job,
       'refused',
-      this.#admission.overloaded('ERR_OFFLOAD_QUEUE_TIMEOUT', job.task, wait, message),
+      this.#admission.overloaded('ERR_OFFLOAD_QUEUE_TIMEOUT', job.task, wait, message, job.caller),
     )
     this.#vacancy.offer()
   }

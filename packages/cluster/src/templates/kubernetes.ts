@@ -48,6 +48,10 @@ spec:
                     "-i", "max", "--port", "${port}", "--drain-delay", "${delay}s", "--drain-timeout", "${timeout}s"]
           ports:
             - { name: http, containerPort: ${port} }
+          # Metrics and reports are for whoever shows this token: kubectl create secret generic ${name} --from-literal=operator-token=...
+          env:
+            - name: SPILLWAY_OPERATOR_TOKEN
+              valueFrom: { secretKeyRef: { name: ${name}, key: operator-token, optional: true } }
           resources:
             requests: { cpu: "1", memory: 512Mi }
             limits: { cpu: "2", memory: 1Gi }

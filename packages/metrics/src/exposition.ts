@@ -1,0 +1,36 @@
+import type { Gathered } from './messages.js'
+import { registryOf } from './series.js'
+
+/** What a scrape answers with. */
+export interface Exposition {
+  readonly contentType: string
+  readonly body: string
+}
+
+export interface GatherOptions {
+  /** How old the figures may be, in milliseconds: an earlier gathering does as well. Default 0: they are gathered anew. */
+  readonly maxAge?: number
+}
+
+/** What can be scraped: a process's `Metrics`, or the primary's `ClusterMetrics`. */
+export interface Scrapable {
+  expose(options?: GatherOptions): Promise<Exposition>
+  gather(options?: GatherOptions): Promise<Gathered>
+}
+
+const written = new WeakMap<Gathered, Promise<Exposition>>()
+
+/** The text of a gathering; it is written once. */
+export function expositionOf(gathered: Gathered): Promise<Exposition> {
+  let exposition = written.get(gathered)
+  if (exposition === undefined) {
+    exposition = write(gathered)
+    written.set(gathered, exposition)
+  }
+  return exposition
+}
+
+async function write({ series }: Gathered): Promise<Exposition> {
+  const registry = registryOf(series)
+  return { contentType: registry.contentType, body: await registry.metrics() }
+}

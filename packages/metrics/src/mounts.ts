@@ -1,0 +1,185 @@
+/**
+ * The pattern of the place where a router of Express is mounted. Express hands a route only what the client wrote there
+ * (`req.baseUrl`), in any of its spellings; the pattern is in the layers of the routers. They are only looked at.
+ */
+
+/** What this file reads of a layer of Express 4 (`regexp`, `keys`) and 5 (`rawPath`, `match`). */
+interface Layer {
+  readonly handle?: unknown
+  readonly name?: string
+  readonly route?: object
+  readonly regexp?: RegExp & { readonly fast_slash?: boolean }
+  readonly keys?: readonly { readonly name: string | number }[]
+  readonly rawPath?: unknown
+  readonly matchers?: readonly ((path: string) => false | { readonly path: string })[]
+}
+
+/** A router, or an app that has one under one of two names. */
+interface Router {
+  readonly stack?: readonly Layer[]
+  readonly _router?: Router
+  readonly router?: Router
+  /** The app that this one is mounted in. */
+  readonly parent?: object
+}
+
+/** One way from the app to a router: the mounts on it, outermost first. */
+interface Way {
+  readonly layers: readonly Layer[]
+  readonly pattern: string
+}
+
+/** What stands for a mount whose pattern cannot be known: one of a function that calls a router itself. */
+const UNKNOWN = '(mounted)'
+const DEEPEST = 16
+const MOST_WAYS = 2_000
+const MOST_LOOKS = 100
+
+/** The mounts of one app. */
+export class Mounts {
+  static readonly #known = new WeakMap<object, Mounts>()
+  /** The ways to each route that was found. */
+  readonly #ways = new WeakMap<object, readonly Way[]>()
+  /** Every mount, for routes that are in no router that can be seen. */
+  #all: readonly Way[] = []
+  #invain = 0
+  readonly #app: object
+
+  private constructor(app: object) {
+    this.#app = app
+  }
+
+  static of(app: object): Mounts {
+    let mounts = Mounts.#known.get(app)
+    if (mounts === undefined) Mounts.#known.set(app, (mounts = new Mounts(app)))
+    return mounts
+  }
+
+  /** The pattern of the mount of a route that a request has matched. @param baseUrl what the client wrote there */
+  patternOf(route: object, baseUrl: string): string {
+    if (baseUrl === '') return ''
+    let ways = this.#ways.get(route)
+    if (ways === undefined) {
+      if (this.#invain < MOST_LOOKS) this.#look()
+      ways = this.#ways.get(route) ?? []
+      // A router in a function, or one that is made for each request.
+      if (ways.length === 0) this.#invain++
+      this.#ways.set(route, ways)
+    }
+    if (ways.length === 1) return ways[0]!.pattern
+    const led = ({ layers }: Way): boolean => leads(layers, baseUrl)
+    return (ways.find(led) ?? this.#all.find(led))?.pattern ?? UNKNOWN
+  }
+
+  /** Goes through the routers again: routes may be added while the app runs. */
+  #look(): void {
+    const found = new Map<object, Way[]>()
+    const all: Way[] = []
+    for (const way of this.#beginnings()) this.#walk(routerOf(this.#app), way, found, all, new Set())
+    this.#all = all
+    for (const [route, ways] of found) this.#ways.set(route, ways)
+  }
+
+  /** The ways to this app: in the app that it is mounted in, those to the functions that Express puts around such apps. */
+  #beginnings(): readonly Way[] {
+    const { parent } = this.#app as Router
+    if (parent === undefined) return [{ layers: [], pattern: '' }]
+    const mounts = Mounts.of(parent)
+    mounts.#look()
+    return mounts.#all.filter(({ layers }) => layers.at(-1)?.name === 'mounted_app')
+  }
+
+  #walk(
+    router: Router | undefined,
+    way: Way,
+    found: Map<object, Way[]>,
+    all: Way[],
+    open: Set<unknown>,
+  ): void {
+    if (router === undefined || open.has(router) || open.size > DEEPEST) return
+    open.add(router)
+    for (const layer of router.stack ?? []) {
+      if (layer.route !== undefined) {
+        const ways = found.get(layer.route)
+        if (ways === undefined) found.set(layer.route, [way])
+        else ways.push(way)
+        continue
+      }
+      if (all.length >= MOST_WAYS) break
+      const pattern = patternOf(layer)
+      const next = pattern === '' ? way : { layers: [...way.layers, layer], pattern: way.pattern + pattern }
+      if (pattern !== '') all.push(next)
+      this.#walk(routerOf(layer.handle), next, found, all, open)
+    }
+    open.delete(router)
+  }
+}
+
+function routerOf(handle: unknown): Router | undefined {
+  if (typeof handle !== 'function') return undefined
+  const { stack, _router } = handle as Router
+  if (Array.isArray(stack)) return handle as Router
+  if (_router !== undefined) return _router
+  try {
+    const { router } = handle as Router
+    return Array.isArray(router?.stack) ? router : undefined
+  } catch {
+    // An app of Express 4 throws when it is asked by this name.
+    return undefined
+  }
+}
+
+/** How the app wrote the mount; `''` for one at the root. */
+function patternOf(layer: Layer): string {
+  const { rawPath, regexp, keys = [] } = layer
+  if (rawPath !== undefined) {
+    const first = Array.isArray(rawPath) && rawPath.length === 1 ? rawPath[0] : rawPath
+    if (typeof first === 'string') return first.replace(/\/+$/, '')
+    return Array.isArray(first) ? `(${first.map(String).join('|')})` : String(first)
+  }
+  if (regexp === undefined || regexp.fast_slash === true) return layer.matchers === undefined ? '' : UNKNOWN
+  return fromRegexp(
+    regexp.source,
+    keys.map(({ name }) => String(name)),
+  )
+}
+
+/** Express 4 keeps the pattern only as what path-to-regexp 0.1 made of it: `^\/tenant(?:\/([^/]+?))\/?(?=\/|$)`. */
+function fromRegexp(source: string, keys: readonly string[]): string {
+  let next = 0
+  const patterns = source.split(/\|(?=\^)/).map((one) =>
+    one
+      .replace(/^\^/, '')
+      .replace(/\\\/\?\(\?=\\\/\|\$\)$/, '')
+      .replace(/\(\?:\\\/\(\[\^\/\]\+\?\)\)/g, () => `/:${keys[next++] ?? 'param'}`)
+      .replace(/\\([/.-])/g, '$1'),
+  )
+  // What is left of a regular expression is one that the app wrote itself: its source is the pattern.
+  if (patterns.some((pattern) => /[\\^$|?*+()[\]{}]/.test(pattern))) return `(${source})`
+  return patterns.length === 1 ? patterns[0]! : `(${patterns.join('|')})`
+}
+
+/** Whether the mounts, one after the other, take the whole of what the client wrote. */
+function leads(layers: readonly Layer[], baseUrl: string): boolean {
+  let rest = baseUrl
+  for (const layer of layers) {
+    const taken = takenBy(layer, rest === '' ? '/' : rest)
+    if (taken === undefined) return false
+    rest = rest.slice(taken.length)
+  }
+  return rest === '' || rest === '/'
+}
+
+/** What a mount takes of a path; as the layer itself would, without a trace in it. */
+function takenBy({ regexp, matchers = [] }: Layer, path: string): string | undefined {
+  if (regexp !== undefined) return regexp.exec(path)?.[0]
+  for (const matcher of matchers) {
+    try {
+      const match = matcher(path)
+      if (match !== false) return match.path
+    } catch {
+      // Characters that cannot be decoded: the layer itself has answered 400 then.
+    }
+  }
+  return undefined
+}
