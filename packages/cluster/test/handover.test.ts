@@ -51,6 +51,14 @@ async function portOf(supervisor: Primary): Promise<number> {
   return (await supervisor.until('listening')).port
 }
 
+/** A replacement is there, so a worker has begun to leave. */
+async function leaving(supervisor: Primary): Promise<void> {
+  await patiently(async () => {
+    const { workers } = await supervisor.call('stats')
+    expect(workers.map(({ state }: { state: string }) => state)).toContain('draining')
+  })
+}
+
 function captured(supervisor: Primary): string[] {
   return supervisor.app.lines.map(({ text }) => text).filter((text) => text.includes('captured'))
 }
@@ -76,9 +84,7 @@ describe('a hand-over', () => {
     }
     const reload = supervisor.call('reload')
     // Its replacement is there, so it has begun to leave.
-    await patiently(async () =>
-      expect((await supervisor.call('stats')).workers.map((each: any) => each.state)).toContain('draining'),
-    )
+    await leaving(supervisor)
     for (const { client, status } of clients) client.say(status === 404 ? body.slice(7) : body)
     for (const { client } of clients) expect(await client.get('/hello')).toBe('hello nobody')
     expect(await reload).toMatchObject({ ok: true, forced: 0 })
@@ -86,21 +92,26 @@ describe('a hand-over', () => {
     expect(captured(supervisor)).toEqual([])
   })
 
-  it('K56 leaves half a head where it is until its request is answered', async () => {
-    const supervisor = await running({ exec: './early.mjs', workers: 1 })
-    const client = new Client(await portOf(supervisor))
-    const pid = await client.get('/pid')
-    client.text = ''
-    client.say('GET /pid HTTP/1.1\r\nHos')
-    const reload = supervisor.call('reload')
-    await patiently(async () =>
-      expect((await supervisor.call('stats')).workers.map((each: any) => each.state)).toContain('draining'),
-    )
-    client.say('t: a\r\n\r\n')
-    expect((await client.heard(/\r\n\r\n(\d+)$/))[1]).toBe(pid)
-    expect(await reload).toMatchObject({ ok: true, forced: 0 })
-    expect(await client.get('/pid')).not.toBe(pid)
-  })
+  it.each([
+    ['after an answer', ['GET /pid HTTP/1.1\r\nHost: a\r\n\r\n', 'GET /pid HTTP/1.1\r\nHos']],
+    ['in a pipeline', ['GET /pid HTTP/1.1\r\nHost: a\r\n\r\nGET /pid HTTP/1.1\r\nHos', '']],
+  ])(
+    'K56 leaves half a head %s where it is until its request is answered',
+    async (_name, [first, second]) => {
+      const supervisor = await running({ exec: './early.mjs', workers: 1 })
+      const client = new Client(await portOf(supervisor))
+      client.say(first ?? '')
+      const [, pid] = await client.heard(/\r\n\r\n(\d+)$/)
+      client.text = ''
+      client.say(second ?? '')
+      const reload = supervisor.call('reload')
+      await leaving(supervisor)
+      client.say('t: a\r\n\r\n')
+      expect((await client.heard(/\r\n\r\n(\d+)$/))[1]).toBe(pid)
+      expect(await reload).toMatchObject({ ok: true, forced: 0 })
+      expect(await client.get('/pid')).not.toBe(pid)
+    },
+  )
 
   it('S1 behind nginx with kept connections, captures no request of another visitor', {
     timeout: 60_000 + RELOADS * 10_000,
@@ -246,9 +257,7 @@ describe('a hand-over', () => {
     speaking.say('HELO\r\n')
     await speaking.heard(/250 \d+\r\n$/)
     const reload = supervisor.call('reload')
-    await patiently(async () =>
-      expect((await supervisor.call('stats')).workers.map((each: any) => each.state)).toContain('draining'),
-    )
+    await leaving(supervisor)
     const newcomer = new Client(port)
     await newcomer.heard(/^220 \d+\r\n$/)
     for (const client of [silent, speaking]) {

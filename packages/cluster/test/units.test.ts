@@ -13,7 +13,9 @@ import { join } from 'node:path'
 import { availableCpus } from '@spillway/kit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Autoscaler } from '../src/autoscaler.js'
+import { type ConnectionEvent, type ConnectionState, nextState } from '../src/connection-state.js'
 import { DebugPorts } from '../src/debug-ports.js'
+import { journeyIn } from '../src/journey.js'
 import { Liveness } from '../src/liveness.js'
 import { LogOutput } from '../src/log-output.js'
 import { recycleReason } from '../src/marks.js'
@@ -270,5 +272,50 @@ describe('K22 the number of CPUs', () => {
     )
     expect(quota({ 'cpu.max': '9000000 100000' })).toBe(most)
     expect(quota({ 'cpu.max': 'max 100000' })).toBe(most)
+  })
+})
+
+describe('S1 the states of a connection', () => {
+  const states: ConnectionState[] = [
+    'handshake',
+    'foreign',
+    'fresh',
+    'receiving',
+    'answering',
+    'between',
+    'http2',
+    'websocket',
+    'tunnel',
+    'moved',
+    'closing',
+  ]
+
+  it('S1 K52 allow a move between two exchanges of HTTP/1 only, and nothing after it', () => {
+    const from = (event: ConnectionEvent) => states.filter((state) => nextState(state, event) !== undefined)
+    expect(from('move')).toEqual(['fresh', 'between'])
+    expect(from('close')).toEqual(['handshake', 'fresh', 'between'])
+    for (const event of ['partial', 'request', 'answered', 'move', 'close'] as const) {
+      for (const over of ['moved', 'closing', 'tunnel', 'http2', 'websocket'] as const) {
+        expect(nextState(over, event)).toBeUndefined()
+      }
+    }
+  })
+})
+
+describe('S2 a journey', () => {
+  it('S2 is read from a message that has all of it, and from no other', () => {
+    const journey = { place: '127.0.0.1:80', used: true, tried: [1, 2] }
+    expect(journeyIn({ ...journey, more: 1 })).toEqual(journey)
+    for (const wrong of [
+      undefined,
+      {},
+      { ...journey, place: 'x'.repeat(301) },
+      { ...journey, place: 7 },
+      { ...journey, used: 'yes' },
+      { ...journey, tried: [-1] },
+      { ...journey, tried: Array.from({ length: 5_000 }, () => 1) },
+    ]) {
+      expect(journeyIn(wrong)).toBeUndefined()
+    }
   })
 })
