@@ -42,6 +42,7 @@ export default defineConfig({
           { text: 'A private kit, inlined', link: '/decisions/kit' },
           { text: 'No package knows another', link: '/decisions/composition' },
           { text: 'The engine of offload', link: '/decisions/offload-engine' },
+          { text: 'The last word on a refusal', link: '/decisions/refusals' },
           { text: 'Connections move, processes go', link: '/decisions/cluster' },
           { text: 'What the memory monitor believes', link: '/decisions/memory' },
           { text: 'Choices of the cache', link: '/decisions/cache' },

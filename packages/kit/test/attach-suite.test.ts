@@ -4,7 +4,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type Koa from 'koa'
 import type { Context } from 'koa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { plugin } from '../src/fastify.js'
+import { haveLastWord, refuse } from '../src/express.js'
+import { muteError, plugin } from '../src/fastify.js'
 import { abortable, responseSignal } from '../src/index.js'
 import {
   type AttachSpec,
@@ -72,7 +73,7 @@ function reference(): Subject {
     express: (app, server) => {
       closeWith(server)
       app.use((req, res, next) => {
-        req.engine = { engine, signal: responseSignal(res) }
+        req.engine = { engine, signal: responseSignal(res, () => haveLastWord(req)) }
         next()
       })
     },
@@ -81,7 +82,7 @@ function reference(): Subject {
         plugin('reference', async (scope: typeof app) => {
           scope.decorateRequest('engine', null)
           scope.addHook('onRequest', async (request, reply) => {
-            request.engine = { engine, signal: responseSignal(reply.raw) }
+            request.engine = { engine, signal: responseSignal(reply.raw, (gone) => muteError(reply, gone)) }
           })
           scope.addHook('onClose', () => engine.close())
         }),
@@ -134,7 +135,9 @@ function routeReference() {
     ...right,
     express: (app: ExpressApp, server: Server) => {
       right.express(app, server)
-      app.get('/work', (_req, res, next) => void work(res).catch(next))
+      app.get('/work', (_req, res, next) => {
+        work(res).catch((error) => refuse(error, res, next))
+      })
     },
     fastify: (app: FastifyInstance) => {
       right.fastify(app)

@@ -3,6 +3,7 @@ import { RejectedError } from '../src/errors.js'
 import { withoutLeak } from './census.js'
 import { type Check, suite } from './check.js'
 import { askAndLeave } from './client.js'
+import { counted } from './counted.js'
 import { BINARY, Chunks, COOKIES, hasHeaders, lowerCase, sameAnswer } from './expect.js'
 import {
   type Framework,
@@ -338,14 +339,4 @@ export function gateChecks(spec: GateSpec): readonly Check[] {
     })
   }
   return checks
-}
-
-function counted() {
-  let runs = 0
-  const handler: Handler = () => {
-    runs++
-    return {}
-  }
-  const routes: Routes = { 'GET /': handler, 'POST /': handler }
-  return { handler, routes, runs: () => runs }
 }
