@@ -22,7 +22,8 @@ export async function openHttp2(url: string, init: Ask = {}): Promise<IncomingMe
   const stream = send(url, init)
   const [given] = (await within(once(stream, 'response'), `a response of ${url}`)) as [IncomingHttpHeaders]
   const { ':status': statusCode, ...headers } = given
-  return Object.assign(stream, { statusCode, headers }) as unknown as IncomingMessage
+  const response: unknown = Object.assign(stream, { statusCode, headers })
+  return response as IncomingMessage
 }
 
 /** Begins a request whose answer nobody reads; destroying it is a client that leaves, with its connection. */

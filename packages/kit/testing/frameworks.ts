@@ -98,7 +98,8 @@ export async function start(framework: Framework, site: Site): Promise<RunningAp
     return running(app.server, http2, errors, active, () => app.close())
   }
   // HTTP/2 servers emit requests and responses of the same shape.
-  const server = http2 ? (createHttp2Server() as unknown as Server) : createServer()
+  const made: unknown = http2 ? createHttp2Server() : createServer()
+  const server = made as Server
   const active = countActive(server)
   if (framework === 'express4') expressApp(express4(), server, site, errors)
   else if (framework === 'express5') expressApp(express(), server, site, errors)
@@ -195,7 +196,8 @@ function sendExpress({ status = 200, headers = {}, body = 'ok' }: Reply, res: Re
 }
 
 async function fastifyApp(site: Site, errors: unknown[], http2: boolean): Promise<FastifyInstance> {
-  const root = http2 ? (Fastify({ http2 }) as unknown as FastifyInstance) : Fastify()
+  const made: unknown = http2 ? Fastify({ http2 }) : Fastify()
+  const root = made as FastifyInstance
   const { mounts, registration = 'plain' } = site
   if (site.ownErrorHandler) {
     root.setErrorHandler((error, _request, reply) => {
