@@ -1,8 +1,19 @@
 import { misuse } from '@spillway/kit'
 
 export type KeyPart = string | number | bigint | boolean | null
+/**
+ * Marks the keys of what the package itself stores. By a symbol, which no data from outside can hold; from the registry,
+ * since an adapter of the ESM build may be given a cache of the CJS build.
+ */
+const OWN: unique symbol = Symbol.for('spillway.cache.key')
+
+/** A key of the package itself. */
+export interface OwnKey {
+  readonly [OWN]: string
+}
+
 /** What names an entry. Types count: `1` and `'1'`, `['u', 1]` and `['u', '1']` are different keys. */
-export type CacheKey = string | number | bigint | readonly KeyPart[]
+export type CacheKey = string | number | bigint | readonly KeyPart[] | OwnKey
 
 /** Marks keys that are not plain strings, so that no string can be mistaken for one of them. */
 const MARK = '\u0001'
@@ -16,20 +27,14 @@ export function encodeKey(key: CacheKey): string {
 }
 
 /**
- * Marks the keys of what the package itself stores. By a symbol, which no data from outside can hold; from the registry,
- * since an adapter of the ESM build may be given a cache of the CJS build.
- */
-const OWN = Symbol.for('spillway.cache.key')
-
-/**
  * A key in the package's own space, apart from that of the user: in an encoded key of a user's the mark is followed by `"`, `[`,
  * a number or a word like `null`, and never by `s`.
  */
-export function ownKey(text: string): CacheKey {
-  return { [OWN]: `${MARK}s${text}` } as unknown as CacheKey
+export function ownKey(text: string): OwnKey {
+  return { [OWN]: `${MARK}s${text}` }
 }
 
-function isOwn(key: unknown): key is { readonly [OWN]: string } {
+function isOwn(key: unknown): key is OwnKey {
   return typeof key === 'object' && key !== null && OWN in key
 }
 

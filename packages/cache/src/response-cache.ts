@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Deadlines } from '@spillway/kit'
 import { LRUCache } from 'lru-cache'
+import { alsoChanged } from './also-changed.js'
 import { beforeEnd } from './before-end.js'
 import type { Cache } from './cache.js'
 import { type CacheStatus, withCacheStatus } from './cache-status.js'
@@ -9,7 +10,6 @@ import { clientHasIt, headersOf304 } from './conditional.js'
 import type { LoadContext } from './context.js'
 import { CacheClosedError, LoadTimeoutError } from './errors.js'
 import { reportFault } from './faults.js'
-import { type Head, line } from './http-message.js'
 import { type CacheResponseOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
 import { mayHave, type Refusal } from './http-policy.js'
 import { ownKey } from './key.js'
@@ -347,18 +347,4 @@ function recordFor({ credentials }: Visit, value: unknown): StoredResponse | Var
 /** Failures that the app goes on from as it should, and that are told of elsewhere. */
 function isExpected(error: unknown): boolean {
   return error instanceof Unfinished || error instanceof LoadTimeoutError || error instanceof CacheClosedError
-}
-
-/** The targets that `Location` and `Content-Location` name, of this very origin. */
-function alsoChanged({ req, url, scheme }: Exchange, { headers }: Head): string[] {
-  const targets: string[] = []
-  const base = `${scheme}://${line(req.headers, ':authority') ?? req.headers.host ?? ''}${url}`
-  if (!URL.canParse(base)) return targets
-  for (const name of ['location', 'content-location']) {
-    const value = line(headers, name)
-    if (value === undefined || !URL.canParse(value, base)) continue
-    const target = new URL(value, base)
-    if (target.origin === new URL(base).origin) targets.push(target.pathname + target.search)
-  }
-  return targets
 }

@@ -16,7 +16,7 @@ export function sentHead(res: ServerResponse): Head | undefined {
     const { ':status': status, ...headers } = stream.sentHeaders ?? {}
     return status === undefined ? undefined : { status: Number(status), headers: headersAsText(headers) }
   }
-  const { _header: text } = res as unknown as { _header?: unknown }
+  const text: unknown = Reflect.get(res, '_header')
   return typeof text === 'string' ? readHead(text) : undefined
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
-import type { Ask } from './client.js'
+import { type Answer, type Ask, readAnswer } from './client.js'
 import { within } from './waiting.js'
 
 /** A request on a session of its own, which ends with it. An error shows to the reader of the body only. */
@@ -22,7 +22,13 @@ export async function openHttp2(url: string, init: Ask = {}): Promise<IncomingMe
   const stream = send(url, init)
   const [given] = (await within(once(stream, 'response'), `a response of ${url}`)) as [IncomingHttpHeaders]
   const { ':status': statusCode, ...headers } = given
-  return Object.assign(stream, { statusCode, headers }) as unknown as IncomingMessage
+  const response: unknown = Object.assign(stream, { statusCode, headers })
+  return response as IncomingMessage
+}
+
+/** As `ask` of HTTP/1: the whole answer. */
+export async function askHttp2(url: string, init: Ask = {}): Promise<Answer> {
+  return readAnswer(url, await openHttp2(url, init))
 }
 
 /** Begins a request whose answer nobody reads; destroying it is a client that leaves, with its connection. */

@@ -104,7 +104,8 @@ export async function start(framework: Framework, site: Site): Promise<RunningAp
     return running(app.server, http2, errors, active, () => app.close())
   }
   // HTTP/2 servers emit requests and responses of the same shape.
-  const server = http2 ? (createHttp2Server() as object as Server) : createServer()
+  const made: unknown = http2 ? createHttp2Server() : createServer()
+  const server = made as Server
   const active = countActive(server)
   if (framework === 'express4') expressApp(express4(), server, site, errors)
   else if (framework === 'express5') expressApp(express(), server, site, errors)

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type Answer, ask } from '@spillway/kit/testing'
 import type { RequestHandler } from 'express'
 import { describe, expect, it } from 'vitest'
-import { askHttp2 } from '../../kit/testing/client.js'
+import { askHttp2 } from '../../kit/testing/client-http2.js'
 import { limitConcurrency, rateLimit } from '../src/express.js'
 import { ConcurrencyLimiter } from '../src/index.js'
 
