@@ -35,9 +35,10 @@ export class Rolls {
   }
 
   /** A worker is gone. */
-  left({ leaving, killed }: WorkerProcess): void {
+  left({ leaving, killed, lost }: WorkerProcess): void {
     if (this.current === undefined || leaving !== 'reload') return
     this.current.replaced++
+    this.current.lost += lost
     if (killed !== undefined) this.current.forced++
   }
 

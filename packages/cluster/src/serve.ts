@@ -137,7 +137,7 @@ export async function serve(app: Servable, options: ServeOptions = {}): Promise<
       ? undefined
       : placeOf(options, host.settings?.ports[index] ?? undefined)
     await served.open(place)
-    if (ready) served.ready()
+    if (ready) served.becomeReady(false)
     return served
   } catch (error) {
     for (const each of undo) each()
