@@ -1,4 +1,6 @@
+import { inspect } from 'node:util'
 import { drainWithin } from '@spillway/kit'
+import { writeError } from './stderr.js'
 
 type Listener = (...args: unknown[]) => unknown
 const EVENTS = ['SIGTERM', 'SIGINT', 'disconnect', 'beforeExit', 'message'] as const
@@ -90,9 +92,8 @@ export class Farewell {
 
   #complain(error: unknown): void {
     this.#failed = true
-    process.emitWarning(`A listener failed at the end of the process: ${(error as Error)?.stack ?? error}`, {
-      code: 'SPILLWAY_CLUSTER_CLEANUP',
-    })
+    // Not by a warning, which would come after the end.
+    writeError(`A listener failed at the end of the process: ${inspect(error)}\n`)
   }
 }
 

@@ -51,6 +51,9 @@ export interface Load {
 /** A process calls `serve()` so often at most that its ports are kept. */
 const MOST_SERVERS = 64
 
+/** More than any process has in flight. */
+const MOST_LOST = 1e7
+
 /** UTF-16 code units. */
 const LONGEST_NAME = 200
 const LONGEST_TEXT = 4_096
@@ -95,7 +98,7 @@ const FROM_WORKER = {
     connections: count(),
   },
   replace: { reason },
-  drained: { lost: count() },
+  drained: { lost: count(MOST_LOST) },
   /** With a handle: an idle connection of this listener, for another worker. */
   handover: { place: text(LONGEST_PLACE) },
 } as const

@@ -39,7 +39,7 @@ export class Rolls {
     if (this.current === undefined || leaving !== 'reload') return
     this.current.replaced++
     this.current.lost += lost
-    if (killed !== undefined) this.current.forced++
+    if (killed !== undefined && killed !== 'early') this.current.forced++
   }
 
   finish(now: number): ReloadResult | undefined {

@@ -185,10 +185,12 @@ describe('messages', () => {
     ]
     expect(strange.map(fromWorker)).toEqual(strange.map(() => undefined))
     expect(fromWorker({ spillway: 'cluster', type: 'replace', reason: 'memory' })).toEqual({
+      spillway: 'cluster',
       type: 'replace',
       reason: 'memory',
     })
-    expect(fromWorker({ spillway: 'cluster', type: 'load', ...LOAD })).toEqual({ type: 'load', ...LOAD })
+    const load = { spillway: 'cluster', type: 'load', ...LOAD }
+    expect(fromWorker(load)).toEqual(load)
   })
 })
 
