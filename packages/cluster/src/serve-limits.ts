@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { SecureServerOptions } from 'node:http2'
 import type { Server } from 'node:net'
+import type { ResetLimits } from './stream-resets.js'
 
 /** Options of `http2.createSecureServer`, but for those that `tls` gives. */
 export type Http2Options = Omit<SecureServerOptions, 'key' | 'cert' | 'ca' | 'allowHTTP1'> & {
@@ -42,6 +43,16 @@ export const HTTP2_LIMITS = Object.freeze({
 /** The options of an HTTP/2 server: ours, where the app has not decided. */
 export function http2Options({ settings, ...given }: Http2Options): Http2Options {
   return { ...HTTP2_LIMITS, ...given, settings: { ...HTTP2_LIMITS.settings, ...settings } }
+}
+
+/** Those of them that we see to ourselves. */
+export function resetLimits(given: Http2Options): ResetLimits {
+  const { settings, streamResetBurst, streamResetRate } = http2Options(given)
+  return {
+    streamResetBurst: streamResetBurst ?? HTTP2_LIMITS.streamResetBurst,
+    streamResetRate: streamResetRate ?? HTTP2_LIMITS.streamResetRate,
+    streams: settings?.maxConcurrentStreams ?? HTTP2_LIMITS.settings.maxConcurrentStreams,
+  }
 }
 
 /** Limits how long a client may take to send a request. A server that came with limits of its own keeps them. */

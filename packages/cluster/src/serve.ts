@@ -21,9 +21,16 @@ import {
 import { handleCrashes } from './crash.js'
 import { placeOf } from './place.js'
 import { runtime } from './runtime.js'
-import { type Http2Options, limitRequests, limitStreams, type RequestLimits } from './serve-limits.js'
+import {
+  type Http2Options,
+  limitRequests,
+  limitStreams,
+  type RequestLimits,
+  resetLimits,
+} from './serve-limits.js'
 import { ServedApp } from './served-app.js'
 import { type FastifyLike, isFastify, type KoaLike, serverOf } from './server-of.js'
+import { boundResets } from './stream-resets.js'
 import { TlsFiles, type TlsOptions } from './tls.js'
 import { handleWorkerSignals } from './worker-signals.js'
 
@@ -139,6 +146,7 @@ let calls = 0
 export async function serve(app: Servable, options: ServeOptions = {}): Promise<Served> {
   const { tls, ready, crash, signals, drain, close, http2, ...limits } = resolveOptions(options)
   const requestLimits = limitsOf(limits)
+  const givenHttp2 = typeof http2 === 'object' ? http2 : {}
   const index = calls++
   const host = runtime()
   host.begin()
@@ -150,10 +158,11 @@ export async function serve(app: Servable, options: ServeOptions = {}): Promise<
     const files = tls === undefined ? undefined : new TlsFiles(tls as TlsOptions)
     const { server, close: closeApp } = await serverOf(app, {
       tls: files,
-      http2: http2 === true ? {} : http2,
+      http2: http2 === false ? false : givenHttp2,
     })
     limitRequests(server, requestLimits, isFastify(app))
     limitStreams(server)
+    if ('updateSettings' in server) boundResets(server, resetLimits(givenHttp2))
     const closers = [
       ...close.map((each) => () => each.close()),
       ...(closeApp === undefined ? [] : [closeApp]),

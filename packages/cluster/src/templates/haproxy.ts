@@ -48,8 +48,8 @@ ${CLIENT_HEADERS.map((name) => `    http-request del-header ${name}`).join('\n')
     http-request set-header X-Forwarded-Host %[req.hdr(Host)]
     # The operator's routes are not for the public, however they are written; HAProxy compares paths as they are sent, so
     # dots and doubled or escaped characters are looked at, too. To let a network in: "unless { src 10.0.0.0/8 }" at the end.
-    acl operators path,url_dec -m reg -i ^[/\\\\]+(${OPERATORS.join('|')})([/\\\\]|$)
-    acl dotted path,url_dec -m reg [/\\\\][.][.]?([/\\\\]|$)
+    acl operators path,url_dec -m reg -i '^[/\\\\]+(${OPERATORS.join('|')})([/\\\\]|$)'
+    acl dotted path,url_dec -m reg '[/\\\\][.][.]?([/\\\\]|$)'
     http-request deny deny_status 400 if dotted
     http-request deny deny_status 403 if operators
     # What is not idempotent is never sent twice.
