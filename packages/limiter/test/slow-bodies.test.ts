@@ -55,20 +55,24 @@ const routes = {
 
 describe.each(FRAMEWORKS)('S13 slow bodies of one client on %s', (framework) => {
   it('S13 hold their share of the places, and other clients get in', async () => {
-    await serving(framework, { routes, mounts: mountsOf({ limit: 20 }), ownErrorHandler: true }, async (app) => {
-      const clients: ClientRequest[] = []
-      const sent = Array.from({ length: 20 }, () => slowBody(app.origin, clients))
-      // Half of them are refused; the others hold their places.
-      let refused = 0
-      await new Promise<void>((resolve) => {
-        for (const each of sent) void each.then((status) => status === 503 && ++refused === 10 && resolve())
-      })
-      expect(await statusOf(app.origin, ATTACKER)).toBe(503)
-      expect(await Promise.all(Array.from({ length: 10 }, () => statusOf(app.origin, OTHER)))).toEqual(
-        Array(10).fill(200),
-      )
-      for (const client of clients) client.destroy()
-    })
+    await serving(
+      framework,
+      { routes, mounts: mountsOf({ limit: 20 }), ownErrorHandler: true },
+      async (app) => {
+        const clients: ClientRequest[] = []
+        const sent = Array.from({ length: 20 }, () => slowBody(app.origin, clients))
+        // Half of them are refused; the others hold their places.
+        let refused = 0
+        await new Promise<void>((resolve) => {
+          for (const each of sent) void each.then((status) => status === 503 && ++refused === 10 && resolve())
+        })
+        expect(await statusOf(app.origin, ATTACKER)).toBe(503)
+        expect(await Promise.all(Array.from({ length: 10 }, () => statusOf(app.origin, OTHER)))).toEqual(
+          Array(10).fill(200),
+        )
+        for (const client of clients) client.destroy()
+      },
+    )
   })
 })
 
