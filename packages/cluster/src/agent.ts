@@ -5,7 +5,7 @@ import { handleCrashes } from './crash.js'
 import { beat } from './heartbeat.js'
 import { runtime } from './runtime.js'
 import { startWatchdog } from './watchdog-start.js'
-import { handleWorkerSignals } from './worker-signals.js'
+import { holdSignals } from './worker-signals.js'
 
 /**
  * Loaded before the app in every worker of a supervisor (`--require`): heartbeats, signals, crash policy, the way out when
@@ -16,7 +16,7 @@ if (isMainThread && cluster.isWorker && host.settings !== undefined) {
   const { heartbeat, watchdog, adopt, drainTimeout } = host.settings
   host.attach()
   handleCrashes(host)
-  handleWorkerSignals(host, { timeout: drainTimeout, delay: 0 })
+  holdSignals(host, { timeout: drainTimeout, delay: 0 })
   if (heartbeat !== false) beat(host, heartbeat)
   if (watchdog) startWatchdog(host.settings)
   if (adopt) adoptServers(host)

@@ -3,8 +3,10 @@ import { notify } from '@spillway/kit'
 import {
   channels,
   type ExitInfo,
+  type ForkFailure,
   type HangInfo,
   type ListeningInfo,
+  type MissingInfo,
   type ReloadResult,
   type SupervisorEvents,
   type WorkerInfo,
@@ -19,6 +21,23 @@ export class Announcer {
   fork({ info }: WorkerProcess): void {
     notify(this.events, 'fork', info)
     channels.fork.publish(() => info)
+  }
+
+  forkFailed({ error, ...failure }: ForkFailure): void {
+    notify(this.events, 'forkFailed', { ...failure, error })
+    channels.forkFailed.publish(() => failure)
+  }
+
+  /** Someone must hear of it: a port that nobody serves any more looks like a success otherwise. */
+  missing(missing: MissingInfo): void {
+    channels.missing.publish(() => missing)
+    if (this.events.listenerCount('missing') > 0) notify(this.events, 'missing', missing)
+    else {
+      process.emitWarning(
+        `The new worker ${missing.pid} does not listen on ${missing.addresses.join(', ')}, as the one before it did`,
+        { code: 'SPILLWAY_CLUSTER_MISSING' },
+      )
+    }
   }
 
   ready({ info, startedAt }: WorkerProcess, now: number): void {

@@ -1,8 +1,10 @@
 import { chmodSync, mkdirSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
+import { count, INVALID, maybe, objectOf, text } from '@spillway/kit/message'
 import { ControlError } from './errors.js'
 import { readLines } from './lines.js'
+import { MOST_WORKERS } from './options.js'
 
 /** What a control socket can be asked for. */
 export interface Controls {
@@ -18,8 +20,16 @@ export interface Controls {
 
 export type Command = 'status' | 'reload' | 'scale' | 'stop' | 'reopen' | 'tls' | 'logs'
 
-/** A reader of logs that is so far behind is let go. Bytes. */
+/** A client that is so far behind with reading is let go. Bytes. */
 const MOST_BEHIND = 1024 * 1024
+
+/** Clients at once; one more is turned away. */
+const MOST_CLIENTS = 64
+
+/** Commands of one client that wait for the one before them; a client of ours sends one. */
+const MOST_WAITING = 64
+
+const command = objectOf({ command: maybe(text(50)), workers: maybe(count(MOST_WORKERS)) })
 
 /**
  * Commands to a supervisor, as JSON lines on a unix socket that only its owner can open: the file has mode 0600, the
@@ -32,11 +42,13 @@ export class ControlServer {
   readonly #controls: Controls
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #following = new WeakSet<Socket>()
 
   constructor(path: string, controls: Controls) {
     this.#path = path
     this.#controls = controls
     this.#server = createServer((socket) => this.#welcome(socket))
+    this.#server.maxConnections = MOST_CLIENTS
   }
 
   /** @throws ControlError `ERR_CLUSTER_CONTROL` when another supervisor answers there, or we may not listen */
@@ -47,7 +59,8 @@ export class ControlServer {
     }
     remove(this.#path)
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) => reject(new ControlError(error.message)))
+      // Later ones tell of a client that could not be accepted, for want of descriptors: that is that client's loss.
+      this.#server.on('error', (error) => reject(new ControlError(error.message)))
       const former = process.umask(0o177)
       this.#server.listen(this.#path, () => resolve())
       process.umask(former)
@@ -67,22 +80,33 @@ export class ControlServer {
     // A client that goes away in the middle is none of our concern.
     socket.on('error', () => {})
     socket.once('close', () => this.#sockets.delete(socket))
-    readLines(socket, (line) => void this.#answer(socket, line))
+    let waiting = 0
+    let last = Promise.resolve()
+    readLines(socket, (line) => {
+      if (++waiting > MOST_WAITING) {
+        socket.destroy()
+        return
+      }
+      last = last.then(async () => {
+        if (!socket.destroyed) await this.#answer(socket, line)
+        waiting--
+      })
+    })
   }
 
   async #answer(socket: Socket, line: string): Promise<void> {
     try {
-      const request: unknown = JSON.parse(line)
-      const { command, workers } = (request ?? {}) as { command?: unknown; workers?: unknown }
-      if (command === 'logs') return this.#follow(socket)
-      const result = await this.#run(command, workers)
+      const request = command(JSON.parse(line))
+      if (request === INVALID) throw new ControlError('This is no command with arguments that it takes')
+      if (request.command === 'logs') return this.#follow(socket)
+      const result = await this.#run(request.command, request.workers)
       say(socket, { ok: true, result })
     } catch (error) {
       say(socket, { ok: false, error: error instanceof SyntaxError ? 'not JSON' : (error as Error).message })
     }
   }
 
-  #run(command: unknown, workers: unknown): unknown {
+  #run(command: string | undefined, workers: number | undefined): unknown {
     const controls = this.#controls
     switch (command) {
       case 'status':
@@ -90,7 +114,7 @@ export class ControlServer {
       case 'reload':
         return controls.reload()
       case 'scale':
-        return controls.scale(Number(workers))
+        return controls.scale(workers ?? 0)
       case 'stop':
         return controls.stop()
       case 'reopen':
@@ -103,17 +127,18 @@ export class ControlServer {
   }
 
   #follow(socket: Socket): void {
-    const end = this.#controls.follow((line) => {
-      if (socket.writableLength > MOST_BEHIND) socket.destroy()
-      else say(socket, line)
-    })
+    if (this.#following.has(socket)) throw new ControlError('The logs are followed already')
+    this.#following.add(socket)
+    const end = this.#controls.follow((line) => say(socket, line))
     socket.once('close', end)
     say(socket, { ok: true })
   }
 }
 
 function say(socket: Socket, value: unknown): void {
-  if (socket.writable) socket.write(`${JSON.stringify(value)}\n`)
+  if (!socket.writable) return
+  if (socket.writableLength > MOST_BEHIND) socket.destroy()
+  else socket.write(`${JSON.stringify(value)}\n`)
 }
 
 function answers(path: string): Promise<boolean> {

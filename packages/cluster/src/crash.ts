@@ -1,7 +1,7 @@
-import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { remoteError } from './messages.js'
 import type { Runtime } from './runtime.js'
+import { writeError } from './stderr.js'
 
 const INSTALLED = Symbol.for('spillway.cluster.crash')
 
@@ -18,7 +18,7 @@ export function handleCrashes(host: Runtime): () => void {
   const onCrash = (error: unknown) => {
     if (crashed) return
     crashed = true
-    log(`${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`)
+    writeError(`${error instanceof Error ? inspect(error) : `Uncaught ${inspect(error)}`}\n`)
     const starting = host.life.phase === 'starting'
     host.send({ type: 'failed', error: remoteError(error) })
     const timeout = starting ? 0 : (host.settings?.drainTimeout ?? DEFAULT_DRAIN)
@@ -33,12 +33,3 @@ export function handleCrashes(host: Runtime): () => void {
 
 /** As long as a supervised worker's. Milliseconds. */
 const DEFAULT_DRAIN = 30_000
-
-/** Written at once, whatever state the streams are in. */
-function log(text: string): void {
-  try {
-    writeSync(2, text)
-  } catch {
-    // Nobody reads our stderr; the supervisor has been told.
-  }
-}

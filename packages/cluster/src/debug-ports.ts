@@ -3,6 +3,8 @@ import { url } from 'node:inspector'
 /** Node's own. */
 const DEFAULT = 9_229
 
+const HIGHEST = 65_535
+
 const INSPECT = /^--inspect(?:-brk|-wait|-port)?(?:=(?:.*:)?(\d+)|=.*)?$/
 
 /**
@@ -25,6 +27,8 @@ export class DebugPorts {
     if (this.#base === undefined || this.#base === 0) return this.#base
     let port = this.#base
     while (this.#taken.has(port)) port++
+    // Node refuses a higher one by an exception; 0 is any that is free.
+    if (port > HIGHEST) return 0
     this.#taken.add(port)
     return port
   }

@@ -52,6 +52,16 @@ export function startError(
   return new StartError(`Worker ${worker.pid} ${how}`, 'ERR_CLUSTER_START', error)
 }
 
+/** What to say of a worker that could not even be forked. */
+export function forkError({ message, code, name, stack }: NodeJS.ErrnoException): StartError {
+  return new StartError(`A worker could not be forked: ${message}`, 'ERR_CLUSTER_START', {
+    name,
+    message,
+    code,
+    stack,
+  })
+}
+
 /** The supervisor has been closed, or is closing. */
 export class SupervisorClosedError extends Error {
   readonly code = 'ERR_CLUSTER_CLOSED'

@@ -23,6 +23,21 @@ export interface ExitInfo extends WorkerInfo {
   readonly lost: number
 }
 
+export interface ForkFailure {
+  readonly slot: number
+  readonly generation: number
+  /** The kernel's name for it, such as `EMFILE` or `EAGAIN`. */
+  readonly code: string | undefined
+  readonly error: Error
+  /** Milliseconds until this place is tried again. */
+  readonly retryIn: number
+}
+
+export interface MissingInfo extends WorkerInfo {
+  /** `*:9090`, or the path of a socket. */
+  readonly addresses: readonly string[]
+}
+
 export interface HangInfo extends WorkerInfo {
   /** Milliseconds since it was last heard. */
   readonly silent: number
@@ -43,6 +58,8 @@ export interface ReloadResult {
   readonly replaced: number
   /** Of those, how many had to be killed at the drain deadline. */
   readonly forced: number
+  /** Requests and streams that were cut off at the drain deadline, as far as the workers could tell. */
+  readonly lost: number
   readonly milliseconds: number
   /** Why the new version was refused. */
   readonly error?: Error
@@ -53,7 +70,7 @@ export interface DrainResult {
   readonly clean: number
   /** Workers that had to be killed. */
   readonly forced: number
-  /** Requests that were cut off, as far as the workers could tell. */
+  /** Requests and streams that were cut off, as far as the workers could tell. */
   readonly lost: number
 }
 
@@ -66,9 +83,13 @@ export interface DegradedInfo {
 
 export interface SupervisorEvents {
   fork: [worker: WorkerInfo]
+  /** A worker could not be forked; its place is tried again, with back-off. */
+  forkFailed: [failure: ForkFailure]
   ready: [worker: WorkerInfo]
   exit: [exit: ExitInfo]
   listening: [address: ListeningInfo]
+  /** A replacement was taken although it does not listen where the worker before it did: it had the time, see `settleTimeout`. */
+  missing: [missing: MissingInfo]
   /** A worker missed its heartbeat deadline and is killed. */
   hang: [hang: HangInfo]
   /** More crashes than the restart policy allows: restarts go on, slowly. */
@@ -84,6 +105,8 @@ export interface SupervisorEvents {
 /** The same for machines. Ids of processes and counts only. */
 export const channels = {
   fork: channel<WorkerInfo>('spillway:cluster:fork'),
+  forkFailed: channel<Omit<ForkFailure, 'error'>>('spillway:cluster:unborn'),
+  missing: channel<MissingInfo>('spillway:cluster:missing'),
   ready: channel<WorkerInfo & { readonly milliseconds: number }>('spillway:cluster:ready'),
   exit: channel<Omit<ExitInfo, 'error'>>('spillway:cluster:exit'),
   hang: channel<HangInfo>('spillway:cluster:hang'),

@@ -4,14 +4,15 @@ import { Alarm } from './alarm.js'
 import { Announcer } from './announcer.js'
 import { exitOf } from './cause.js'
 import { Deferred } from './deferred.js'
-import { type StartError, SupervisorClosedError, startError } from './errors.js'
+import { Doors } from './doors.js'
+import { forkError, type StartError, SupervisorClosedError, startError } from './errors.js'
 import type { DrainResult, ExitInfo, ReloadResult, RestartCause, SupervisorEvents } from './events.js'
 import { isConnector } from './handover.js'
 import { Handovers } from './handovers.js'
-import { type ListeningAddress, listeningInfo } from './listening.js'
+import { type ListeningAddress, listeningInfo, listeningKey } from './listening.js'
 import { Logs } from './logs.js'
 import { recycleReason } from './marks.js'
-import { fromWorker, type Load, type RemoteError } from './messages.js'
+import { fromWorker, isMarked, type Load, type ReadyMessage, type RemoteError } from './messages.js'
 import { Nursery } from './nursery.js'
 import { LOG_DEFAULTS, type ResolvedSupervisorOptions } from './options.js'
 import { plan } from './plan.js'
@@ -19,8 +20,27 @@ import { Pulse } from './pulse.js'
 import { Restarts } from './restarts.js'
 import { Rolls } from './rolls.js'
 import { Tally } from './tally.js'
-import { lowestFree, Vacancies } from './vacancies.js'
+import { lowestFree, Vacancies, type Vacancy } from './vacancies.js'
 import { LAST_WORDS, type LeaveReason, type WorkerProcess } from './worker-process.js'
+
+/** Errors of a machine that is short of something now, and may not be later. */
+const PASSING = new Set([
+  'EAGAIN',
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOMEM',
+  'ENOSPC',
+  'EPIPE',
+  'EINTR',
+  'EIO',
+])
+
+/** Different addresses that are kept for people to see; a worker may say any number. */
+const MOST_ADDRESSES = 1_024
+
+/** The app's signal handlers, its list of things to close, and its `beforeExit`, and one for luck: each gets `drain.cleanUp`. */
+export const AFTERCARE = 4
 
 export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
@@ -42,6 +62,7 @@ export class Fleet {
   readonly #restarts: Restarts
   readonly #nursery: Nursery
   readonly #handovers = new Handovers()
+  readonly #doors = new Doors()
   readonly #vacancies = new Vacancies()
   readonly #start = new Deferred<void>()
   readonly #stop = new Deferred<DrainResult>()
@@ -58,8 +79,8 @@ export class Fleet {
     this.target = target
     this.#nursery = new Nursery(options, {
       hear: (worker, message, given) => this.#hear(worker, message, given),
-      listens: (address) => this.listens(address),
-      becomeReady: (worker) => this.#becomeReady(worker),
+      listens: (worker, address) => this.#opens(worker, address),
+      late: (worker) => this.#late(worker),
       gone: (worker, code, signal) => this.#gone(worker, code, signal),
       serves: () => this.ready > 0,
     })
@@ -230,57 +251,138 @@ export class Fleet {
     this.#reconcile()
   }
 
-  /** The new version is no good: those of it that are not ready go, the old ones stay. */
-  #abortRoll(error: Error): void {
-    if (!this.#rolls.fail(error)) return
+  /** The new version is no good: those of it that are not ready go, the old ones stay. Tells whether that is news. */
+  #abortRoll(error: Error): boolean {
+    if (!this.#rolls.fail(error)) return false
     this.#nursery.revert()
     for (const worker of this.#living()) {
       if (worker.outdated === 'reload') worker.outdated = undefined
       else if (worker.state === 'starting' && worker.generation === this.generation)
         worker.outdated = 'rollback'
     }
+    return true
   }
 
   #fork(now: number): void {
     const taken = this.#living().filter(({ outdated }) => outdated === undefined)
-    const place = this.#vacancies.take(now) ?? { slot: lowestFree(taken.map(({ slot }) => slot)), streak: 0 }
-    const worker = this.#nursery.bear(place, this.target, now)
+    const reserved = [...taken.map(({ slot }) => slot), ...this.#vacancies.slots]
+    const place = this.#vacancies.take(now) ?? { slot: lowestFree(reserved), streak: 0, at: now }
+    const failed = (error: NodeJS.ErrnoException) => this.#unborn(place, error, now)
+    const worker = this.#nursery.bear(place, this.target, now, failed)
+    if (worker === undefined) {
+      // Held at once: until the error is told, others may ask for what is missing.
+      this.#vacancies.add(this.#again(place, now))
+      return
+    }
     this.workers.set(worker.id, worker)
     this.tally.forks++
     this.logs?.take(worker)
     this.#announce.fork(worker)
   }
 
+  /** When to try a place again whose worker could not be forked. */
+  #again({ slot, streak, unborn }: Vacancy, now: number): Vacancy {
+    const { times, since } = unborn ?? { times: 0, since: now }
+    const at = now + this.#restarts.retryIn(times)
+    return { slot, streak, at, unborn: { times: times + 1, since } }
+  }
+
+  /**
+   * A worker could not be forked. The workers that are there serve on, and the place is tried again, for ever and with
+   * back-off: what the machine is short of may come back. Only a start and a reload, for which someone waits, give up: at once
+   * when trying again is no use, else after the time that a worker has to start.
+   */
+  #unborn({ slot, unborn }: Vacancy, error: NodeJS.ErrnoException, at: number): void {
+    if (this.phase === 'stopping' || this.phase === 'stopped') return
+    const retryIn = Math.max(0, (this.#vacancies.of(slot)?.at ?? at) - at)
+    this.#announce.forkFailed({ slot, generation: this.generation, error, code: error.code, retryIn })
+    const waited = at - (unborn?.since ?? at)
+    if (PASSING.has(error.code ?? '') && waited < this.#options.startTimeout) return
+    if (this.phase === 'starting') {
+      this.#failure ??= forkError(error)
+      void this.drain(0)
+      return
+    }
+    if (this.generation !== this.#rolls.current?.generation) return
+    this.#abortRoll(forkError(error))
+    this.#reconcile()
+  }
+
   #hear(worker: WorkerProcess, raw: unknown, given: unknown): void {
     const message = fromWorker(raw)
+    // Nobody else closes a connection that comes with a message that nobody takes.
+    if (message?.type !== 'handover' && isMarked(raw) && isConnector(given)) given.close()
     if (message === undefined) return
     const now = this.#clock.now()
     worker.heardAt = now
     const recovered = worker.apply('beat', now)
     if (message.type === 'serving') worker.saysReady = true
-    else if (message.type === 'ready') this.#becomeReady(worker, message)
+    else if (message.type === 'ready') this.#saysReady(worker, message)
     else if (message.type === 'load') this.#weigh(worker, message, now)
     else if (message.type === 'replace') this.replace(worker, message.reason)
     else if (message.type === 'failed') this.#confess(worker, message.error)
     else if (message.type === 'handover') {
       if (isConnector(given)) this.#handovers.place(this.workers.values(), given, message)
-    } else if (message.type === 'drained') {
-      worker.lost = message.lost
-      worker.send({ type: 'bye' })
-    }
+    } else if (message.type === 'drained') this.#drained(worker, message.lost, now)
     if (recovered) this.#reconcile()
+  }
+
+  /** It has nothing in flight any more. What the app still has to do itself gets time of its own. */
+  #drained(worker: WorkerProcess, lost: number, now: number): void {
+    worker.send({ type: 'bye' })
+    if (worker.state !== 'draining' || worker.drained) return
+    worker.drained = true
+    worker.lost = lost
+    worker.dueWithin(AFTERCARE * this.#options.drain.cleanUp + LAST_WORDS, now)
   }
 
   /** Somebody of us listens there. */
   listens(at: ListeningAddress): void {
     const info = listeningInfo(at)
-    if (this.listening.has(info.address)) return
-    this.listening.set(info.address, info.port)
+    const key = listeningKey(at)
+    if (this.listening.has(key) || this.listening.size >= MOST_ADDRESSES) return
+    this.listening.set(key, info.port)
     this.#announce.listening(info)
   }
 
-  #becomeReady(worker: WorkerProcess, { index, port }: { index?: number; port?: number } = {}): void {
+  #opens(worker: WorkerProcess, at: ListeningAddress): void {
+    this.listens(at)
+    this.#doors.opened(worker, at)
+    if (!worker.saysReady || worker.up) this.#comesUp(worker)
+  }
+
+  #saysReady(worker: WorkerProcess, { index, port, own }: ReadyMessage): void {
+    if (worker.state !== 'starting') return
     if (index !== undefined && port !== undefined) this.#nursery.ports[index] = port
+    if (own) this.#becomeReady(worker)
+    else this.#comesUp(worker)
+  }
+
+  /** It listens; whether wherever it should is asked at each step. */
+  #comesUp(worker: WorkerProcess): void {
+    if (worker.state !== 'starting') return
+    if (this.#doors.missing(worker, this.workers.values()).length === 0) this.#becomeReady(worker)
+    else if (!worker.up) worker.after(this.#options.settleTimeout, () => this.#takeAsIs(worker))
+    worker.up = true
+  }
+
+  /** Enough of waiting for a port that this version may not have. */
+  #takeAsIs(worker: WorkerProcess): void {
+    if (worker.state !== 'starting') return
+    const missing = this.#doors.missing(worker, this.workers.values())
+    if (missing.length > 0) {
+      this.#doors.giveUp(worker, missing)
+      this.#announce.missing({ ...worker.info, addresses: missing })
+    }
+    this.#becomeReady(worker)
+  }
+
+  #late(worker: WorkerProcess): void {
+    if (worker.up) this.#takeAsIs(worker)
+    else worker.kill('start')
+  }
+
+  #becomeReady(worker: WorkerProcess): void {
     const now = this.#clock.now()
     worker.heardAt = now
     if (!worker.apply('ready', now)) return
@@ -303,7 +405,7 @@ export class Fleet {
     worker.leaving = 'crash'
     this.#crashed(worker, 'crash')
     worker.apply('drain', this.#clock.now())
-    worker.after(this.#options.drain.timeout + LAST_WORDS, () => worker.kill('deadline'))
+    worker.dueWithin(this.#options.drain.timeout + LAST_WORDS, this.#clock.now())
     this.#reconcile()
   }
 
@@ -336,8 +438,9 @@ export class Fleet {
     const now = this.#clock.now()
     // A kill from outside says nothing about the new version.
     if (worker.generation === this.#rolls.current?.generation && cause !== 'killed') {
-      this.#abortRoll(startError(worker, exit ?? { code: null, signal: null }))
-      if (worker.readyAt === undefined) return
+      const news = this.#abortRoll(startError(worker, exit ?? { code: null, signal: null }))
+      // Its place is that of one that serves on. A second one like it is held by the back-off.
+      if (news && worker.readyAt === undefined) return
     }
     const { delay, streak, degraded } = this.#restarts.crashed(now - (worker.readyAt ?? now), worker.streak)
     this.#vacancies.add({ slot: worker.slot, streak, at: now + delay })

@@ -19,8 +19,35 @@ function agentPath(): string {
   return fileURLToPath(new URL('./agent.cjs', import.meta.url))
 }
 
-/** Forks one worker. Settings are set anew each time, because they belong to the whole primary. */
-export function fork(options: ResolvedSupervisorOptions, born: Born): Worker {
+/**
+ * Forks one worker. Settings are set anew each time, because they belong to the whole primary.
+ *
+ * A fork that fails ends no primary: the result is `undefined`, and `failed` is told the error in the next turn. Node itself
+ * has three ways to say so: it throws (ENOMEM and most others), it gives a process without a pid (EAGAIN, ENOENT), or one
+ * that has not even a channel or streams (EMFILE, ENFILE), which no one must touch.
+ */
+export function fork(
+  options: ResolvedSupervisorOptions,
+  born: Born,
+  failed: (error: NodeJS.ErrnoException) => void,
+): Worker | undefined {
+  let worker: Worker
+  try {
+    worker = forked(options, born)
+  } catch (error) {
+    process.nextTick(failed, error as NodeJS.ErrnoException)
+    return undefined
+  }
+  if (worker.process.pid !== undefined) return worker
+  worker.once('error', failed)
+  worker.on('error', () => {})
+  for (const stream of worker.process.stdio ?? []) stream?.on('error', () => {})
+  // node:cluster forgets a worker at its exit; this one has none, and whoever sends to all workers would meet it.
+  delete cluster.workers?.[worker.id]
+  return undefined
+}
+
+function forked(options: ResolvedSupervisorOptions, born: Born): Worker {
   const { exec, args, execArgv = process.execArgv, cwd, logs, port } = options
   const agent = agentPath()
   const preload = existsSync(agent) ? ['--require', agent] : []
@@ -49,6 +76,8 @@ export function fork(options: ResolvedSupervisorOptions, born: Born): Worker {
         watchdog: options.watchdog,
         adopt: options.adopt,
         drainTimeout: options.drain.timeout,
+        cleanUp: options.drain.cleanUp,
+        signal: options.drain.signal,
         shutdownMessage: options.shutdownMessage,
         sticky: options.sticky,
         ports: born.ports,

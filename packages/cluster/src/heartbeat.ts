@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import { getHeapStatistics } from 'node:v8'
 import type { Load } from './messages.js'
 import type { Runtime } from './runtime.js'
 
@@ -10,16 +11,18 @@ export function beat(host: Runtime, interval: number): () => void {
   let loop = performance.eventLoopUtilization()
   let cpu = process.cpuUsage()
   let at = performance.now()
+  let rss = 0
   const timer = setInterval(() => {
     const now = performance.now()
     const nextLoop = performance.eventLoopUtilization()
     const { user, system } = process.cpuUsage(cpu)
+    rss = residentMemory() ?? rss
     const load: Load = {
       utilization: performance.eventLoopUtilization(nextLoop, loop).utilization,
       lag: Math.max(0, delay.max / 1e6 - 20),
       cpu: (user + system) / 1000 / Math.max(1, now - at),
-      rss: process.memoryUsage.rss(),
-      heapUsed: process.memoryUsage().heapUsed,
+      rss,
+      heapUsed: getHeapStatistics().used_heap_size,
       ...host.traffic(),
     }
     host.send({ type: 'load', ...load })
@@ -31,5 +34,14 @@ export function beat(host: Runtime, interval: number): () => void {
   return () => {
     clearInterval(timer)
     delay.disable()
+  }
+}
+
+/** Read from a file of the kernel: a worker without a free descriptor cannot, and must not end for that. */
+function residentMemory(): number | undefined {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return undefined
   }
 }

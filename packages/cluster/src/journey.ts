@@ -1,4 +1,4 @@
-import { count, flag, INVALID, listOf, objectOf, text } from '@spillway/kit/message'
+import { count, flag, listOf, text } from '@spillway/kit/message'
 
 /** What goes along with a connection that moves between processes. */
 export interface Journey {
@@ -16,10 +16,9 @@ const MOST_TRIED = 4_096
 /** Longer than any address or path of a unix socket. */
 const LONGEST_PLACE = 300
 
-const parse = objectOf({ place: text(LONGEST_PLACE), used: flag(), tried: listOf(count(), MOST_TRIED) })
-
-/** The journey in a message, if there is one. */
-export function journeyIn(message: unknown): Journey | undefined {
-  const journey = parse(message)
-  return journey === INVALID ? undefined : journey
-}
+/** Its fields in a message. */
+export const JOURNEY = {
+  place: text(LONGEST_PLACE),
+  used: flag(),
+  tried: listOf(count(), MOST_TRIED),
+} as const

@@ -1,16 +1,40 @@
-import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 
-/** No request is longer. Whoever sends more is not one of ours. Characters. */
+/** No request is longer. Whoever sends more is not one of ours. UTF-16 code units. */
 const LONGEST = 64 * 1024
 
-/** Calls back with each line that comes over a socket; one that is too long ends it. */
-export function readLines(socket: Socket, onLine: (line: string) => void, longest = LONGEST): void {
-  let rest = ''
-  socket.setEncoding('utf8')
-  socket.on('data', (text: string) => {
-    const lines = (rest + text).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) if (line.trim() !== '') onLine(line)
-    if (rest.length > longest) socket.destroy()
+/**
+ * Calls back with each line that comes; a line that is longer than `longest` ends the stream. Each character is looked at
+ * once, however small the pieces are that it comes in.
+ */
+export function readLines(source: Readable, onLine: (line: string) => void, longest = LONGEST): void {
+  const decoder = new StringDecoder('utf8')
+  let pieces: string[] = []
+  let length = 0
+  source.on('data', (chunk: Buffer) => {
+    const [first = '', ...others] = decoder.write(chunk).split('\n')
+    let last = first
+    for (const next of others) {
+      if (!keep(last)) return
+      const line = pieces.join('')
+      pieces = []
+      length = 0
+      last = next
+      if (line.trim() !== '') onLine(line)
+      if (source.destroyed) return
+    }
+    keep(last)
   })
+
+  function keep(piece: string): boolean {
+    length += piece.length
+    if (length > longest) {
+      pieces = []
+      source.destroy()
+      return false
+    }
+    if (piece !== '') pieces.push(piece)
+    return true
+  }
 }

@@ -10,6 +10,9 @@ export interface LogOutputStats {
 /** How long to wait when the other end takes nothing. Milliseconds. */
 const RETRY = 100
 
+/** How long to wait before a file that could not be opened again is tried once more. Milliseconds. */
+const REOPEN = 1_000
+
 /** Should the file be a named pipe, a reader that stalls must not stop us. */
 const { O_APPEND, O_CREAT, O_WRONLY, O_NONBLOCK } = constants
 const APPEND = O_APPEND | O_CREAT | O_WRONLY | O_NONBLOCK
@@ -28,6 +31,12 @@ export class LogOutput {
   #dropped = 0
   #said = 0
   #error: string | undefined
+  #reopenError: string | undefined
+  /** What was written last ends within a line: the disk was full. */
+  #torn = false
+  /** Descriptors of former files; closed when nothing is being written, since a number that is free may be another file. */
+  #former: number[] = []
+  #reopening: NodeJS.Timeout | undefined
   #writing = false
   #closed = false
   #ended = false
@@ -42,7 +51,7 @@ export class LogOutput {
   }
 
   get stats(): LogOutputStats {
-    return { dropped: this.#dropped, error: this.#error }
+    return { dropped: this.#dropped, error: this.#error ?? this.#reopenError }
   }
 
   /** Takes a line (without its end), or drops it. */
@@ -59,13 +68,18 @@ export class LogOutput {
 
   /** Opens the file again by its name: somebody (logrotate) has moved it away. */
   reopen(): void {
-    if (this.#path === undefined) return
-    const former = this.#descriptor
+    clearTimeout(this.#reopening)
+    if (this.#path === undefined || this.#ended) return
     try {
-      this.#descriptor = openSync(this.#path, APPEND, 0o640)
-      close(former, () => {})
+      const fresh = openSync(this.#path, APPEND, 0o640)
+      this.#former.push(this.#descriptor)
+      this.#descriptor = fresh
+      this.#reopenError = undefined
+      if (!this.#writing) this.#closeFormer()
     } catch (error) {
-      this.#error = (error as NodeJS.ErrnoException).code
+      // No descriptor is free, the disk is full, the folder is not there yet: the former file is written until it can be.
+      this.#reopenError = (error as NodeJS.ErrnoException).code
+      this.#reopening = setTimeout(() => this.reopen(), REOPEN).unref()
     }
   }
 
@@ -81,8 +95,14 @@ export class LogOutput {
       if (!this.#writing && this.#queue.length === 0) this.#drained()
     }).then(() => {
       this.#ended = true
+      clearTimeout(this.#reopening)
+      this.#closeFormer()
       if (this.#path !== undefined) close(this.#descriptor, () => {})
     })
+  }
+
+  #closeFormer(): void {
+    for (const descriptor of this.#former.splice(0)) close(descriptor, () => {})
   }
 
   #pump(): void {
@@ -90,36 +110,41 @@ export class LogOutput {
     this.#writing = true
     const lines = this.#queue.splice(0)
     const taken = lines.length
-    const unsaid = this.#dropped - this.#said
-    if (unsaid > 0) {
-      this.#said = this.#dropped
-      lines.unshift(`[spillway] ${unsaid} lines of output were dropped here\n`)
-    }
-    this.#put(Buffer.from(lines.join('')), taken)
+    const said = this.#dropped
+    const unsaid = said - this.#said
+    if (unsaid > 0) lines.unshift(`[spillway] ${unsaid} lines of output were dropped here\n`)
+    if (this.#torn) lines.unshift('\n')
+    this.#put(Buffer.from(lines.join('')), { lines: taken, said })
   }
 
-  #put(chunk: Buffer, lines: number): void {
+  #put(chunk: Buffer, batch: Batch): void {
     if (this.#pipe !== undefined) {
-      this.#pipe.write(chunk, (error) => this.#over(error, chunk.length, lines))
+      this.#pipe.write(chunk, (error) => this.#over(error, chunk.length, batch))
       return
     }
     write(this.#descriptor, chunk, 0, chunk.length, null, (error, written) => {
-      if (error?.code === 'EAGAIN') setTimeout(() => this.#again(chunk, lines), RETRY)
+      if (error?.code === 'EAGAIN') setTimeout(() => this.#again(chunk, batch), RETRY)
       else if (error === null && written < chunk.length) {
         this.#bytes -= written
-        this.#put(chunk.subarray(written), lines)
-      } else this.#over(error, chunk.length, lines)
+        this.#torn = chunk[written - 1] !== LINE_FEED
+        this.#put(chunk.subarray(written), batch)
+      } else this.#over(error, chunk.length, batch)
     })
   }
 
   /** Not after the end: the descriptor may be somebody else's by then. */
-  #again(chunk: Buffer, lines: number): void {
-    if (!this.#ended) this.#put(chunk, lines)
+  #again(chunk: Buffer, batch: Batch): void {
+    if (!this.#ended) this.#put(chunk, batch)
   }
 
-  #over(error: NodeJS.ErrnoException | null | undefined, bytes: number, lines: number): void {
+  #over(error: NodeJS.ErrnoException | null | undefined, bytes: number, { lines, said }: Batch): void {
     // A full disk, a reader that is gone: the lines are lost, the next ones may not be.
     if (error) this.#dropped += lines
+    else {
+      this.#said = said
+      this.#torn = false
+    }
+    this.#closeFormer()
     this.#error = error?.code
     this.#bytes = Math.max(0, this.#bytes - bytes)
     this.#writing = false
@@ -127,6 +152,14 @@ export class LogOutput {
     else this.#drained()
   }
 }
+
+interface Batch {
+  readonly lines: number
+  /** How many dropped lines it tells of, with all before it. */
+  readonly said: number
+}
+
+const LINE_FEED = 10
 
 /**
  * The stream of a standard descriptor that is a pipe or a socket. Written to directly, it would block one of the threads

@@ -1,11 +1,26 @@
-import { type Journey, journeyIn } from './journey.js'
+import { MAX_TIMER } from '@spillway/kit'
+import {
+  type AnyMessage,
+  count,
+  excerpt,
+  type Field,
+  flag,
+  INVALID,
+  type MessageOf,
+  maybe,
+  messages,
+  number,
+  objectOf,
+  oneOf,
+} from '@spillway/kit/message'
+import { JOURNEY } from './journey.js'
 
 /**
  * What supervisor and worker say to each other over the IPC channel of `node:cluster`. Everything else on the channel
- * belongs to others and is left alone.
+ * belongs to others and is left alone. Both sides run code that is not ours, so both check what they are told.
  */
 
-/** An error that has crossed a process boundary. */
+/** An error that has crossed a process boundary. Its texts are cut to a length that a log can bear. */
 export interface RemoteError {
   readonly name: string
   readonly message: string
@@ -33,26 +48,88 @@ export interface Load {
   readonly connections: number
 }
 
-export type FromWorker =
-  /** `serve()` was called: from now on "ready" is what it says, not the first port that listens. */
-  | { readonly type: 'serving' }
-  | { readonly type: 'ready'; readonly index?: number; readonly port?: number }
-  | { readonly type: 'failed'; readonly error: RemoteError }
-  | ({ readonly type: 'load' } & Load)
-  | { readonly type: 'replace'; readonly reason: string }
-  | { readonly type: 'drained'; readonly lost: number }
-  /** With a handle: a connection between two exchanges, for another worker. */
-  | ({ readonly type: 'handover' } & Journey)
+/** A process calls `serve()` so often at most that its ports are kept. */
+const MOST_SERVERS = 64
 
+/** More than any process has in flight. */
+const MOST_LOST = 1e7
+
+/** UTF-16 code units. */
+const LONGEST_NAME = 200
+const LONGEST_TEXT = 4_096
+export const LONGEST_STACK = 16_384
+
+const remote: Field<RemoteError> = objectOf({
+  name: excerpt(LONGEST_NAME),
+  message: excerpt(LONGEST_TEXT),
+  code: maybe(excerpt(LONGEST_NAME)),
+  stack: maybe(excerpt(LONGEST_STACK)),
+})
+
+/** Reasons that only the supervisor itself may have: a worker that gave them would spoil its counts. */
+const RESERVED = new Set(['stop', 'reload', 'rollback', 'scale', 'crash', 'exit', 'killed', 'hang', 'start'])
+
+/** Words that a terminal shows as they are. */
+const PLAIN = /^[\w .:-]{1,100}$/
+
+const reason: Field<string> = (value) => {
+  if (value === undefined) return 'request'
+  if (typeof value !== 'string') return INVALID
+  return PLAIN.test(value) && !RESERVED.has(value) ? value : 'request'
+}
+
+const FROM_WORKER = {
+  /** `serve()` was called: from now on "ready" is what it says, not the first port that listens. */
+  serving: {},
+  /** `own`: the app itself said so, by `ready()`. Otherwise its servers listen, as far as `serve()` knows. */
+  ready: { index: maybe(count(MOST_SERVERS - 1)), port: maybe(count(65_535)), own: maybe(flag()) },
+  failed: { error: remote },
+  load: {
+    utilization: number(0, 1),
+    lag: number(0),
+    cpu: number(0),
+    rss: count(),
+    heapUsed: count(),
+    requests: count(),
+    active: count(),
+    connections: count(),
+  },
+  replace: { reason },
+  drained: { lost: count(MOST_LOST) },
+  /** With a handle: a connection between two exchanges, for another worker. */
+  handover: JOURNEY,
+} as const
+
+const FROM_SUPERVISOR = {
+  drain: {
+    reason: oneOf('stop', 'replace'),
+    delay: number(0, MAX_TIMER),
+    timeout: number(0, MAX_TIMER),
+  },
+  /** The answer to `drained`: no connection is on its way to this worker any more, it may go. */
+  bye: {},
+  tls: {},
+  /** With a handle: a connection for this listener, from another worker or from the sticky listener. */
+  connection: JOURNEY,
+} as const
+
+/** A message without its mark, with fields that may be missing. */
+type Unmarked<M> = M extends unknown
+  ? { readonly [K in keyof M as K extends 'spillway' ? never : undefined extends M[K] ? never : K]: M[K] } & {
+      readonly [K in keyof M as undefined extends M[K] ? K : never]?: M[K]
+    }
+  : never
+
+export type FromWorker = Unmarked<AnyMessage<'cluster', typeof FROM_WORKER>>
+export type FromSupervisor = Unmarked<AnyMessage<'cluster', typeof FROM_SUPERVISOR>>
+export type ReadyMessage = MessageOf<'cluster', 'ready', (typeof FROM_WORKER)['ready']>
 export type DrainReason = 'stop' | 'replace'
 
-export type FromSupervisor =
-  | { readonly type: 'drain'; readonly reason: DrainReason; readonly delay: number; readonly timeout: number }
-  /** The answer to `drained`: no connection is on its way to this worker any more, it may go. */
-  | { readonly type: 'bye' }
-  | { readonly type: 'tls' }
-  /** With a handle: a connection for this listener, from another worker or from the sticky listener. */
-  | ({ readonly type: 'connection' } & Journey)
+/** What a worker said, if it is ours and makes sense. */
+export const fromWorker = messages('cluster', FROM_WORKER)
+
+/** What the supervisor said, likewise. */
+export const fromSupervisor = messages('cluster', FROM_SUPERVISOR)
 
 interface Marked {
   readonly spillway: 'cluster'
@@ -63,70 +140,29 @@ export function marked<M extends FromWorker | FromSupervisor>(message: M): M & M
   return { spillway: 'cluster', ...message }
 }
 
-/** Whether something that came over the channel carries our mark. */
-export function isMarked(message: unknown): message is Marked & Readonly<Record<string, unknown>> {
-  return (
-    typeof message === 'object' && message !== null && (message as Partial<Marked>).spillway === 'cluster'
-  )
+/** Whether something that came over the channel says that it is ours. */
+export function isMarked(raw: unknown): boolean {
+  return typeof raw === 'object' && raw !== null && (raw as Partial<Marked>).spillway === 'cluster'
 }
 
-/** What a worker said, if it is ours and makes sense. A worker runs anybody's code: nothing is taken on trust. */
-export function fromWorker(message: unknown): FromWorker | undefined {
-  if (!isMarked(message)) return undefined
-  const { type, index, port, error, reason, lost } = message
-  if (type === 'serving') return { type }
-  if (type === 'ready') {
-    return { type, ...(isCount(index) && isCount(port) ? { index, port } : {}) }
-  }
-  if (type === 'load') return loadIn(message)
-  if (type === 'replace') return { type, reason: String(reason ?? 'request').slice(0, 100) }
-  if (type === 'handover') {
-    const journey = journeyIn(message)
-    return journey && { type, ...journey }
-  }
-  if (type === 'drained') return { type, lost: isCount(lost) ? lost : 0 }
-  if (type === 'failed' && typeof error === 'object' && error !== null) {
-    const { name, message: text, code, stack } = error as Partial<Record<keyof RemoteError, unknown>>
-    return {
-      type,
-      error: { name: String(name), message: String(text), code: textOf(code), stack: textOf(stack) },
-    }
-  }
-  return undefined
-}
-
-const LOAD_FIELDS = [
-  'utilization',
-  'lag',
-  'cpu',
-  'rss',
-  'heapUsed',
-  'requests',
-  'active',
-  'connections',
-] as const satisfies readonly (keyof Load)[]
-
-function loadIn(message: Readonly<Record<string, unknown>>): FromWorker | undefined {
-  const load: Partial<Record<keyof Load, number>> = {}
-  for (const field of LOAD_FIELDS) {
-    const value = message[field]
-    if (typeof value !== 'number' || !Number.isFinite(value)) return undefined
-    load[field] = value
-  }
-  return { type: 'load', ...(load as Load) }
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
-}
-
+/** An error in a form that crosses the channel, whatever has been thrown. */
 export function remoteError(error: unknown): RemoteError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
+  if (!(error instanceof Error)) return { name: 'Error', message: textOf(error) }
   const { name, message, stack } = error
   const { code } = error as NodeJS.ErrnoException
-  return { name, message, stack, ...(typeof code === 'string' ? { code } : {}) }
+  return {
+    name: textOf(name),
+    message: textOf(message),
+    ...(typeof stack === 'string' ? { stack } : {}),
+    ...(typeof code === 'string' ? { code } : {}),
+  }
+}
+
+/** `String()` throws for an object without a prototype, and for some proxies. */
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return 'something without a text'
+  }
 }

@@ -1,8 +1,9 @@
 import type { Worker } from 'node:cluster'
+import { guardChannel } from './channel-guard.js'
 import { DebugPorts } from './debug-ports.js'
 import { fork } from './fork.js'
-import type { ListeningAddress } from './listening.js'
-import { marked } from './messages.js'
+import { type ListeningAddress, listeningAddress } from './listening.js'
+import { marked, remoteError } from './messages.js'
 import type { ResolvedSupervisorOptions } from './options.js'
 import { Stranded } from './stranded.js'
 import type { Vacancy } from './vacancies.js'
@@ -11,8 +12,9 @@ import { WorkerProcess } from './worker-process.js'
 
 export interface Parents {
   hear(worker: WorkerProcess, message: unknown, given: unknown): void
-  listens(address: ListeningAddress): void
-  becomeReady(worker: WorkerProcess): void
+  listens(worker: WorkerProcess, address: ListeningAddress): void
+  /** It is not ready, and its time is over. */
+  late(worker: WorkerProcess): void
   gone(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void
   /** Whether anybody takes connections. */
   serves(): boolean
@@ -51,35 +53,49 @@ export class Nursery {
     this.#env = this.#formerEnv
   }
 
-  bear({ slot, streak }: Pick<Vacancy, 'slot' | 'streak'>, workers: number, now: number): WorkerProcess {
+  /** A worker in this place; `undefined` when it could not be forked, which `failed` tells more of in the next turn. */
+  bear(
+    { slot, streak }: Pick<Vacancy, 'slot' | 'streak'>,
+    workers: number,
+    now: number,
+    failed: (error: NodeJS.ErrnoException) => void,
+  ): WorkerProcess | undefined {
     const { generation, ports } = this
     const debugPort = this.#debugPorts.take()
-    const handle = fork(this.#options, { env: this.#env, workers, slot, generation, ports, debugPort })
+    const handle = fork(
+      this.#options,
+      { env: this.#env, workers, slot, generation, ports, debugPort },
+      failed,
+    )
+    if (handle === undefined) {
+      this.#debugPorts.release(debugPort)
+      return undefined
+    }
     const { waitForReady: saysReady, startTimeout } = this.#options
     const worker = new WorkerProcess(handle, { generation, slot, streak, saysReady, now })
     const parents = this.#parents
     watchReports(worker)
+    guardChannel(handle)
     this.#guard(handle)
     handle.on('message', (message: unknown, given: unknown) => {
       // `process.send('ready')`, as apps say it that were written for PM2's wait_ready.
-      const said = saysReady && message === 'ready' ? marked({ type: 'ready' }) : message
+      const said = saysReady && message === 'ready' ? marked({ type: 'ready', own: true }) : message
       parents.hear(worker, said, given)
     })
-    handle.on('listening', (address: ListeningAddress) => {
-      parents.listens(address)
-      if (!worker.saysReady) parents.becomeReady(worker)
+    handle.on('listening', (said: unknown) => {
+      const address = listeningAddress(said)
+      if (address !== undefined) parents.listens(worker, address)
     })
     handle.on('exit', (code: number | null, signal: NodeJS.Signals | null) => {
       this.#debugPorts.release(debugPort)
       parents.gone(worker, code, signal)
     })
-    // A fork that fails, or a channel that breaks: the exit that follows says the rest.
+    // A channel that breaks: the exit that follows says the rest.
     handle.on('error', (error: Error) => {
-      worker.error ??= { name: error.name, message: error.message, stack: error.stack }
-      if (handle.process.pid === undefined) parents.gone(worker, null, null)
+      worker.error ??= remoteError(error)
     })
     worker.after(startTimeout, () => {
-      if (worker.state === 'starting') worker.kill('start')
+      if (worker.state === 'starting') parents.late(worker)
     })
     return worker
   }

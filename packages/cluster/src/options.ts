@@ -11,6 +11,7 @@ import {
   having,
   integer,
   list,
+  MAX_TIMER,
   monotonicClock,
   nested,
   number,
@@ -32,6 +33,16 @@ export interface DrainOptions {
    * served, so that load balancers look elsewhere first. Default: `0`.
    */
   readonly delay?: Duration
+  /**
+   * After the drain, the app's own listeners of this signal are called, as if the process had got it; apps that come from
+   * PM2 expect `'SIGINT'`. Where the app listens to the other one only, it gets that. `false`: none. Default: `'SIGTERM'`.
+   */
+  readonly signal?: 'SIGTERM' | 'SIGINT' | false
+  /**
+   * How long those listeners may take, then each thing of `serve({ close: [...] })`, then the app's `disconnect` and
+   * `beforeExit` listeners, until the process is ended. Default: `'5s'`.
+   */
+  readonly cleanUp?: Duration
 }
 
 export interface RestartPolicyOptions {
@@ -112,6 +123,11 @@ export interface SupervisorOptions {
   readonly shutdownMessage?: boolean
   /** A worker that is not ready by then has failed. Default: `'30s'`. */
   readonly startTimeout?: Duration
+  /**
+   * A replacement that listens, but not yet wherever the worker before it does, may take so long for the rest. Then it is
+   * taken as it is, with a `missing` event that names the port. Default: `'10s'`.
+   */
+  readonly settleTimeout?: Duration
   /** How many extra workers may run during a reload. Default: `1`. */
   readonly surge?: number
   readonly drain?: DrainOptions
@@ -147,7 +163,15 @@ export interface SupervisorOptions {
   readonly clock?: Clock
 }
 
-export const DRAIN_DEFAULTS = Object.freeze({ timeout: 30_000, delay: 0 })
+/** Beyond this, a number of workers is a mistake. */
+export const MOST_WORKERS = 1_024
+
+export const DRAIN_DEFAULTS = Object.freeze({
+  timeout: 30_000,
+  delay: 0,
+  signal: 'SIGTERM',
+  cleanUp: 5_000,
+})
 
 export const RESTART_DEFAULTS = Object.freeze({
   max: 'auto',
@@ -175,6 +199,7 @@ export const SUPERVISOR_DEFAULTS = Object.freeze({
   waitForReady: false,
   shutdownMessage: false,
   startTimeout: 30_000,
+  settleTimeout: 10_000,
   surge: 1,
   drain: DRAIN_DEFAULTS,
   restarts: RESTART_DEFAULTS,
@@ -208,13 +233,22 @@ export const resolveSupervisorOptions = defineOptions(
     env: optional(env),
     cwd: optional(string()),
     name: string({ pattern: /^[\w.-]{1,60}$/, like: 'up to 60 letters, digits, ".", "_" or "-"' }),
-    workers: autoOr(integer({ min: 1, max: 1_024 })),
+    workers: autoOr(integer({ min: 1, max: MOST_WORKERS })),
     port: optional(port),
     waitForReady: boolean,
     shutdownMessage: boolean,
     startTimeout: duration({ min: 1 }),
+    settleTimeout: duration(),
     surge: integer({ min: 1 }),
-    drain: nested({ timeout: duration(), delay: duration() }, DRAIN_DEFAULTS),
+    drain: nested(
+      {
+        timeout: duration({ max: MAX_TIMER }),
+        delay: duration({ max: MAX_TIMER }),
+        signal: orFalse(oneOf('SIGTERM', 'SIGINT')),
+        cleanUp: duration({ min: 1 }),
+      },
+      DRAIN_DEFAULTS,
+    ),
     restarts: nested(
       {
         max: autoOr(integer({ min: 0 })),
@@ -237,8 +271,8 @@ export const resolveSupervisorOptions = defineOptions(
     autoscale: orFalse(
       nested(
         {
-          min: integer({ min: 1 }),
-          max: optional(integer({ min: 1 })),
+          min: integer({ min: 1, max: MOST_WORKERS }),
+          max: optional(integer({ min: 1, max: MOST_WORKERS })),
           up: number({ min: 0, max: 1 }),
           down: number({ min: 0, max: 1 }),
           upAfter: duration(),

@@ -12,5 +12,5 @@ export function requestReplacement(reason = 'request'): boolean {
 
 /** For an app without `serve()` under `waitForReady`: this worker may get connections. */
 export function ready(): void {
-  runtime().ready()
+  runtime().ready(true)
 }

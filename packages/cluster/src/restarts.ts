@@ -13,6 +13,9 @@ export interface RestartOptions {
   readonly stableAfter: number
 }
 
+/** Without any back-off by option, a fork that fails is not tried again in a busy loop. Milliseconds. */
+const LEAST_RETRY = 20
+
 export interface Restart {
   /** Milliseconds until the place may be filled again. */
   readonly delay: number
@@ -52,6 +55,16 @@ export class Restarts {
     const inRow = lived >= stableAfter ? 0 : streak
     const wait = tooMany ? maxBackoff : Math.min(maxBackoff, inRow === 0 ? 0 : backoff * 2 ** (inRow - 1))
     return { delay: wait / 2 + (this.#random() * wait) / 2, streak: inRow + 1, degraded }
+  }
+
+  /**
+   * How long to wait when a worker could not even be forked, `times` times in a row before. The app is not to blame, so this
+   * counts as no crash; but the machine is short of something, so the first one waits, too. Milliseconds.
+   */
+  retryIn(times: number): number {
+    const { backoff, maxBackoff } = this.#options
+    const wait = Math.max(LEAST_RETRY, Math.min(maxBackoff, backoff * 2 ** times))
+    return wait / 2 + (this.#random() * wait) / 2
   }
 
   /** Tells whether the window has become quiet since {@link degraded} was set, and clears it. */

@@ -7,6 +7,7 @@ export class Roll {
   generation = 0
   replaced = 0
   forced = 0
+  lost = 0
   error: Error | undefined
   readonly #result = new Deferred<ReloadResult>()
   #startedAt = 0
@@ -26,6 +27,7 @@ export class Roll {
       generation: this.generation,
       replaced: this.replaced,
       forced: this.forced,
+      lost: this.lost,
       milliseconds: now - this.#startedAt,
       ...(this.error === undefined ? {} : { error: this.error }),
     }

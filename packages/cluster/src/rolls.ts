@@ -35,10 +35,11 @@ export class Rolls {
   }
 
   /** A worker is gone. */
-  left({ leaving, killed }: WorkerProcess): void {
+  left({ leaving, killed, lost }: WorkerProcess): void {
     if (this.current === undefined || leaving !== 'reload') return
     this.current.replaced++
-    if (killed !== undefined) this.current.forced++
+    this.current.lost += lost
+    if (killed !== undefined && killed !== 'early') this.current.forced++
   }
 
   finish(now: number): ReloadResult | undefined {

@@ -2,10 +2,11 @@ import cluster from 'node:cluster'
 import type { Server as HttpServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { drainWithin } from '@spillway/kit'
+import { Farewell } from './farewell.js'
 import { type Connector, detach, hasRoom, isConnector, placeName, sendable } from './handover.js'
-import { type Journey, journeyIn } from './journey.js'
+import type { Journey } from './journey.js'
 import { lifecycle } from './lifecycle.js'
-import { type DrainReason, type FromWorker, isMarked, marked } from './messages.js'
+import { type DrainReason, type FromWorker, fromSupervisor, marked } from './messages.js'
 import type { StickyOptions } from './options.js'
 import { listenByProxy } from './receiver.js'
 
@@ -17,6 +18,9 @@ export interface WorkerSettings {
   readonly watchdog: boolean
   readonly adopt: boolean
   readonly drainTimeout: number
+  /** Milliseconds for each of the app's own last steps. */
+  readonly cleanUp: number
+  readonly signal: 'SIGTERM' | 'SIGINT' | false
   readonly shutdownMessage: boolean
   /** Where the primary listens for this process. */
   readonly sticky: StickyOptions | false
@@ -25,8 +29,10 @@ export interface WorkerSettings {
 
 /** Something with requests in flight. */
 export interface Drainable {
-  /** Takes nothing new, finishes, cleans up; resolves with the number of requests that were cut off. */
+  /** Takes nothing new and finishes; resolves with the number of requests that were cut off. */
   drain(timeout: number): Promise<number>
+  /** After the drain of all: closes what belongs to it. */
+  release?(patience: number): Promise<void>
   /** Reads its certificates again. */
   reloadTls?(): Promise<void>
 }
@@ -57,8 +63,11 @@ const BYE = 2_000
 /** How long that may take: behind thousands of connections that are handed over. Milliseconds. */
 const LAST_MESSAGE = 30_000
 
-/** How long an app may clean up at a `shutdown` message before its process is ended. Milliseconds. */
+/** How long each of an app's own last steps may take, without a supervisor that says otherwise. Milliseconds. */
 const CLEAN_UP = 5_000
+
+/** The numbers of the signals, which their listeners are given. */
+const NUMBERS = { SIGTERM: 15, SIGINT: 2 } as const
 
 const KEY = Symbol.for('spillway.cluster.runtime')
 
@@ -74,8 +83,11 @@ export class Runtime {
   readonly watched = new Map<Server, Watched>()
   /** Names of servers whose listener is in the primary: behind a sticky one. */
   readonly #places = new Map<Server, string>()
+  readonly farewell = new Farewell()
   #pending = 0
   #left: Promise<number> | undefined
+  #exit: Promise<void> | undefined
+  #code = 0
   #bye: (() => void) | undefined
 
   /** Whether a supervisor of ours has forked us, and is still there. */
@@ -83,10 +95,17 @@ export class Runtime {
     return this.settings !== undefined && process.connected
   }
 
+  /** Whether the process is on its way out. */
+  get leaving(): boolean {
+    return this.#exit !== undefined
+  }
+
   attach(): void {
     if (!this.supervised) return
     this.life.phase = 'starting'
-    process.on('message', (message: unknown, handle: unknown) => this.#hear(message, handle))
+    const hear = (message: unknown, handle: unknown) => this.#hear(message, handle)
+    process.on('message', hear)
+    this.farewell.exempt(hear)
     cluster.worker?.on('disconnect', () => {
       // node:cluster would end the process now; but there may be requests in flight.
       if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
@@ -110,12 +129,12 @@ export class Runtime {
     this.send({ type: 'serving' })
   }
 
-  /** One `serve()` is ready; when all are, so is the process. */
-  ready(index?: number, port?: number): void {
+  /** One `serve()` is ready; when all are, so is the process. `own`: the app has said so itself. */
+  ready(own: boolean, index?: number, port?: number): void {
     this.#pending = Math.max(0, this.#pending - 1)
     if (this.#pending > 0) return
     if (this.life.phase === 'starting') this.life.phase = 'ready'
-    this.send({ type: 'ready', ...(index === undefined || port === undefined ? {} : { index, port }) })
+    this.send({ type: 'ready', own, ...(index === undefined || port === undefined ? {} : { index, port }) })
   }
 
   /** A server listens that no `serve()` answers for. */
@@ -123,7 +142,7 @@ export class Runtime {
     if (this.#pending === 0 && this.life.phase === 'starting') this.life.phase = 'ready'
   }
 
-  /** Drains and cleans up. Resolves with the number of requests that were cut off. The second call joins the first. */
+  /** Drains. Resolves with the number of requests that were cut off. The second call joins the first. */
   leave({ reason, delay, timeout }: LeaveRequest): Promise<number> {
     this.#left ??= (async () => {
       this.life.stopping = reason === 'stop'
@@ -137,8 +156,18 @@ export class Runtime {
     return this.#left
   }
 
-  /** Leaves, says so, and ends the process. */
-  async exit(request: LeaveRequest, code: number): Promise<void> {
+  /**
+   * Leaves, says so, lets the app clean up, and ends the process. Of several calls the first one decides how, and the highest
+   * code counts.
+   */
+  exit(request: LeaveRequest, code: number): Promise<void> {
+    this.#code = Math.max(this.#code, code)
+    this.#exit ??= this.#end(request)
+    return this.#exit
+  }
+
+  async #end(request: LeaveRequest): Promise<void> {
+    const servers = [...this.servers]
     const lost = await this.leave(request)
     if (this.supervised) {
       // Connections that the primary was handing over when we closed come back to it first.
@@ -148,11 +177,26 @@ export class Runtime {
       await drainWithin(this.send({ type: 'drained', lost }), { timeout: LAST_MESSAGE }, LAST_MESSAGE)
       await drainWithin(bye, { timeout: BYE }, BYE)
     }
-    if (this.settings?.shutdownMessage && code === 0) {
-      process.emit('message', 'shutdown', undefined)
-      await new Promise((resolve) => setTimeout(resolve, CLEAN_UP))
+    await this.#cleanUp(servers)
+    if (this.#code === 0 && (lost > 0 || this.farewell.failed)) this.#code = 1
+    // The app may have said its own by then.
+    process.exit(this.#code === 0 ? undefined : this.#code)
+  }
+
+  /** The app's own last steps. After a crash nobody knows what its listeners would do: only what it gave us is closed. */
+  async #cleanUp(servers: readonly Drainable[]): Promise<void> {
+    const { shutdownMessage = false, signal = false, cleanUp = CLEAN_UP } = this.settings ?? {}
+    const asks = this.settings !== undefined && this.#code === 0
+    if (asks && shutdownMessage) await this.farewell.ask('message', ['shutdown'], cleanUp)
+    else if (asks && signal !== false) {
+      const other = signal === 'SIGTERM' ? 'SIGINT' : 'SIGTERM'
+      const name = this.farewell.listeners(signal).length > 0 ? signal : other
+      await this.farewell.ask(name, [name, NUMBERS[name]], cleanUp)
     }
-    process.exit(lost > 0 && code === 0 ? 1 : code)
+    for (const server of servers) await server.release?.(cleanUp)
+    if (!asks) return
+    await this.farewell.ask('disconnect', [], cleanUp)
+    await this.farewell.ask('beforeExit', [0], cleanUp)
   }
 
   /** A server behind the sticky listener; the supervisor knows it by the number of its `serve()` call. */
@@ -215,25 +259,12 @@ export class Runtime {
   }
 
   #hear(message: unknown, handle: unknown): void {
-    if (!isMarked(message)) return
-    const { type, reason, delay, timeout } = message
-    if (type === 'bye') this.#bye?.()
-    else if (type === 'drain') {
-      void this.exit(
-        {
-          reason: reason === 'stop' ? 'stop' : 'replace',
-          delay: Number(delay) || 0,
-          timeout: Number(timeout) || 0,
-        },
-        0,
-      )
-    } else if (type === 'tls') {
+    const said = fromSupervisor(message)
+    if (said?.type === 'bye') this.#bye?.()
+    else if (said?.type === 'drain') void this.exit(said, 0)
+    else if (said?.type === 'tls') {
       for (const server of this.servers) server.reloadTls?.()
-    } else if (type === 'connection' && isConnector(handle)) {
-      const journey = journeyIn(message)
-      if (journey === undefined) handle.close()
-      else this.#connection(journey, handle)
-    }
+    } else if (said?.type === 'connection' && isConnector(handle)) this.#connection(said, handle)
   }
 }
 

@@ -7,18 +7,30 @@ import {
   type Duration,
   defineOptions,
   duration,
+  either,
   having,
   integer,
   list,
+  MAX_TIMER,
+  misuse,
   nested,
   optional,
+  orFalse,
   string,
 } from '@spillway/kit'
 import { handleCrashes } from './crash.js'
 import { placeOf } from './place.js'
 import { runtime } from './runtime.js'
+import {
+  type Http2Options,
+  limitRequests,
+  limitStreams,
+  type RequestLimits,
+  resetLimits,
+} from './serve-limits.js'
 import { ServedApp } from './served-app.js'
-import { type FastifyLike, type KoaLike, serverOf } from './server-of.js'
+import { type FastifyLike, isFastify, type KoaLike, serverOf } from './server-of.js'
+import { boundResets } from './stream-resets.js'
 import { TlsFiles, type TlsOptions } from './tls.js'
 import { handleWorkerSignals } from './worker-signals.js'
 
@@ -43,8 +55,21 @@ export interface ServeOptions {
   readonly backlog?: number
   /** HTTPS. Files are read again when they change, without a restart. Default: plain HTTP. */
   readonly tls?: TlsOptions
-  /** With `tls`: HTTP/2 as well as HTTP/1.1. Not for Express. Default: `false`. */
-  readonly http2?: boolean
+  /**
+   * With `tls`: HTTP/2 as well as HTTP/1.1. Not for Express. An object: options of Node's `http2.createSecureServer`, over
+   * our own of 128 streams of a connection at once, and 200 resets (then 33 a second). Default: `false`.
+   */
+  readonly http2?: boolean | Http2Options
+  /**
+   * How long a client may take to send the head of a request; then it gets 408. `false`: no limit. A server that came with a
+   * limit of its own keeps it. Default: `'15s'`.
+   */
+  readonly headersTimeout?: Duration | false
+  /**
+   * How long a client may take to send a request with its body (HTTP/1); then it gets 408, or is cut off. Raise it for large
+   * uploads. `false`: no limit. A server that came with a limit of its own keeps it. Default: `'2m'`.
+   */
+  readonly requestTimeout?: Duration | false
   readonly drain?: ServeDrainOptions
   /** Closed after the server has drained, the last first: pools, caches, monitors. Default: none. */
   readonly close?: readonly { close(): unknown }[]
@@ -70,7 +95,9 @@ const resolveOptions = defineOptions(
     path: optional(string()),
     backlog: optional(integer({ min: 1 })),
     tls: optional(anything),
-    http2: boolean,
+    http2: either(boolean, having<Http2Options>('an object of options of http2.createSecureServer')),
+    headersTimeout: optional(orFalse(duration({ min: 1, max: MAX_TIMER }))),
+    requestTimeout: optional(orFalse(duration({ min: 1, max: MAX_TIMER }))),
     drain: nested({ timeout: duration(), delay: duration() }, { timeout: 30_000, delay: 0 }),
     close: list(having<{ close(): unknown }>('an object', 'close')),
     ready: boolean,
@@ -117,7 +144,9 @@ let calls = 0
  *   the error of `listen` as it is
  */
 export async function serve(app: Servable, options: ServeOptions = {}): Promise<Served> {
-  const { tls, ready, crash, signals, drain, close, http2 } = resolveOptions(options)
+  const { tls, ready, crash, signals, drain, close, http2, ...limits } = resolveOptions(options)
+  const requestLimits = limitsOf(limits)
+  const givenHttp2 = typeof http2 === 'object' ? http2 : {}
   const index = calls++
   const host = runtime()
   host.begin()
@@ -127,17 +156,43 @@ export async function serve(app: Servable, options: ServeOptions = {}): Promise<
   ]
   try {
     const files = tls === undefined ? undefined : new TlsFiles(tls as TlsOptions)
-    const { server, close: closeApp } = await serverOf(app, { tls: files, http2 })
+    const { server, close: closeApp } = await serverOf(app, {
+      tls: files,
+      http2: http2 === false ? false : givenHttp2,
+    })
+    limitRequests(server, requestLimits, isFastify(app))
+    limitStreams(server)
+    if ('updateSettings' in server) boundResets(server, resetLimits(givenHttp2))
     const closers = [
       ...close.map((each) => () => each.close()),
       ...(closeApp === undefined ? [] : [closeApp]),
     ]
     const served = new ServedApp(host, server, { index, files, closers, undo, timeout: drain.timeout })
     await served.open(placeOf(options, host.settings?.ports[index] ?? undefined))
-    if (ready) served.ready()
+    if (ready) served.becomeReady(false)
     return served
   } catch (error) {
     for (const each of undo) each()
     throw error
+  }
+}
+
+interface GivenLimits {
+  readonly headersTimeout: number | false | undefined
+  readonly requestTimeout: number | false | undefined
+}
+
+/** 0 is Node's word for no limit. @throws RangeError `ERR_CLUSTER_OPTION` */
+function limitsOf({ headersTimeout, requestTimeout }: GivenLimits): RequestLimits {
+  if (headersTimeout && requestTimeout && headersTimeout > requestTimeout) {
+    throw misuse(
+      RangeError,
+      'ERR_CLUSTER_OPTION',
+      `serve option "headersTimeout" must not be longer than "requestTimeout", which the head is a part of`,
+    )
+  }
+  return {
+    headersTimeout: headersTimeout === false ? 0 : headersTimeout,
+    requestTimeout: requestTimeout === false ? 0 : requestTimeout,
   }
 }

@@ -7,7 +7,7 @@ import type { Served, ServedStats } from './serve.js'
 import { ServedServer } from './served-server.js'
 import type { TlsFiles } from './tls.js'
 
-/** How long an app's own clean-up may take beyond the drain. Milliseconds. */
+/** How long each thing to close may take when `close()` is called. Milliseconds. */
 const CLEAN_UP = 5_000
 
 export interface ServedAppParts {
@@ -28,6 +28,7 @@ export class ServedApp implements Served, Drainable {
   readonly #parts: ServedAppParts
   readonly #served: Watched
   #drained: Promise<number> | undefined
+  #released: Promise<void> | undefined
 
   constructor(host: Runtime, server: Server, parts: ServedAppParts) {
     this.#host = host
@@ -39,6 +40,7 @@ export class ServedApp implements Served, Drainable {
       signal?.addEventListener('abort', () => this.#served.cut(), { once: true })
       if (signal?.aborted) this.#served.cut()
       await this.drain(durationMs(timeout ?? parts.timeout) ?? parts.timeout)
+      await this.release()
     })
   }
 
@@ -55,7 +57,12 @@ export class ServedApp implements Served, Drainable {
   }
 
   ready(): void {
-    this.#host.ready(this.#parts.index, this.port)
+    this.becomeReady(true)
+  }
+
+  /** `own`: the app has said so, not only its listener. */
+  becomeReady(own: boolean): void {
+    this.#host.ready(own, this.#parts.index, this.port)
   }
 
   async reloadTls(): Promise<void> {
@@ -76,6 +83,12 @@ export class ServedApp implements Served, Drainable {
     return this.#drained
   }
 
+  /** Closes what was given for that, the last first. */
+  release(patience = CLEAN_UP): Promise<void> {
+    this.#released ??= this.#release(patience)
+    return this.#released
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
@@ -83,12 +96,15 @@ export class ServedApp implements Served, Drainable {
   async #drain(timeout: number): Promise<number> {
     const lost = await this.#served.drain(timeout)
     this.#host.servers.delete(this)
-    for (const closer of [...this.#parts.closers].reverse()) {
-      await drainWithin(Promise.resolve().then(closer).catch(complain), { timeout: CLEAN_UP }, CLEAN_UP)
-    }
     this.#parts.files?.close()
-    this.uninstall()
     return lost
+  }
+
+  async #release(patience: number): Promise<void> {
+    for (const closer of [...this.#parts.closers].reverse()) {
+      await drainWithin(Promise.resolve().then(closer).catch(complain), { timeout: patience }, patience)
+    }
+    this.uninstall()
   }
 }
 

@@ -60,6 +60,7 @@ export class ServedServer implements Watched {
     const lost = clean ? 0 : this.connections.destroy()
     // Stops what http.Server itself keeps running; the listener is closed already.
     this.server.close(() => {})
+    if (this.#host.leaving) closesOnceMore(this.server)
     return lost
   }
 
@@ -71,5 +72,20 @@ export class ServedServer implements Watched {
     if (!this.#host.supervised || this.#host.life.stopping) return LINGER
     const { keepAliveTimeout = LINGER } = this.server as Partial<HttpServer>
     return keepAliveTimeout === 0 ? Number.POSITIVE_INFINITY : Math.max(LINGER, keepAliveTimeout)
+  }
+}
+
+/**
+ * The app's own handlers close the server, too. For them it is the first time, and most take an error for a failed shutdown:
+ * so that one call succeeds, as it would have without us.
+ */
+function closesOnceMore(server: Server): void {
+  const own = Object.getOwnPropertyDescriptor(server, 'close')
+  const { close } = server
+  server.close = function closedBefore(callback?: (error?: Error) => void): Server {
+    if (own === undefined) delete (server as Partial<Server>).close
+    else Object.defineProperty(server, 'close', own)
+    if (callback !== undefined) server.once('close', () => callback())
+    return Reflect.apply(close, server, [])
   }
 }

@@ -3,6 +3,7 @@ import { createSecureServer } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import { Server } from 'node:net'
 import { misuse } from '@spillway/kit'
+import { type Http2Options, http2Options } from './serve-limits.js'
 import type { TlsFiles } from './tls.js'
 
 /** A Koa app, as far as serving needs it. */
@@ -26,7 +27,7 @@ export interface ServerParts {
 
 interface Protocols {
   readonly tls: TlsFiles | undefined
-  readonly http2: boolean
+  readonly http2: Http2Options | false
 }
 
 /** The server for anything that can be served. @throws TypeError `ERR_CLUSTER_APP` */
@@ -51,10 +52,10 @@ export async function serverOf(app: unknown, protocols: Protocols): Promise<Serv
 function created(handler: RequestListener, { tls, http2 }: Protocols): Server {
   if (tls === undefined) return createServer(handler)
   if (!http2) return createHttpsServer(tls.read(), handler)
-  return createSecureServer({ ...tls.read(), allowHTTP1: true }, handler as never)
+  return createSecureServer({ ...http2Options(http2), ...tls.read(), allowHTTP1: true }, handler as never)
 }
 
-function isFastify(app: unknown): app is FastifyLike {
+export function isFastify(app: unknown): app is FastifyLike {
   const { ready, routing, server } = (app ?? {}) as Partial<FastifyLike>
   return typeof ready === 'function' && typeof routing === 'function' && server instanceof Server
 }

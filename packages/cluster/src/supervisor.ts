@@ -12,9 +12,11 @@ import {
 import { Autoscaler } from './autoscaler.js'
 import { controlPath } from './control-client.js'
 import { ControlServer } from './control-server.js'
+import { SupervisorClosedError } from './errors.js'
 import type { DrainResult, ReloadResult, SupervisorEvents } from './events.js'
 import { Fleet } from './fleet.js'
 import {
+  MOST_WORKERS,
   type ResolvedSupervisorOptions,
   resolveSupervisorOptions,
   type SupervisorOptions,
@@ -42,6 +44,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
   readonly #systemd = new SystemdNotifier()
   readonly #uninstall: (() => void)[] = []
   #exitCode = 0
+  #stopping = false
   #started: Promise<void> | undefined
 
   /**
@@ -94,8 +97,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
    * @throws SupervisorClosedError `ERR_CLUSTER_CLOSED`
    */
   async scale(workers: number): Promise<void> {
-    if (!Number.isSafeInteger(workers) || workers < 1) {
-      throw misuse(RangeError, 'ERR_CLUSTER_SCALE', `scale() takes a number of workers >= 1, not ${workers}`)
+    if (!Number.isSafeInteger(workers) || workers < 1 || workers > MOST_WORKERS) {
+      throw misuse(
+        RangeError,
+        'ERR_CLUSTER_SCALE',
+        `scale() takes a number of workers from 1 to ${MOST_WORKERS}, not ${workers}`,
+      )
     }
     this.#fleet.scale(workers, 'call')
     await this.#fleet.settled()
@@ -121,7 +128,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     this.#fleet.logs?.reopen()
   }
 
-  /** 0 when everything that was stopped has stopped by itself, 1 when something was killed or nothing ever ran. */
+  /** 0 when all that ran has ended by itself, 1 when a worker was killed, a request was cut off, or the first version failed. */
   get exitCode(): number {
     return this.#exitCode
   }
@@ -148,7 +155,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
       this.#watchLoad()
       this.#systemd.ready(this.#fleet.ready)
     } catch (error) {
-      this.#exitCode = 1
+      // Stopped by a signal before it was up: that is what was wanted, and the process is about to end with its own code.
+      if (this.#stopping) return new Promise(() => {})
+      if (!(error instanceof SupervisorClosedError)) this.#exitCode = 1
       await this.close()
       throw error
     }
@@ -202,6 +211,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     return {
       reload: () => void this.reload().catch(() => {}),
       stop: async () => {
+        this.#stopping = true
         await this.close()
         await this.#options.beforeExit?.()
         process.exit(this.exitCode)
@@ -222,7 +232,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     const result = await drained
     clearTimeout(late)
     signal?.removeEventListener('abort', force)
-    if (result.forced > 0) this.#exitCode = 1
+    if (result.forced > 0 || result.lost > 0) this.#exitCode = 1
     for (const undo of this.#uninstall.splice(0)) undo()
     await Promise.all([said, this.#fleet.logs?.close()])
     notify(this, 'close', result)

@@ -1,10 +1,15 @@
-import { execFile } from 'node:child_process'
+import { type ExecFileException, execFile } from 'node:child_process'
+import { sleep } from '@spillway/kit'
 
 /** How often within systemd's watchdog period we say that we live: twice is what its manual asks for. */
 const PER_PERIOD = 2
 
 /** systemd-notify waits for systemd to have read it, five seconds at most. Milliseconds. */
 const PATIENCE = 6_000
+
+/** A process that cannot be forked now may be in a moment: what is not said, systemd may take for a death. */
+const TRIES = 5
+const RETRY = 200
 
 /**
  * Tells systemd about the service (sd_notify(3)), where `NOTIFY_SOCKET` is set. Node cannot send datagrams to a unix
@@ -52,13 +57,28 @@ export class SystemdNotifier {
   #say(...assignments: string[]): void {
     if (!this.#active) return
     this.#unsaid++
-    const said = () =>
-      new Promise<void>((resolve) => {
-        execFile('systemd-notify', assignments, { timeout: PATIENCE }, () => {
-          this.#unsaid--
-          resolve()
-        })
-      })
-    this.#last = this.#last.then(said)
+    this.#last = this.#last.then(() => notified(assignments)).then(() => void this.#unsaid--)
   }
+}
+
+/** Resolves when it is said, or cannot be. */
+async function notified(assignments: readonly string[]): Promise<void> {
+  for (let tries = 1; tries <= TRIES; tries++) {
+    const error = await attempt(assignments)
+    // Without the program, or when it has spoken and failed, trying again is no use.
+    if (error === null || error.code === 'ENOENT' || error.syscall === undefined) return
+    await sleep(RETRY * tries)
+  }
+}
+
+function attempt(assignments: readonly string[]): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    try {
+      const told = (error: ExecFileException | null) => resolve(error as NodeJS.ErrnoException | null)
+      execFile('systemd-notify', assignments, { timeout: PATIENCE }, told)
+    } catch (error) {
+      // Some failures of a fork are thrown, others are told.
+      resolve(error as NodeJS.ErrnoException)
+    }
+  })
 }

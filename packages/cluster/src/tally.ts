@@ -13,25 +13,32 @@ export interface StateDurations {
   readonly longest: number
 }
 
+/** Different reasons that are counted one by one. */
+const MOST_CAUSES = 64
+
 /** What has happened so far, in numbers. */
 export class Tally {
   forks = 0
-  readonly restarts: Partial<Record<RestartCause, number>> = {}
+  readonly #restarts = new Map<RestartCause, number>()
   readonly reloads = { ok: 0, refused: 0 }
   readonly #drains = { clean: 0, forced: 0, lost: 0 }
   readonly #durations = Object.fromEntries(
     STATES.map((state) => [state, { count: 0, total: 0, longest: 0 }]),
   ) as Record<LivingState, { count: number; total: number; longest: number }>
 
-  exited(worker: WorkerProcess, { cause, code }: ExitInfo, now: number): void {
+  exited(worker: WorkerProcess, { cause, code, signal }: ExitInfo, now: number): void {
     const why = cause ?? worker.leaving
-    if (why !== undefined && why !== 'stop') this.restarts[why] = (this.restarts[why] ?? 0) + 1
+    if (why !== undefined && why !== 'stop') this.#count(why)
     if (worker.state === 'stopped') {
-      if (worker.killed === undefined && code === 0) this.#drains.clean++
+      if (leftByItself(worker, code, signal)) this.#drains.clean++
       else this.#drains.forced++
       this.#drains.lost += worker.lost
     }
     this.#measure(worker, now)
+  }
+
+  get restarts(): Partial<Record<RestartCause, number>> {
+    return Object.fromEntries(this.#restarts)
   }
 
   get drains(): DrainResult {
@@ -40,6 +47,12 @@ export class Tally {
 
   get durations(): Readonly<Record<LivingState, StateDurations>> {
     return structuredClone(this.#durations)
+  }
+
+  /** A worker may give any reason for its replacement: beyond some, they are one. */
+  #count(why: RestartCause): void {
+    const name = this.#restarts.has(why) || this.#restarts.size < MOST_CAUSES ? why : 'other'
+    this.#restarts.set(name, (this.#restarts.get(name) ?? 0) + 1)
   }
 
   #measure(worker: WorkerProcess, now: number): void {
@@ -55,4 +68,17 @@ export class Tally {
       sum.longest = Math.max(sum.longest, lasted)
     }
   }
+}
+
+/**
+ * Nothing was killed that had something to do. A handler of the app's own ends its process by the signal that it got, as
+ * Nest's shutdown hooks do: after the drain that is an orderly end.
+ */
+function leftByItself(
+  { killed, drained }: WorkerProcess,
+  code: number | null,
+  signal: NodeJS.Signals | null,
+): boolean {
+  if (killed !== undefined) return killed === 'early'
+  return code === 0 || (drained && (signal === 'SIGTERM' || signal === 'SIGINT'))
 }

@@ -4,6 +4,8 @@ export interface Vacancy {
   readonly streak: number
   /** Not before. */
   readonly at: number
+  /** How often in a row it could not even be forked, and since when. */
+  readonly unborn?: { readonly times: number; readonly since: number } | undefined
 }
 
 export class Vacancies {
@@ -12,6 +14,15 @@ export class Vacancies {
   add(vacancy: Vacancy): void {
     this.#open.push(vacancy)
     this.#open.sort((a, b) => a.at - b.at)
+  }
+
+  /** The places that are spoken for. */
+  get slots(): readonly number[] {
+    return this.#open.map(({ slot }) => slot)
+  }
+
+  of(slot: number): Vacancy | undefined {
+    return this.#open.find((each) => each.slot === slot)
   }
 
   /** How many of the `missing` places have to wait. */

@@ -1,7 +1,14 @@
 import type { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
+import { excerpt, INVALID, objectOf } from '@spillway/kit/message'
+import { readLines } from './lines.js'
+import { LONGEST_STACK } from './messages.js'
 import { WATCHDOG_FD } from './watchdog-fd.js'
 import type { WorkerProcess } from './worker-process.js'
+
+/** UTF-16 code units: a stack of many long paths. */
+const LONGEST_REPORT = 1024 * 1024
+
+const report = objectOf({ stack: excerpt(LONGEST_STACK) })
 
 /** Listens to a worker's watchdog thread, which speaks JSON lines on a pipe of its own. */
 export function watchReports(worker: WorkerProcess): void {
@@ -10,17 +17,19 @@ export function watchReports(worker: WorkerProcess): void {
   pipe.on('error', () => {})
   // The pipe alone keeps nobody alive.
   pipe.unref?.()
-  createInterface({ input: pipe }).on('line', (line) => {
-    const stack = stackIn(line)
-    if (stack !== undefined) worker.hangStack = stack
-  })
+  readLines(
+    pipe,
+    (line) => {
+      worker.hangStack = stackIn(line) ?? worker.hangStack
+    },
+    LONGEST_REPORT,
+  )
 }
 
 function stackIn(line: string): string | undefined {
   try {
-    const report: unknown = JSON.parse(line)
-    const { stack } = report as { stack?: unknown }
-    return typeof stack === 'string' ? stack : undefined
+    const checked = report(JSON.parse(line))
+    return checked === INVALID ? undefined : checked.stack
   } catch {
     return undefined
   }

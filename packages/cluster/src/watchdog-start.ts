@@ -30,14 +30,17 @@ export function startWatchdog({ deadline }: Pick<WorkerSettings, 'deadline'>): v
     suspectAfter: deadline === false ? Number.POSITIVE_INFINITY : deadline / 2,
     orphanAfter: ORPHAN,
   }
-  const thread = new Worker(new URL('./watchdog.cjs', import.meta.url), {
-    workerData,
-    // No preloads and loaders of the app, and next to no memory.
-    execArgv: [],
-    env: {},
-    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
-  })
-  thread.unref()
-  // A worker without a watchdog is still a worker.
-  thread.on('error', () => {})
+  try {
+    const thread = new Worker(new URL('./watchdog.cjs', import.meta.url), {
+      workerData,
+      // No preloads and loaders of the app, and next to no memory.
+      execArgv: [],
+      env: {},
+      resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
+    })
+    thread.unref()
+    thread.on('error', () => {})
+  } catch {
+    // The machine has no thread to give. A worker without a watchdog is still a worker.
+  }
 }

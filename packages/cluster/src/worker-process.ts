@@ -1,5 +1,6 @@
 import type { Worker } from 'node:cluster'
 import type { Socket } from 'node:net'
+import { MAX_TIMER } from '@spillway/kit'
 import type { WorkerInfo } from './events.js'
 import { type FromSupervisor, type Load, marked, type RemoteError } from './messages.js'
 import { isOver, nextState, type WorkerEvent, type WorkerState } from './worker-state.js'
@@ -42,19 +43,26 @@ export class WorkerProcess {
   leaving: LeaveReason | undefined
   /** Waits for its own `ready`, not for the first port that listens. */
   saysReady: boolean
+  /** Where it listens. */
+  readonly listening = new Set<string>()
+  /** It listens, or its `serve()` does; whether that is all it will listen to, others must judge. */
+  up = false
   /** Its last own error. */
   error: RemoteError | undefined
   /** Where its event loop hung, by its watchdog. */
   hangStack: string | undefined
   /** Why we killed it. */
-  killed: 'hang' | 'deadline' | 'start' | 'force' | undefined
-  /** Requests that were cut off when it drained. */
+  killed: 'hang' | 'deadline' | 'start' | 'force' | 'early' | undefined
+  /** It has finished what it had, or cut it off, and said so. */
+  drained = false
+  /** Requests and streams that were cut off when it drained. */
   lost = 0
   /** How many load reports in a row were over a mark. */
   overMark = 0
   /** From 0 to 1: how much earlier than others it reaches an age or a count. */
   readonly spread = Math.random()
   readonly #timers = new Set<NodeJS.Timeout>()
+  #due: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined
   readonly #entered: Partial<Record<WorkerState, number>>
 
   constructor(
@@ -107,14 +115,22 @@ export class WorkerProcess {
 
   /** Tells it to leave, for which it has `timeout` after `delay`, and sees to it that it does. */
   leave(reason: LeaveReason, now: number, timeout: number, delay = 0): void {
-    const starting = this.state === 'starting'
+    // Nobody has given it a connection, so it has nothing to finish; it may not even hear us yet.
+    const serves = this.state !== 'starting' || this.up || this.listening.size > 0
     if (!this.apply('drain', now)) return
     this.leaving = reason
     const drain = { type: 'drain', reason: reason === 'stop' ? 'stop' : 'replace', delay, timeout } as const
-    // One that is still starting has nothing to finish; it may not even listen to us yet.
-    if (starting) this.kill('start')
+    if (!serves) this.kill('early')
     else if (!this.send(drain)) this.kill('deadline')
-    else this.after(delay + timeout + LAST_WORDS, () => this.kill('deadline'))
+    else this.dueWithin(delay + timeout + LAST_WORDS, now)
+  }
+
+  /** It must be gone in so many milliseconds. A later deadline replaces an earlier one, never the other way round. */
+  dueWithin(milliseconds: number, now: number): void {
+    const at = now + milliseconds
+    if (this.#due !== undefined && this.#due.at >= at) return
+    if (this.#due !== undefined) clearTimeout(this.#due.timer)
+    this.#due = { at, timer: this.after(milliseconds, () => this.kill('deadline')) }
   }
 
   kill(why: NonNullable<WorkerProcess['killed']>): void {
@@ -123,12 +139,16 @@ export class WorkerProcess {
   }
 
   /** A deadline that dies with the worker and keeps nobody alive. */
-  after(milliseconds: number, callback: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      if (!this.over) callback()
-    }, milliseconds).unref()
+  after(milliseconds: number, callback: () => void): NodeJS.Timeout {
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer)
+        if (!this.over) callback()
+      },
+      Math.min(milliseconds, MAX_TIMER),
+    ).unref()
     this.#timers.add(timer)
+    return timer
   }
 
   clearTimers(): void {

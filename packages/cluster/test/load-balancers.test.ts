@@ -92,9 +92,9 @@ describe('numbers that belong together', () => {
   })
 
   it('give Kubernetes a grace period of delay, timeout and a margin, and our own supervisor time for both', () => {
-    expect(yaml).toMatch(/terminationGracePeriodSeconds: 45/)
+    expect(yaml).toMatch(/terminationGracePeriodSeconds: 55/)
     expect(yaml).toMatch(/"--drain-delay", "5s", "--drain-timeout", "30s"/)
-    expect(yaml.match(/^kind: /gm)).toHaveLength(4)
+    expect(yaml.match(/^kind: /gm)).toHaveLength(6)
   })
 
   it('take a pod out by readiness before its listener closes', () => {
@@ -114,7 +114,7 @@ describe('numbers that belong together', () => {
   })
 
   it('give systemd the same, and let systemd-notify speak', () => {
-    expect(unit).toMatch(/TimeoutStopSec=45/)
+    expect(unit).toMatch(/TimeoutStopSec=55/)
     expect(unit).toMatch(/Type=notify\nNotifyAccess=all/)
     expect(unit).toMatch(/WorkingDirectory=\/srv\/shop/)
   })

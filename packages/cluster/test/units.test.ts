@@ -15,7 +15,6 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { Autoscaler } from '../src/autoscaler.js'
 import { type ConnectionEvent, type ConnectionState, nextState } from '../src/connection-state.js'
 import { DebugPorts } from '../src/debug-ports.js'
-import { journeyIn } from '../src/journey.js'
 import { Liveness } from '../src/liveness.js'
 import { LogOutput } from '../src/log-output.js'
 import { recycleReason } from '../src/marks.js'
@@ -187,10 +186,12 @@ describe('messages', () => {
     ]
     expect(strange.map(fromWorker)).toEqual(strange.map(() => undefined))
     expect(fromWorker({ spillway: 'cluster', type: 'replace', reason: 'memory' })).toEqual({
+      spillway: 'cluster',
       type: 'replace',
       reason: 'memory',
     })
-    expect(fromWorker({ spillway: 'cluster', type: 'load', ...LOAD })).toEqual({ type: 'load', ...LOAD })
+    const load = { spillway: 'cluster', type: 'load', ...LOAD }
+    expect(fromWorker(load)).toEqual(load)
   })
 })
 
@@ -304,10 +305,10 @@ describe('S1 the states of a connection', () => {
 
 describe('S2 a journey', () => {
   it('S2 is read from a message that has all of it, and from no other', () => {
+    const said = { spillway: 'cluster', type: 'handover' }
     const journey = { place: '127.0.0.1:80', used: true, tried: [1, 2] }
-    expect(journeyIn({ ...journey, more: 1 })).toEqual(journey)
+    expect(fromWorker({ ...said, ...journey, more: 1 })).toEqual({ ...said, ...journey })
     for (const wrong of [
-      undefined,
       {},
       { ...journey, place: 'x'.repeat(301) },
       { ...journey, place: 7 },
@@ -315,7 +316,7 @@ describe('S2 a journey', () => {
       { ...journey, tried: [-1] },
       { ...journey, tried: Array.from({ length: 5_000 }, () => 1) },
     ]) {
-      expect(journeyIn(wrong)).toBeUndefined()
+      expect(fromWorker({ ...said, ...wrong })).toBeUndefined()
     }
   })
 })

@@ -98,7 +98,7 @@ export function maybe<T>(field: Field<T>): Field<T | undefined> {
 }
 
 /** An array of at most `max` items. */
-export function listOf<T>(item: Field<T>, max: number): Field<T[]> {
+export function listOf<T>(item: Field<T>, max: number): Field<readonly T[]> {
   return (value) => {
     if (!Array.isArray(value) || value.length > max) return INVALID
     const list: T[] = []

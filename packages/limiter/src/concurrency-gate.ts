@@ -21,7 +21,10 @@ import { trust } from './gate-options.js'
 
 /** What `limitConcurrency` takes beside the limit. `Args` are what the framework hands to a middleware. */
 export interface ConcurrencyGateOptions<Args extends unknown[]> {
-  /** A limiter made elsewhere, to share it or to read its `stats()`. Default: one made of these same options. */
+  /**
+   * A limiter made elsewhere, to share it or to read its `stats()`; its own `perKey` counts. Default: one made of these same
+   * options.
+   */
   readonly limiter?: ConcurrencyLimiter
   /** Whose request it is, for `perKey`. Default: the address of the client, see `trust`. */
   readonly key?: (...args: Args) => string | undefined
@@ -54,6 +57,12 @@ const resolveOptions = defineOptions(
   { trust: 0, ipv6Prefix: 64 },
 )
 
+/**
+ * The share of one client, unless `perKey` says otherwise. A client that sends its bodies a byte at a time would otherwise
+ * hold every place. Half, because behind a proxy without `trust` all clients are one, and the site must still be served.
+ */
+const CLIENT_SHARE = 0.5
+
 /** The part of `limitConcurrency` that knows no framework. */
 export class ConcurrencyGate<Args extends unknown[]> {
   readonly limiter: ConcurrencyLimiter
@@ -66,7 +75,12 @@ export class ConcurrencyGate<Args extends unknown[]> {
     const own = Object.fromEntries(Object.entries(options).filter(([name]) => limiterNames.includes(name)))
     this.#options = options
     this.#address = new ClientAddress(checked.trust, checked.ipv6Prefix)
-    this.limiter = options.limiter ?? new ConcurrencyLimiter(own as object as ConcurrencyLimiterOptions)
+    this.limiter =
+      options.limiter ??
+      new ConcurrencyLimiter({
+        perKey: CLIENT_SHARE,
+        ...(own as object as ConcurrencyLimiterOptions),
+      })
   }
 
   /**

@@ -10,9 +10,11 @@ import {
   either,
   having,
   integer,
+  number,
   offAbort,
   onAbort,
   optional,
+  orFalse,
 } from '@spillway/kit'
 import type { AdaptiveLimit } from './adaptive-limit.js'
 import { ConcurrencyError, LimiterClosedError } from './errors.js'
@@ -20,8 +22,11 @@ import { ConcurrencyError, LimiterClosedError } from './errors.js'
 export interface ConcurrencyLimiterOptions {
   /** Calls in flight at once, in this process; a number, or an `adaptiveLimit()` that finds it. */
   readonly limit: number | AdaptiveLimit
-  /** Calls in flight at once for one key. Default: no limit of its own. */
-  readonly perKey?: number
+  /**
+   * Calls in flight at once for one key: a number, or a share of `limit` as a fraction below 1, rounded up. `false`: no limit
+   * of its own. Default: `false`; for `limitConcurrency`, half.
+   */
+  readonly perKey?: number | false
   /** Calls that may wait for their turn. Default: 0, refuse at once. */
   readonly queue?: number
   /** How long a call may wait for its turn. Default: `'1s'`. */
@@ -33,7 +38,7 @@ export const CONCURRENCY_DEFAULTS = Object.freeze({ queue: 0, maxWait: 1_000 })
 /** The names of these options; the adapters hand them on. */
 export const CONCURRENCY_CHECKS = {
   limit: either(integer({ min: 1 }), having<AdaptiveLimit>('an adaptiveLimit()', 'sample')),
-  perKey: optional(integer({ min: 1 })),
+  perKey: optional(orFalse(either(integer({ min: 1 }), number({ min: 0.01, max: 0.99 })))),
   queue: integer({ min: 0 }),
   maxWait: duration({ min: 1 }),
 } as const
@@ -110,7 +115,9 @@ export class ConcurrencyLimiter implements Closable {
 
   /** Calls in flight at once for one key; `undefined`: no limit of its own. */
   get perKey(): number | undefined {
-    return this.#options.perKey
+    const { perKey } = this.#options
+    if (perKey === undefined || perKey === false) return undefined
+    return perKey < 1 ? Math.ceil(perKey * this.limit) : perKey
   }
 
   /** A place, if there is one now. */
@@ -174,9 +181,10 @@ export class ConcurrencyLimiter implements Closable {
   }
 
   #fits(key: string | undefined): boolean {
-    const { perKey } = this.#options
     if (this.#isFull()) return false
-    return key === undefined || perKey === undefined || (this.#byKey.get(key) ?? 0) < perKey
+    if (key === undefined) return true
+    const { perKey } = this
+    return perKey === undefined || (this.#byKey.get(key) ?? 0) < perKey
   }
 
   /** Whether somebody in line could go first; those who only wait for another key do not block anybody. */

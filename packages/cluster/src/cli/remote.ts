@@ -15,13 +15,14 @@ export async function status(args: string[]): Promise<void> {
 export async function reload(args: string[]): Promise<void> {
   const { positionals } = parse(args, {})
   type Answer = Omit<ReloadResult, 'error'> & { readonly error?: string }
-  const { ok, replaced, forced, milliseconds, error } = await command<Answer>(
+  const { ok, replaced, forced, lost, milliseconds, error } = await command<Answer>(
     socketOf(positionals[0]),
     'reload',
   )
   if (!ok) throw new Error(`the new version was refused, the old one serves on: ${error}`)
   const killed = forced > 0 ? `, ${forced} of them had to be killed` : ''
-  console.log(`${replaced} workers replaced in ${(milliseconds / 1_000).toFixed(1)} s${killed}`)
+  const cut = lost > 0 ? `; ${lost} requests were cut off` : ''
+  console.log(`${replaced} workers replaced in ${(milliseconds / 1_000).toFixed(1)} s${killed}${cut}`)
 }
 
 export async function scale(args: string[]): Promise<void> {

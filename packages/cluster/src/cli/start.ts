@@ -21,6 +21,7 @@ const OPTIONS = {
   'start-timeout': { type: 'string' },
   'wait-ready': { type: 'boolean' },
   'shutdown-with-message': { type: 'boolean' },
+  'stop-signal': { type: 'string' },
   'node-args': { type: 'string' },
   cwd: { type: 'string' },
   log: { type: 'string' },
@@ -74,6 +75,7 @@ function supervisorOptions(given: Given): SupervisorOptions {
   const drain = {
     ...(given['drain-timeout'] === undefined ? {} : { timeout: timeOf(given['drain-timeout']) }),
     ...(given['drain-delay'] === undefined ? {} : { delay: timeOf(given['drain-delay']) }),
+    ...(given['stop-signal'] === undefined ? {} : { signal: signalOf(given['stop-signal']) }),
   }
   return {
     workers,
@@ -93,6 +95,12 @@ function supervisorOptions(given: Given): SupervisorOptions {
   }
 }
 
+function signalOf(text: string): 'SIGTERM' | 'SIGINT' {
+  if (text !== 'SIGTERM' && text !== 'SIGINT')
+    throw new UsageError(`--stop-signal takes SIGTERM or SIGINT, not "${text}"`)
+  return text
+}
+
 /** What a human wants to know, on stderr: stdout belongs to the app. */
 function announce(supervisor: Supervisor, say: (text: string) => void): void {
   supervisor.on('listening', ({ address }) => say(`listening on ${address}`))
@@ -109,13 +117,20 @@ function announce(supervisor: Supervisor, say: (text: string) => void): void {
   )
   supervisor.on('recovered', () => say('no more crashes: restarts are fast again'))
   supervisor.on('scale', ({ from, to }) => say(`${from} -> ${to} workers`))
-  supervisor.on('reload', ({ ok, replaced, milliseconds, error }) => {
+  supervisor.on('reload', ({ ok, replaced, lost, milliseconds, error }) => {
+    const cut = lost > 0 ? `; ${lost} requests were cut off` : ''
     say(
       ok
-        ? `reloaded ${replaced} workers in ${Math.round(milliseconds)} ms`
+        ? `reloaded ${replaced} workers in ${Math.round(milliseconds)} ms${cut}`
         : `reload refused: ${error?.message}`,
     )
   })
+  supervisor.on('forkFailed', ({ slot, error, retryIn }) =>
+    say(`worker ${slot} could not be started: ${error.message}; again in ${Math.round(retryIn)} ms`),
+  )
+  supervisor.on('missing', ({ slot, pid, addresses }) =>
+    say(`worker ${slot} (${pid}) does not listen on ${addresses.join(', ')}, as the one before it did`),
+  )
 }
 
 /** The same command in the background; we leave when it serves, or with its error. */

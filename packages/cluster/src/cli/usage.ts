@@ -14,6 +14,7 @@ export const HELP = `spillway: a supervisor for Node.js apps that never drops a 
           --start-timeout <time>       longest wait for a worker to be ready: 30s
           --wait-ready                 ready is who says so: ready(), or process.send('ready')
           --shutdown-with-message      the message "shutdown" to a worker that has drained
+          --stop-signal <signal>       what the app's own handlers get after the drain (default: SIGTERM)
           --node-args <args>           for the workers' node: "--import tsx"
           --cwd <folder>               where the workers run
           --log <file>                 append the output to a file

@@ -1,4 +1,4 @@
-import type { BalancerInput } from './nginx.js'
+import { type BalancerInput, CLIENT_HEADERS, OPERATORS, TRUST } from './nginx.js'
 
 /** A whole haproxy.cfg. */
 export function haproxyConfig({ upstreams, listen, sticky }: BalancerInput): string {
@@ -36,11 +36,22 @@ defaults
 
 frontend public
     bind :${listen}
-    # Who the client was. In Express: app.set('trust proxy', 1); Fastify: trustProxy: true; Koa: app.proxy = true.
-    option forwardfor
+${TRUST.map((line) => `    # ${line}`).join('\n')}
+    # Behind a CDN or another balancer, take the address that one saw, before the lines below:
+    #   http-request set-src hdr_ip(X-Forwarded-For,-1) if { src 203.0.113.0/24 }
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Real-IP %[src]
+${CLIENT_HEADERS.map((name) => `    http-request del-header ${name}`).join('\n')}
+    http-request set-header X-Forwarded-Port %[dst_port]
     http-request set-header X-Forwarded-Proto https if { ssl_fc }
     http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
     http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+    # The operator's routes are not for the public, however they are written; HAProxy compares paths as they are sent, so
+    # dots and doubled or escaped characters are looked at, too. To let a network in: "unless { src 10.0.0.0/8 }" at the end.
+    acl operators path,url_dec -m reg -i '^[/\\\\]+(${OPERATORS.join('|')})([/\\\\]|$)'
+    acl dotted path,url_dec -m reg '[/\\\\][.][.]?([/\\\\]|$)'
+    http-request deny deny_status 400 if dotted
+    http-request deny deny_status 403 if operators
     # What is not idempotent is never sent twice.
     http-request disable-l7-retry if METH_POST
     http-request disable-l7-retry if { method PATCH }

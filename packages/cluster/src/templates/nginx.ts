@@ -1,3 +1,17 @@
+/** Routes of the operators of these packages, by their usual names. They tell what no client is to know. */
+export const OPERATORS = ['metrics', 'dashboard', 'memory'] as const
+
+/** Headers in which a client could name itself; libraries believe them. The balancer alone says who the client was. */
+export const CLIENT_HEADERS = ['Forwarded', 'X-Client-IP', 'True-Client-IP', 'CF-Connecting-IP'] as const
+
+/** What an app must be told to believe this balancer, and nothing else. A comment for the printed files. */
+export const TRUST = [
+  'Who the client was: the address that we see, not what the client says. Tell the app to believe our addresses only,',
+  'here 10.0.0.0/8: Express: app.set("trust proxy", ["10.0.0.0/8"]); Fastify: trustProxy: ["10.0.0.0/8"];',
+  'Koa: app.proxy = true, app.maxIpsCount = 1, and no way to the app but through here;',
+  '@spillway/limiter: trust: ["10.0.0.0/8"]. To believe everything ("true") lets any client choose its address.',
+] as const
+
 export interface BalancerInput {
   /** `host:port` of each supervisor. */
   readonly upstreams: readonly string[]
@@ -50,16 +64,29 @@ server {
     proxy_set_header Connection $spillway_connection;
     proxy_set_header Upgrade $http_upgrade;
 
-    # Who the client was. In Express: app.set('trust proxy', 1); Fastify: trustProxy: true; Koa: app.proxy = true.
+${TRUST.map((line) => `    # ${line}`).join('\n')}
+    # Behind a CDN or another balancer, name its addresses; then $remote_addr is what that one says:
+    #   set_real_ip_from 203.0.113.0/24;
+    #   real_ip_header X-Forwarded-For;
+    #   real_ip_recursive on;
     proxy_set_header Host $host;
     proxy_set_header X-Real-IP $remote_addr;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_set_header X-Forwarded-Host $host;
+    proxy_set_header X-Forwarded-Port $server_port;
+${CLIENT_HEADERS.map((name) => `    proxy_set_header ${name} "";`).join('\n')}
 
     proxy_connect_timeout 2s;
     proxy_read_timeout 60s;
     proxy_send_timeout 60s;
+
+    # The operator's routes are not for the public, however they are written. To let a network in: "allow 10.0.0.0/8;"
+    # before "deny all;". Better: scrape each supervisor directly.
+    location ~* ^/(${OPERATORS.join('|')})(/|$) {
+        deny all;
+        proxy_pass http://spillway;
+    }
 
     location / {
         proxy_pass http://spillway;

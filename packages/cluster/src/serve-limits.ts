@@ -1,0 +1,84 @@
+import type { Server as HttpServer } from 'node:http'
+import type { SecureServerOptions } from 'node:http2'
+import type { Server } from 'node:net'
+import type { ResetLimits } from './stream-resets.js'
+
+/** Options of `http2.createSecureServer`, but for those that `tls` gives. */
+export type Http2Options = Omit<SecureServerOptions, 'key' | 'cert' | 'ca' | 'allowHTTP1'> & {
+  /** Streams that a client may reset at once, and per second after that; then its connection is ended. */
+  readonly streamResetBurst?: number
+  readonly streamResetRate?: number
+}
+
+/** Milliseconds; 0: no limit. `undefined`: not decided. */
+export interface RequestLimits {
+  readonly headersTimeout: number | undefined
+  readonly requestTimeout: number | undefined
+}
+
+/**
+ * A head is a packet or two: a client that has not sent it in 15 s is not going to. A whole request gets two minutes, which
+ * is 100 MB at 7 Mbit/s; Node's own five leave each place of a concurrency limit to a client that sends a byte at a time.
+ */
+export const REQUEST_LIMITS = Object.freeze({ headersTimeout: 15_000, requestTimeout: 120_000 })
+
+/** Node's own, which say that nobody has decided. */
+const UNDECIDED = Object.freeze({ headersTimeout: 60_000, requestTimeout: 300_000 })
+const CHECKED_EVERY = 30_000
+
+/** Fastify's own for the whole request: no limit. */
+const FASTIFY_UNDECIDED = 0
+
+/**
+ * 128 streams is what nginx allows, and more than a browser uses. A client that opens and resets streams without end
+ * (CVE-2023-44487) costs a handler each time: beyond 200 at once and 33 a second, its connection is ended. Node's own bounds
+ * are no streams' limit at all, and resets of 1,000 and 33.
+ */
+export const HTTP2_LIMITS = Object.freeze({
+  settings: Object.freeze({ maxConcurrentStreams: 128 }),
+  streamResetBurst: 200,
+  streamResetRate: 33,
+})
+
+/** The options of an HTTP/2 server: ours, where the app has not decided. */
+export function http2Options({ settings, ...given }: Http2Options): Http2Options {
+  return { ...HTTP2_LIMITS, ...given, settings: { ...HTTP2_LIMITS.settings, ...settings } }
+}
+
+/** Those of them that we see to ourselves. */
+export function resetLimits(given: Http2Options): ResetLimits {
+  const { settings, streamResetBurst, streamResetRate } = http2Options(given)
+  return {
+    streamResetBurst: streamResetBurst ?? HTTP2_LIMITS.streamResetBurst,
+    streamResetRate: streamResetRate ?? HTTP2_LIMITS.streamResetRate,
+    streams: settings?.maxConcurrentStreams ?? HTTP2_LIMITS.settings.maxConcurrentStreams,
+  }
+}
+
+/** Limits how long a client may take to send a request. A server that came with limits of its own keeps them. */
+export function limitRequests(server: Server, limits: RequestLimits, fastify: boolean): void {
+  const http = server as Partial<HttpServer> & { connectionsCheckingInterval?: number }
+  if (http.requestTimeout === undefined || http.headersTimeout === undefined) return
+  const { headersTimeout, requestTimeout } = http
+  const undecided =
+    requestTimeout === UNDECIDED.requestTimeout || (fastify && requestTimeout === FASTIFY_UNDECIDED)
+  http.requestTimeout = limits.requestTimeout ?? (undecided ? REQUEST_LIMITS.requestTimeout : requestTimeout)
+  http.headersTimeout =
+    limits.headersTimeout ??
+    (headersTimeout === UNDECIDED.headersTimeout ? REQUEST_LIMITS.headersTimeout : headersTimeout)
+  // Node looks at its connections each half minute, so that 15 s would be 45.
+  if (http.connectionsCheckingInterval !== CHECKED_EVERY) return
+  const shortest = Math.min(...[http.headersTimeout, http.requestTimeout].filter((each) => each > 0))
+  http.connectionsCheckingInterval = Math.max(50, Math.min(CHECKED_EVERY, Math.ceil(shortest / 3)))
+}
+
+/** Gives an HTTP/2 server that the app has made our number of streams, unless it has one. */
+export function limitStreams(server: Server): void {
+  const http2 = server as Server & { updateSettings?(settings: object): void }
+  if (typeof http2.updateSettings !== 'function') return
+  const [symbol] = Object.getOwnPropertySymbols(server).filter(({ description }) => description === 'options')
+  const options = symbol === undefined ? undefined : (server as object as Record<symbol, unknown>)[symbol]
+  const { settings } = (options ?? {}) as { readonly settings?: { readonly maxConcurrentStreams?: number } }
+  if (options === undefined || settings?.maxConcurrentStreams !== undefined) return
+  http2.updateSettings({ ...settings, ...HTTP2_LIMITS.settings })
+}
