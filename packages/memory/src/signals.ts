@@ -2,7 +2,8 @@ import { type Holds, higher, type Level, LevelHold, levelFor, type Marks } from 
 import type { Sample } from './sampler.js'
 
 /**
- * `memory`: working set against the limit that binds; `heap`: live heap against V8's limit; `external`: Buffers and
+ * `memory`: working set against the limit that binds; `heap`: live heap, now or in some seconds,
+ * against V8's limit; `external`: Buffers and
  * other memory outside of the heap against the limit; `pressure`: the kernel's own stall figure; `delay`: lateness of
  * the event loop; `utilization`: its busy share; `health`: the app's own judgement.
  */
@@ -89,7 +90,10 @@ function readAll(sample: Sample): Readonly<Record<keyof SignalMarks, Reading>> {
   const { memory, pressure, loop } = sample
   return {
     memory: ofBytes(memory.used, memory.limit, memory.source),
-    heap: ofBytes(sample.heapLive, sample.heapLimit, 'V8 heap limit'),
+    heap: {
+      ...ofBytes(sample.heapLive, sample.heapLimit, 'V8 heap limit'),
+      mark: sample.heapAhead / sample.heapLimit,
+    },
     external: ofBytes(sample.external, memory.limit, memory.source),
     pressure: plain(pressure.full, 100, 'percent', 'kernel: PSI full avg10, limit events'),
     delay: plain(loop.p99, 0, 'ms', 'event loop delay p99'),

@@ -5,14 +5,17 @@ import v8 from 'node:v8'
 import vm from 'node:vm'
 import { AcceptQueue } from './accept-queue.js'
 import { Collections, type CollectionWatch } from './collections.js'
+import { oldGenerationLimit, usedOldGeneration } from './heap-limit.js'
 import { Loop, type LoopWatch } from './loop.js'
 import { Turns, type TurnWatch } from './turns.js'
 
 /** Where the numbers about the machine and the process come from. Injectable, so that tests bring their own. */
 export interface System {
   memoryUsage(): NodeJS.MemoryUsage
-  /** Bytes that V8 lets the heap grow to. */
+  /** Bytes that V8 lets the old generation of the heap grow to. */
   heapLimit(): number
+  /** Bytes of objects in the old generation, dead or alive. */
+  oldGeneration(): number
   /** The text of a file of the kernel, or `undefined` when it cannot be read. */
   readFile(path: string): string | undefined
   /** Bytes of RAM of the machine. */
@@ -38,7 +41,8 @@ let gc: (() => void) | undefined
 /** This process and this machine. Spread it to replace a part: `{ ...realSystem, totalMemory: () => 2 ** 30 }`. */
 export const realSystem: System = {
   memoryUsage: () => process.memoryUsage(),
-  heapLimit: () => v8.getHeapStatistics().heap_size_limit,
+  heapLimit: oldGenerationLimit,
+  oldGeneration: usedOldGeneration,
   readFile: (path) => {
     try {
       return readFileSync(path, 'utf8')

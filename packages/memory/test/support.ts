@@ -32,6 +32,7 @@ export class FakeSystem implements System {
     return { ...this.usage }
   }
   heapLimit = (): number => this.heap
+  oldGeneration = (): number => this.usage.heapUsed
   readFile = (path: string): string | undefined => this.files[path]
   totalMemory = (): number => this.ram
   constrainedMemory = (): number | undefined => this.constrained
