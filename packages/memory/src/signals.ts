@@ -27,6 +27,11 @@ export type SignalMarks = Readonly<Record<Exclude<SignalName, 'health'>, Marks |
 /** Signals of time, not of memory: a new process would not cure them, and a starting one shows them. */
 const TIMELY: ReadonlySet<SignalName> = new Set(['delay', 'utilization', 'health'])
 
+/** Long turns and a busy loop, which do not say that requests wait. */
+export function isAboutLoop({ signal }: Reason): boolean {
+  return signal === 'delay' || signal === 'utilization'
+}
+
 export function isAboutMemory({ signal }: Reason): boolean {
   return !TIMELY.has(signal)
 }

@@ -5,6 +5,7 @@ import v8 from 'node:v8'
 import vm from 'node:vm'
 import { AcceptQueue } from './accept-queue.js'
 import { Collections, type CollectionWatch } from './collections.js'
+import { Door } from './door.js'
 import { oldGenerationLimit, usedOldGeneration } from './heap-limit.js'
 import { Loop, type LoopWatch } from './loop.js'
 import { Turns, type TurnWatch } from './turns.js'
@@ -25,8 +26,8 @@ export interface System {
   /** Bytes free for this user on the file system of a directory. */
   freeDisk(directory: string): number
   watchLoop(): LoopWatch
-  /** `limit`: milliseconds from which a turn of the event loop is late. `server`: the one that is asked at present. */
-  watchTurns(limit: number, server: () => Server | undefined): TurnWatch
+  /** `server`: the one that is asked at present. */
+  watchTurns(server: () => Server | undefined): TurnWatch
   watchCollections(): CollectionWatch
   /** Runs a full garbage collection; returns the pause in milliseconds. */
   collectGarbage(): number
@@ -58,7 +59,7 @@ export const realSystem: System = {
     return bavail * bsize
   },
   watchLoop: () => new Loop(),
-  watchTurns: (limit, server) => new Turns(limit, new AcceptQueue(server)),
+  watchTurns: (server) => new Turns(new Door(new AcceptQueue(server))),
   watchCollections: () => new Collections(),
   collectGarbage: () => {
     gc ??= findGc()
