@@ -31,9 +31,6 @@ export function patienceFor(delay: Marks | false): number {
   return delay === false || delay.elevated === false ? Number.POSITIVE_INFINITY : delay.elevated[0] / 2
 }
 
-/** A crowd has lasted for so many times the patience. By default for a second: what is answered within it is in time. */
-const LASTING = 20
-
 /** What the event loop was like at the last sample. */
 export interface Lateness extends Business {
   /** It is over its mark, and was for long enough. */
@@ -43,13 +40,13 @@ export interface Lateness extends Business {
 /**
  * Decides who is refused.
  *
- * By level. By the queue: in a crowd, requests that have waited for longer than `patience` are refused, so that those which
- * are served have not waited long, and as many are served as can be. And when the loop stays late all the same, by share:
+ * By level. By the queue: in a crowd that is too large, requests that have waited for longer than `patience` are refused, so
+ * that those which are served have not waited long, and as many are served as can be. And when the loop stays late all the same, by share:
  * the share of ordinary requests that is refused grows step by step while the loop stays late and shrinks by a factor as
  * soon as it is not (additive increase, multiplicative decrease, as in TCP's congestion control, RFC 5681). Those refusals
  * are spread evenly, without a coin.
  *
- * Without a crowd the loop has time for all: then nothing that is said of the loop is a reason to refuse.
+ * Without such a crowd the loop has time for all: then nothing that is said of the loop is a reason to refuse.
  */
 export class Shedding {
   /** The one field a request reads: nothing is refused. */
@@ -72,25 +69,25 @@ export class Shedding {
   constructor(turns: TurnWatch, patience: number, leaveAfter: number, random: () => number) {
     this.#turns = turns
     this.#patience = patience
-    this.#crowd = new Crowd(LASTING * patience)
+    this.#crowd = new Crowd(patience)
     this.#usual = leaveAfter
     this.#random = random
   }
 
   update(level: Level, reasons: readonly Reason[], { late, ...business }: Lateness, now: number): void {
-    if (this.#patience !== Number.POSITIVE_INFINITY) this.#crowd.update(business, now)
-    const crowded = this.#crowd.present
-    if (crowded) this.#turns.follow()
+    const crowd = this.#crowd
+    crowd.update(business, now)
+    if (crowd.present) this.#turns.follow()
     else this.#turns.rest()
-    this.share = late && crowded ? Math.min(MOST, this.share + STEP) : this.share * DECAY
-    if (this.share < LEAST || !crowded) this.share = 0
-    // Where the delay is no signal, no queue is looked for, and what is said of the loop counts as it is.
-    const trusted = crowded || this.#patience === Number.POSITIVE_INFINITY
+    this.share = late && crowd.tooLarge ? Math.min(MOST, this.share + STEP) : this.share * DECAY
+    if (this.share < LEAST || !crowd.tooLarge) this.share = 0
+    // Where the delay is no signal, no crowd is looked for, and what is said of the loop counts as it is.
+    const trusted = crowd.tooLarge || this.#patience === Number.POSITIVE_INFINITY
     const counted = trusted ? reasons : reasons.filter((reason) => !isAboutLoop(reason))
     this.#level = counted.reduce<Level>((highest, reason) => higher(highest, reason.level), 'ok')
     this.#reasons = reasons
-    this.calm = this.#level === 'ok' && !crowded
-    if (level !== 'ok' || crowded) this.#badSince ??= now
+    this.calm = this.#level === 'ok' && !crowd.present
+    if (level !== 'ok' || crowd.tooLarge) this.#badSince ??= now
     else if (this.#badSince !== undefined) {
       this.#usual = (this.#usual + now - this.#badSince) / 2
       this.#badSince = undefined
@@ -111,7 +108,9 @@ export class Shedding {
     if (priority === 2) return ADMIT
     if (this.#level === 'critical' || (priority === 0 && this.#level === 'elevated')) return this.#refuse()
     const waited = this.#turns.waited(fresh)
-    if (waited >= this.#patience * (priority === 0 ? CHEAP : 1)) return this.#refuse(waited)
+    this.#crowd.saw(waited)
+    const patience = this.#patience * (priority === 0 ? CHEAP : 1)
+    if (this.#crowd.tooLarge && waited >= patience) return this.#refuse(waited)
     this.#credit += this.share
     if (this.#credit < 1) return ADMIT
     this.#credit -= 1

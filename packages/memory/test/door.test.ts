@@ -227,22 +227,22 @@ describe('M42: a crowd', () => {
   let now = 0
 
   it('is there when the loop has not waited for work for a second', () => {
-    expect(after(new Crowd(1_000), Array(6).fill(BUSY))).toEqual([false, false, false, false, true, true])
+    expect(after(new Crowd(50), Array(6).fill(BUSY))).toEqual([false, false, false, false, true, true])
   })
 
   it('is not there while the loop waits for work at all, be it ever so little', () => {
     const almost = { longest: 80, busy: 0.999 }
-    expect(after(new Crowd(1_000), Array(40).fill(almost))).not.toContain(true)
+    expect(after(new Crowd(50), Array(40).fill(almost))).not.toContain(true)
     expect(
       after(
-        new Crowd(1_000),
+        new Crowd(50),
         Array.from({ length: 40 }, (_, i) => (i % 4 === 3 ? almost : BUSY)),
       ),
     ).not.toContain(true)
   })
 
   it('is not made by one long turn', () => {
-    const crowd = new Crowd(1_000)
+    const crowd = new Crowd(50)
     crowd.update({ longest: 0, busy: 0.1 }, now)
     now += 5_000
     crowd.update({ longest: 5_000, busy: 1 }, now)
@@ -250,8 +250,26 @@ describe('M42: a crowd', () => {
     expect(after(crowd, [BUSY, BUSY, BUSY])).not.toContain(true)
   })
 
+  it('is too large when a request has waited for a quarter of a second, until a second without a long wait', () => {
+    const crowd = new Crowd(50)
+    crowd.saw(900) // there is no crowd
+    expect(crowd.tooLarge).toBe(false)
+    after(crowd, Array(6).fill(BUSY))
+    crowd.saw(249)
+    expect(crowd.tooLarge).toBe(false)
+    crowd.saw(250)
+    expect(crowd.tooLarge).toBe(true)
+    after(crowd, [BUSY, BUSY, BUSY])
+    crowd.saw(50)
+    after(crowd, [BUSY, BUSY, BUSY, BUSY])
+    expect(crowd.tooLarge).toBe(true)
+    crowd.saw(49)
+    after(crowd, [BUSY])
+    expect([crowd.present, crowd.tooLarge]).toEqual([true, false])
+  })
+
   it('is over when a tenth of the time is idle', () => {
-    const crowd = new Crowd(1_000)
+    const crowd = new Crowd(50)
     after(crowd, Array(6).fill(BUSY))
     expect(
       after(crowd, [

@@ -147,7 +147,11 @@ describe('the event loop', () => {
   it('M15: lasting lateness in a crowd refuses a growing share, and none of it half a minute later', () => {
     const { system, monitor, pass } = stand({}, machine())
     system.loop = crowded(300)
-    pass(2_000)
+    pass(5_000)
+    expect(monitor.stats().shedShare).toBe(0) // a busy loop, but no request has waited
+    system.waited = 300
+    pass(1_000, () => monitor.verdict())
+    system.waited = 0
     const early = monitor.stats().shedShare
     expect(early).toBeGreaterThan(0)
     pass(750)
@@ -191,6 +195,10 @@ describe('the event loop', () => {
     const { system, monitor, pass } = stand({ marks }, machine())
     system.loop = crowded(80) // long turns, but no level
     pass(2_000)
+    system.waited = 249
+    expect(monitor.verdict().error).toBeUndefined()
+    system.waited = 250
+    expect(monitor.verdict().error).toBeDefined()
     expect([monitor.level, monitor.calm, system.followed]).toEqual(['ok', false, true])
     const refused = (waited: number) => {
       system.waited = waited
