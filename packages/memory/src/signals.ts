@@ -63,7 +63,7 @@ export class Signals {
       const { mark, ...reading } = readings[signal]
       let wanted = levelFor(mark, marks, this.#level(signal).level)
       if (signal === 'pressure') wanted = higher(wanted, kernelEvents(sample, this.#marks.memory))
-      const level = this.#settle(signal, wanted, sample.at)
+      const level = this.#settle(signal, wanted, sample.at, signal === 'heap' && willBeFull(sample))
       if (level !== 'ok') reasons.push({ signal, level, ...reading })
     }
     const level = this.#settle('health', health, sample.at)
@@ -73,9 +73,9 @@ export class Signals {
     return reasons
   }
 
-  #settle(signal: SignalName, wanted: Level, now: number): Level {
+  #settle(signal: SignalName, wanted: Level, now: number, urgent = false): Level {
     this.#wanted.set(signal, wanted)
-    return this.#level(signal).update(wanted, now)
+    return this.#level(signal).update(wanted, now, urgent)
   }
 
   #level(signal: SignalName): LevelHold {
@@ -86,6 +86,11 @@ export class Signals {
     }
     return level
   }
+}
+
+/** Three full collections in a row say that the heap has no more than a few seconds. */
+function willBeFull({ heapAhead, heapLimit }: Sample): boolean {
+  return heapAhead >= heapLimit
 }
 
 /** A reading of a signal; `mark` is what its marks are compared with. */

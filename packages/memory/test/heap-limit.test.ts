@@ -1,10 +1,12 @@
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { HeapForecast } from '../src/heap-forecast.js'
 import { type HeapSetup, youngGeneration } from '../src/heap-limit.js'
-import { GB, MB } from './support.js'
+import { closeAll, FakeSystem, GB, MB, stand } from './support.js'
+
+afterEach(closeAll)
 
 const V8_OF = { 20: '11.3.244.8-node.38', 22: '12.4.254.21-node.56', 24: '13.6.233.17-node.44' } as const
 
@@ -106,6 +108,34 @@ describe('M40: the forecast of a heap that grows', () => {
 
   it('takes what one look finds for one collection', () => {
     expect(of([0, 60], [1_000, 70], [1_000, 75], [1_000, 80]).ahead(80, 100, 1_000)).toBe(80)
+  })
+})
+
+describe('M40: a heap that will be full within seconds', () => {
+  it('is critical at the first sample that says so, and nothing else is', () => {
+    const system = new FakeSystem()
+    system.heap = 100 * MB
+    const { monitor, pass } = stand({}, system)
+    const collect = (left: number) => {
+      system.usage.heapUsed = left * MB
+      system.floors = [{ heap: left * MB, external: 0 }]
+      pass(1_000)
+      return monitor.level
+    }
+    expect([collect(40), collect(60), collect(75)]).toEqual(['ok', 'ok', 'critical'])
+    expect(monitor.reasons).toMatchObject([{ signal: 'heap', value: 75 * MB, limit: 100 * MB }])
+  })
+
+  it('which a heap that is as full and does not grow is not', () => {
+    const system = new FakeSystem()
+    system.heap = 100 * MB
+    const { monitor, pass } = stand({}, system)
+    for (const left of [75, 74, 76, 75, 76, 74]) {
+      system.usage.heapUsed = left * MB
+      system.floors = [{ heap: left * MB, external: 0 }]
+      pass(1_000)
+      expect(monitor.level).toBe('ok')
+    }
   })
 })
 
