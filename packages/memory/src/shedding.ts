@@ -81,10 +81,7 @@ export class Shedding {
     else this.#turns.rest()
     this.share = late && crowd.tooLarge ? Math.min(MOST, this.share + STEP) : this.share * DECAY
     if (this.share < LEAST || !crowd.tooLarge) this.share = 0
-    // Where the delay is no signal, no crowd is looked for, and what is said of the loop counts as it is.
-    const trusted = crowd.tooLarge || this.#patience === Number.POSITIVE_INFINITY
-    const counted = trusted ? reasons : reasons.filter((reason) => !isAboutLoop(reason))
-    this.#level = counted.reduce<Level>((highest, reason) => higher(highest, reason.level), 'ok')
+    this.#level = reasons.reduce<Level>((highest, reason) => higher(highest, this.#counted(reason)), 'ok')
     this.#reasons = reasons
     this.calm = this.#level === 'ok' && !crowd.present
     if (level !== 'ok' || crowd.tooLarge) this.#badSince ??= now
@@ -115,6 +112,15 @@ export class Shedding {
     if (this.#credit < 1) return ADMIT
     this.#credit -= 1
     return this.#refuse()
+  }
+
+  /**
+   * What is said of the loop counts in a crowd that is too large, and for what is cheap to lose: the others are judged by
+   * their wait, since a loop that refuses all has nothing to do. Where the delay is no signal, no crowd is looked for.
+   */
+  #counted(reason: Reason): Level {
+    if (!isAboutLoop(reason) || this.#patience === Number.POSITIVE_INFINITY) return reason.level
+    return this.#crowd.tooLarge ? 'elevated' : 'ok'
   }
 
   #refuse(waited?: number): Verdict {

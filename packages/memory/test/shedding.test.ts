@@ -178,6 +178,22 @@ describe('the event loop', () => {
     }
   })
 
+  it('M42: in a crowd, a loop that is very late does not refuse all: who has not waited is served', () => {
+    const { system, monitor, pass } = stand({}, machine())
+    system.loop = crowded(3_000)
+    pass(8_000)
+    system.waited = 300
+    expect(monitor.verdict().error).toBeDefined()
+    system.waited = 0
+    pass(250)
+    expect(monitor.level).toBe('critical')
+    const served = Array.from({ length: 5 }, () => monitor.verdict()).filter(
+      ({ error }) => error === undefined,
+    )
+    expect(served.length).toBeGreaterThan(0)
+    expect(monitor.verdict(0).error).toBeDefined()
+  })
+
   it('M42, M49: a crowd is followed; two seconds of an idle loop later nothing is', () => {
     const { system, monitor, pass } = stand({}, machine())
     system.loop = crowded(20)
