@@ -1,47 +1,91 @@
+import cluster from 'node:cluster'
 import { closeSync, openSync, readSync } from 'node:fs'
-import type { Server } from 'node:net'
+import { isIPv4, type Server } from 'node:net'
+import { endianness } from 'node:os'
 
-/** The kernel lists listening sockets first, some 27 of them in a page. */
+/** A file of the kernel that is read from its beginning, as it is now. */
+export interface KernelFile {
+  /** Fills the buffer from `start` to `end` with the same part of the file; returns how many bytes there were. */
+  read(buffer: Buffer, start: number, end: number): number
+  close(): void
+}
+
+/** Bytes of the file in which a listening socket is looked for: the kernel lists those first, 27 of them in 4,096. */
+const LOOKED_AT = 16_384
 const PAGE = 4_096
-const MOST_PAGES = 4
 
 /**
- * Connections that the kernel has made and nobody has accepted yet. Node accepts one in each turn of its event loop
- * (libuv since 1.45), so under more connections than can be served the loop looks idle between two requests, and the
- * queue is here. Linux tells its length in `/proc/net/tcp` (proc(5): the receive queue of a listening socket), within a
- * microsecond; elsewhere it is not known and counts as empty.
+ * Connections that the kernel has made and nobody has accepted yet. Node accepts one in each turn of its event loop, so
+ * under more connections than can be served the queue is here. Linux tells its length in `/proc/net/tcp` (proc(5): the
+ * receive queue of a listening socket). The kernel writes what is asked for and walks its table of connections for it:
+ * once the row of our socket is found, no byte behind it is asked for.
+ *
+ * The length is unknown on other systems, for a socket that other processes accept from as well (a worker of
+ * `node:cluster`, `reusePort`), and for a server that drops connections of its own accord (`maxConnections`).
  */
 export class AcceptQueue {
   readonly #server: () => Server | undefined
-  readonly #page = Buffer.allocUnsafe(PAGE)
+  readonly #open: (path: string) => KernelFile | undefined
+  readonly #text = Buffer.allocUnsafe(LOOKED_AT)
   #of: Server | undefined
-  #row: RegExp | undefined
-  #file: number | undefined
+  #row = /(?!)/g
+  #file: KernelFile | undefined
+  /** Where the receive queue in our row ends, as far as is known. */
+  #end: number | undefined
 
   /** `server`: the one that is asked at present. */
-  constructor(server: () => Server | undefined) {
+  constructor(server: () => Server | undefined, open = openKernelFile) {
     this.#server = server
+    this.#open = open
   }
 
-  length(): number {
+  /** Whose queue it is. */
+  get server(): Server | undefined {
+    return this.#server()
+  }
+
+  length(): number | undefined {
     const server = this.#server()
     if (server !== this.#of) this.#turnTo(server)
-    if (this.#file === undefined || this.#row === undefined) return 0
-    for (let page = 0, at = 0; page < MOST_PAGES; page++) {
-      const size = readSync(this.#file, this.#page, 0, PAGE, at)
-      const found = this.#row.exec(this.#page.toString('latin1', 0, size))
-      if (found !== null) return Number.parseInt(found[1]!, 16)
-      if (size < PAGE / 2) break
-      at += size
-    }
-    return 0
+    if (this.#file === undefined) return undefined
+    return this.#readAgain() ?? this.#search()
   }
 
   close(): void {
-    if (this.#file !== undefined) closeSync(this.#file)
+    this.#file?.close()
     this.#file = undefined
-    this.#row = undefined
+    this.#end = undefined
     this.#of = undefined
+  }
+
+  #readAgain(): number | undefined {
+    if (this.#end === undefined) return undefined
+    const size = this.#file!.read(this.#text, 0, this.#end)
+    return this.#find(size).length
+  }
+
+  /** Page by page, up to the row. A socket that is not found is not looked for again. */
+  #search(): number | undefined {
+    for (let size = 0; size < LOOKED_AT; ) {
+      const more = this.#file!.read(this.#text, size, Math.min(size + PAGE, LOOKED_AT))
+      size += more
+      const { length, end, several } = this.#find(size)
+      if (several || more === 0) break
+      this.#end = end
+      if (length !== undefined) return length
+    }
+    this.#file?.close()
+    this.#file = undefined
+    return undefined
+  }
+
+  #find(size: number): { length?: number; end?: number; several?: boolean } {
+    this.#row.lastIndex = 0
+    const text = this.#text.toString('latin1', 0, size)
+    const found = this.#row.exec(text)
+    if (found === null) return {}
+    const end = this.#row.lastIndex
+    return { length: Number.parseInt(found[1]!, 16), end, several: this.#row.exec(text) !== null }
   }
 
   #turnTo(server: Server | undefined): void {
@@ -49,13 +93,31 @@ export class AcceptQueue {
     this.#of = server
     const address = server?.address()
     if (typeof address !== 'object' || address === null) return // closed, or a socket with a path
+    if (cluster.isWorker || typeof server?.maxConnections === 'number') return
     const port = address.port.toString(16).toUpperCase().padStart(4, '0')
     // `<slot>: <local address>:<port> <remote address>:0000 0A <transmit queue>:<receive queue>`; 0A is "listening".
-    this.#row = new RegExp(`: [0-9A-F]+:${port} [0-9A-F]+:0000 0A [0-9A-F]{8}:([0-9A-F]{8})`)
-    try {
-      this.#file = openSync(address.family === 'IPv6' ? '/proc/net/tcp6' : '/proc/net/tcp', 'r')
-    } catch {
-      this.#file = undefined
+    const row = `: ${inHex(address.address)}:${port} [0-9A-F]+:0000 0A [0-9A-F]{8}:([0-9A-F]{8})`
+    this.#row = new RegExp(row, 'g')
+    this.#file = this.#open(isIPv4(address.address) ? '/proc/net/tcp' : '/proc/net/tcp6')
+  }
+}
+
+/** As the kernel writes it: an IPv4 address is one number in the machine's order of bytes. */
+function inHex(address: string): string {
+  if (address === '::') return '0{32}'
+  if (!isIPv4(address)) return '[0-9A-F]{32}'
+  const bytes = Buffer.from(address.split('.').map(Number))
+  return (endianness() === 'LE' ? bytes.reverse() : bytes).toString('hex').toUpperCase()
+}
+
+function openKernelFile(path: string): KernelFile | undefined {
+  try {
+    const file = openSync(path, 'r')
+    return {
+      read: (buffer, start, end) => readSync(file, buffer, start, end - start, start),
+      close: () => closeSync(file),
     }
+  } catch {
+    return undefined
   }
 }

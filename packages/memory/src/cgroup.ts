@@ -29,15 +29,21 @@ export function memoryGroups(system: Reader): readonly MemoryGroup[] {
   const mounts = cgroupMounts(system.readFile('/proc/self/mountinfo') ?? '')
   const paths = (system.readFile('/proc/self/cgroup') ?? '').split('\n')
   const groups: MemoryGroup[] = []
+  const seen = new Set<string>()
   for (const { version, root, directory } of mounts) {
     const path = paths.map((line) => groupPath(line, version)).find((found) => found !== undefined) ?? '/'
     for (const group of ancestors(directory, below(root, path))) {
+      if (seen.has(group) || seen.size === MOST_GROUPS) continue
+      seen.add(group)
       const found = version === 2 ? groupV2(system, group) : groupV1(system, group)
       if (found !== undefined) groups.push(found)
     }
   }
   return groups
 }
+
+/** Directories that are looked at: mounts and nested groups are few, and each costs some reads at every sample. */
+const MOST_GROUPS = 128
 
 interface Mount {
   readonly version: 1 | 2

@@ -1,16 +1,21 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 const CHUNK = 1024 ** 2
 const QUOTE = 0x22
+const COLON = 0x3a
 const BACKSLASH = 0x5c
 const MINUS = 0x2d
 const CLOSE_BRACKET = 0x5d
+/** V8's header has some kilobytes. */
+const LONGEST_HEADER = CHUNK
 
 /**
  * Reads a `.heapsnapshot` file from front to back without ever holding it as one text: a large one would not fit into a
  * string (512 MB), and its parsed form takes eight times the file. Synchronous: for a thread of its own.
  */
 export class HeapFile {
+  /** Bytes of the file. */
+  readonly size: number
   readonly #fd: number
   readonly #buffer = Buffer.allocUnsafe(CHUNK)
   #position = 0
@@ -18,6 +23,7 @@ export class HeapFile {
 
   constructor(file: string) {
     this.#fd = openSync(file, 'r')
+    this.size = fstatSync(this.#fd).size
   }
 
   close(): void {
@@ -26,14 +32,17 @@ export class HeapFile {
 
   /** Everything up to the member `name` of the outermost object, as text. */
   textBefore(name: string): string {
-    const end = `"${name}":`
-    let text = ''
-    while (!text.endsWith(end)) {
+    const end = Buffer.from(`"${name}":`)
+    const bytes = Buffer.alloc(LONGEST_HEADER)
+    for (let size = 0; size < LONGEST_HEADER; ) {
       const byte = this.#next()
-      if (byte === -1) throw new SyntaxError(`Not a heap snapshot: it has no "${name}"`)
-      text += String.fromCharCode(byte)
+      if (byte === -1) break
+      bytes[size++] = byte
+      if (byte === COLON && bytes.subarray(0, size).subarray(-end.length).equals(end)) {
+        return bytes.toString('latin1', 0, size - end.length)
+      }
     }
-    return text.slice(0, -end.length)
+    throw new SyntaxError(`Not a heap snapshot: it has no "${name}"`)
   }
 
   /** Skips to the value of the member `name`; nothing before it may hold that name as a text. */

@@ -155,5 +155,14 @@ function columnsOf(
 function readHeader(file: HeapFile): Header {
   const text = file.textBefore('nodes')
   const { snapshot } = JSON.parse(`${text.slice(0, text.lastIndexOf(','))}}`) as { snapshot: Header }
+  const { node_count, edge_count, meta } = snapshot
+  mustFit(node_count, meta.node_fields, file)
+  mustFit(edge_count, meta.edge_fields, file)
   return snapshot
+}
+
+/** Room is made for what the header announces: no more than there is in the file, a digit and a comma for each field. */
+function mustFit(count: number, fields: readonly string[], file: HeapFile): void {
+  const fits = Number.isSafeInteger(count) && count >= 0 && count * fields.length * 2 <= file.size
+  if (!fits) throw new SyntaxError('The header of the heap snapshot announces more than the file has')
 }

@@ -132,7 +132,7 @@ export class LeakDetector {
 
   #force(sample: Sample): void {
     const before = this.#sampler.collections.floor
-    const pause = this.#sampler.collect()
+    const pause = this.#sampler.collect(sample.at)
     const after = this.#sampler.collections.floor
     this.#pausePerByte = pause / Math.max(1, sample.heapUsed)
     this.#credit -= pause

@@ -59,7 +59,8 @@ export class LevelHold {
     this.#holds = holds
   }
 
-  update(wanted: Level, now: number): Level {
+  /** `urgent`: there is no time for more samples, and no doubt: a rise counts at once. */
+  update(wanted: Level, now: number, urgent = false): Level {
     if (wanted === this.level) {
       this.#samples = 0
       return this.level
@@ -76,7 +77,7 @@ export class LevelHold {
     }
     const held = now - this.#since
     const due = rising
-      ? held >= this.#holds.enterAfter && this.#samples >= SAMPLES_TO_RISE
+      ? urgent || (held >= this.#holds.enterAfter && this.#samples >= SAMPLES_TO_RISE)
       : held >= this.#holds.leaveAfter
     if (due) {
       this.level = this.#pending

@@ -104,7 +104,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#sampler = new Sampler(resolved.system, resolved.limit)
     this.#signals = new Signals(resolved.marks, resolved)
     const patience = patienceFor(resolved.marks.delay)
-    const turns = resolved.system.watchTurns(patience, () => this.#server)
+    const turns = resolved.system.watchTurns(() => this.#server)
     this.#shedding = new Shedding(turns, patience, resolved.leaveAfter, resolved.random)
     this.#replacement = new Replacement(resolved, now)
     this.#snapshots = new Snapshots(resolved.snapshot, resolved.system, resolved.clock)

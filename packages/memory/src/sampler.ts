@@ -1,4 +1,5 @@
 import type { CollectionWatch, Floor } from './collections.js'
+import { HeapForecast } from './heap-forecast.js'
 import { Limits, type MemoryUse } from './limits.js'
 import type { LoopSample, LoopWatch } from './loop.js'
 import type { Pressure } from './pressure.js'
@@ -8,10 +9,12 @@ import type { System } from './system.js'
 export interface Sample extends Readonly<NodeJS.MemoryUsage> {
   /** Time of the sample on the monitor's clock. */
   readonly at: number
-  /** What V8 lets the heap grow to. Not `heapTotal`, which is only what it has taken so far. */
+  /** What V8 lets the old generation grow to: the heap that lasts, without the room for new objects. */
   readonly heapLimit: number
   /** Heap alive: what the last full collection left, or less when less is used now. */
   readonly heapLive: number
+  /** What will be alive in some seconds if the heap grows on as fast as it does; `heapLive` when it does not. */
+  readonly heapAhead: number
   /** Resident memory that is neither V8's heap nor its external memory: native code, threads, fragmentation. */
   readonly native: number
   /** The limit that binds, and the use of it. */
@@ -26,6 +29,8 @@ export interface Sample extends Readonly<NodeJS.MemoryUsage> {
 
 /** Draining the collector's log costs some microseconds per collection: once a second is often enough. */
 const DRAIN_EVERY = 1_000
+/** But not for an old generation that is full by more than this: it may have no second left. */
+const FILLING = 0.6
 /** Young objects are collected every few seconds only, and are counted then: the rate is smoothed over this time. */
 const SMOOTHING = 10_000
 
@@ -35,6 +40,7 @@ export class Sampler {
   readonly limits: Limits
   readonly #system: System
   readonly #loop: LoopWatch
+  readonly #forecast = new HeapForecast()
   #floors: Floor[] = []
   #allocated = 0
   #allocationRate = 0
@@ -50,11 +56,14 @@ export class Sampler {
   }
 
   read(now: number): Sample {
-    if (now - this.#drainedAt >= DRAIN_EVERY) {
-      this.#floors.push(...this.collections.drain())
+    const heapLimit = this.#system.heapLimit()
+    const old = this.#system.oldGeneration()
+    if (now - this.#drainedAt >= (old < FILLING * heapLimit ? DRAIN_EVERY : 1)) {
+      this.#take(now)
       this.#rate(now - this.#drainedAt)
       this.#drainedAt = now
     }
+    const heapLive = Math.min(old, this.collections.floor?.heap ?? old)
     const { rss, heapTotal, heapUsed, external, arrayBuffers } = this.#system.memoryUsage()
     return {
       at: now,
@@ -63,8 +72,9 @@ export class Sampler {
       heapUsed,
       external,
       arrayBuffers,
-      heapLimit: this.#system.heapLimit(),
-      heapLive: Math.min(heapUsed, this.collections.floor?.heap ?? heapUsed),
+      heapLimit,
+      heapLive,
+      heapAhead: this.#forecast.ahead(heapLive, heapLimit, now),
       native: Math.max(0, rss - heapTotal - external),
       memory: this.limits.read(rss, now),
       pressure: this.limits.pressure(now),
@@ -82,15 +92,22 @@ export class Sampler {
   }
 
   /** Runs a full collection; returns its pause in milliseconds. */
-  collect(): number {
+  collect(now: number): number {
     const pause = this.#system.collectGarbage()
-    this.#floors.push(...this.collections.drain())
+    this.#take(now)
     return pause
   }
 
   stop(): void {
     this.#loop.stop()
     this.collections.stop()
+  }
+
+  #take(now: number): void {
+    for (const floor of this.collections.drain()) {
+      this.#floors.push(floor)
+      this.#forecast.add(floor.heap, now)
+    }
   }
 
   #rate(elapsed: number): void {

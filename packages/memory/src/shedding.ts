@@ -1,7 +1,8 @@
 import { ADMIT, retryAfterSeconds, type Verdict } from '@spillway/kit'
+import { type Business, Crowd } from './crowd.js'
 import { OverloadedError } from './errors.js'
-import type { Level, Marks } from './level.js'
-import type { Reason } from './signals.js'
+import { higher, type Level, type Marks } from './level.js'
+import { isAboutLoop, type Reason } from './signals.js'
 import type { TurnWatch } from './turns.js'
 
 /**
@@ -15,10 +16,6 @@ const DECAY = 0.7
 const MOST = 0.95
 const LEAST = 0.02
 
-/** After a sign of a queue, turns of the event loop are looked at for so many milliseconds. */
-const WARY_FOR = 5_000
-/** A loop that is busy for less of the time has no queue. */
-const BUSY = 0.95
 /** What is cheap to lose may wait for this share of what the others may. */
 const CHEAP = 0.5
 
@@ -35,22 +32,21 @@ export function patienceFor(delay: Marks | false): number {
 }
 
 /** What the event loop was like at the last sample. */
-export interface Lateness {
+export interface Lateness extends Business {
   /** It is over its mark, and was for long enough. */
   readonly late: boolean
-  /** The longest turn, in milliseconds. */
-  readonly longest: number
-  /** Share of the time in which it was busy. */
-  readonly busy: number
 }
 
 /**
  * Decides who is refused.
  *
- * By level. By the queue: requests that have waited for longer than `patience` are refused, so that those which are served
- * have not waited long, and as many are served as can be. And when the loop stays late all the same, by share: the share of ordinary requests that is refused grows step by step while the
- * loop stays late and shrinks by a factor as soon as it is not (additive increase, multiplicative decrease, as in TCP's
- * congestion control, RFC 5681). Those refusals are spread evenly, without a coin.
+ * By level. By the queue: in a crowd that is too large, requests that have waited for longer than `patience` are refused, so
+ * that those which are served have not waited long, and as many are served as can be. And when the loop stays late all the same, by share:
+ * the share of ordinary requests that is refused grows step by step while the loop stays late and shrinks by a factor as
+ * soon as it is not (additive increase, multiplicative decrease, as in TCP's congestion control, RFC 5681). Those refusals
+ * are spread evenly, without a coin.
+ *
+ * Without such a crowd the loop has time for all: then nothing that is said of the loop is a reason to refuse.
  */
 export class Shedding {
   /** The one field a request reads: nothing is refused. */
@@ -64,8 +60,8 @@ export class Shedding {
   #badSince: number | undefined
   /** How long trouble usually lasts, in milliseconds; moving average. */
   #usual: number
-  #waryUntil = Number.NEGATIVE_INFINITY
   readonly #turns: TurnWatch
+  readonly #crowd: Crowd
   readonly #patience: number
   readonly #random: () => number
 
@@ -73,23 +69,22 @@ export class Shedding {
   constructor(turns: TurnWatch, patience: number, leaveAfter: number, random: () => number) {
     this.#turns = turns
     this.#patience = patience
+    this.#crowd = new Crowd(patience)
     this.#usual = leaveAfter
     this.#random = random
   }
 
-  update(level: Level, reasons: readonly Reason[], { late, longest, busy }: Lateness, now: number): void {
-    this.share = late ? Math.min(MOST, this.share + STEP) : this.share * DECAY
-    if (this.share < LEAST) this.share = 0
-    this.#level = level
-    this.#reasons = reasons
-    const patient = this.#patience === Number.POSITIVE_INFINITY
-    if (!patient && (longest >= this.#patience || busy >= BUSY)) this.#waryUntil = now + WARY_FOR
-    const wary = now < this.#waryUntil
-    if (wary) this.#turns.follow(longest >= this.#patience)
+  update(level: Level, reasons: readonly Reason[], { late, ...business }: Lateness, now: number): void {
+    const crowd = this.#crowd
+    crowd.update(business, now)
+    if (crowd.present) this.#turns.follow()
     else this.#turns.rest()
-    const trouble = level !== 'ok' || this.share > 0
-    this.calm = !trouble && !wary
-    if (trouble) this.#badSince ??= now
+    this.share = late && crowd.tooLarge ? Math.min(MOST, this.share + STEP) : this.share * DECAY
+    if (this.share < LEAST || !crowd.tooLarge) this.share = 0
+    this.#level = reasons.reduce<Level>((highest, reason) => higher(highest, this.#counted(reason)), 'ok')
+    this.#reasons = reasons
+    this.calm = this.#level === 'ok' && !crowd.present
+    if (level !== 'ok' || crowd.tooLarge) this.#badSince ??= now
     else if (this.#badSince !== undefined) {
       this.#usual = (this.#usual + now - this.#badSince) / 2
       this.#badSince = undefined
@@ -98,7 +93,7 @@ export class Shedding {
 
   /** Nothing is refused any more. */
   stop(): void {
-    this.#turns.rest()
+    this.#turns.close()
     this.#level = 'ok'
     this.#reasons = []
     this.share = 0
@@ -109,18 +104,29 @@ export class Shedding {
   decide(priority: Priority, fresh: boolean): Verdict {
     if (priority === 2) return ADMIT
     if (this.#level === 'critical' || (priority === 0 && this.#level === 'elevated')) return this.#refuse()
-    const backlog = this.#turns.backlog(fresh)
-    if (backlog >= this.#patience * (priority === 0 ? CHEAP : 1)) return this.#refuse(backlog)
+    const waited = this.#turns.waited(fresh)
+    this.#crowd.saw(waited)
+    const patience = this.#patience * (priority === 0 ? CHEAP : 1)
+    if (this.#crowd.tooLarge && waited >= patience) return this.#refuse(waited)
     this.#credit += this.share
     if (this.#credit < 1) return ADMIT
     this.#credit -= 1
     return this.#refuse()
   }
 
-  #refuse(backlog?: number): Verdict {
+  /**
+   * What is said of the loop counts in a crowd that is too large, and for what is cheap to lose: the others are judged by
+   * their wait, since a loop that refuses all has nothing to do. Where the delay is no signal, no crowd is looked for.
+   */
+  #counted(reason: Reason): Level {
+    if (!isAboutLoop(reason) || this.#patience === Number.POSITIVE_INFINITY) return reason.level
+    return this.#crowd.tooLarge ? 'elevated' : 'ok'
+  }
+
+  #refuse(waited?: number): Verdict {
     this.refused++
     const wait = Math.min(Math.max(this.#usual, SHORTEST), LONGEST)
-    const reasons = backlog === undefined ? this.#reasons : [...this.#reasons, this.#queue(backlog)]
+    const reasons = waited === undefined ? this.#reasons : [...this.#reasons, this.#queue(waited)]
     // Up to half as much again, so that the refused do not all come back at once.
     const error = new OverloadedError(retryAfterSeconds(wait * (1 + this.#random() / 2)), reasons)
     return { headers: error.headers, error }

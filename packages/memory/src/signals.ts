@@ -2,7 +2,8 @@ import { type Holds, higher, type Level, LevelHold, levelFor, type Marks } from 
 import type { Sample } from './sampler.js'
 
 /**
- * `memory`: working set against the limit that binds; `heap`: live heap against V8's limit; `external`: Buffers and
+ * `memory`: working set against the limit that binds; `heap`: live heap, now or in some seconds,
+ * against V8's limit; `external`: Buffers and
  * other memory outside of the heap against the limit; `pressure`: the kernel's own stall figure; `delay`: lateness of
  * the event loop; `utilization`: its busy share; `health`: the app's own judgement.
  */
@@ -25,6 +26,11 @@ export type SignalMarks = Readonly<Record<Exclude<SignalName, 'health'>, Marks |
 
 /** Signals of time, not of memory: a new process would not cure them, and a starting one shows them. */
 const TIMELY: ReadonlySet<SignalName> = new Set(['delay', 'utilization', 'health'])
+
+/** Long turns and a busy loop, which do not say that requests wait. */
+export function isAboutLoop({ signal }: Reason): boolean {
+  return signal === 'delay' || signal === 'utilization'
+}
 
 export function isAboutMemory({ signal }: Reason): boolean {
   return !TIMELY.has(signal)
@@ -57,7 +63,7 @@ export class Signals {
       const { mark, ...reading } = readings[signal]
       let wanted = levelFor(mark, marks, this.#level(signal).level)
       if (signal === 'pressure') wanted = higher(wanted, kernelEvents(sample, this.#marks.memory))
-      const level = this.#settle(signal, wanted, sample.at)
+      const level = this.#settle(signal, wanted, sample.at, signal === 'heap' && willBeFull(sample))
       if (level !== 'ok') reasons.push({ signal, level, ...reading })
     }
     const level = this.#settle('health', health, sample.at)
@@ -67,9 +73,9 @@ export class Signals {
     return reasons
   }
 
-  #settle(signal: SignalName, wanted: Level, now: number): Level {
+  #settle(signal: SignalName, wanted: Level, now: number, urgent = false): Level {
     this.#wanted.set(signal, wanted)
-    return this.#level(signal).update(wanted, now)
+    return this.#level(signal).update(wanted, now, urgent)
   }
 
   #level(signal: SignalName): LevelHold {
@@ -82,6 +88,11 @@ export class Signals {
   }
 }
 
+/** Three full collections in a row say that the heap has no more than a few seconds. */
+function willBeFull({ heapAhead, heapLimit }: Sample): boolean {
+  return heapAhead >= heapLimit
+}
+
 /** A reading of a signal; `mark` is what its marks are compared with. */
 type Reading = Omit<Reason, 'signal' | 'level'> & { readonly mark: number }
 
@@ -89,7 +100,10 @@ function readAll(sample: Sample): Readonly<Record<keyof SignalMarks, Reading>> {
   const { memory, pressure, loop } = sample
   return {
     memory: ofBytes(memory.used, memory.limit, memory.source),
-    heap: ofBytes(sample.heapLive, sample.heapLimit, 'V8 heap limit'),
+    heap: {
+      ...ofBytes(sample.heapLive, sample.heapLimit, 'V8 heap limit'),
+      mark: sample.heapAhead / sample.heapLimit,
+    },
     external: ofBytes(sample.external, memory.limit, memory.source),
     pressure: plain(pressure.full, 100, 'percent', 'kernel: PSI full avg10, limit events'),
     delay: plain(loop.p99, 0, 'ms', 'event loop delay p99'),

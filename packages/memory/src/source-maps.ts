@@ -4,8 +4,22 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Frame } from './allocation-profile.js'
 
-/** The last `sourceMappingURL` comment of a script counts (Source Map specification, ECMA-426). */
-const COMMENT = /\/[/*][#@]\s*sourceMappingURL=([^\s'"*]+)(?!.*sourceMappingURL=)/s
+/** The last one of a script counts (Source Map specification, ECMA-426). */
+const NAME = 'sourceMappingURL='
+/** What stands before the name, in a comment of its own, and the characters that end the reference. */
+const OPENING = /\/[/*][#@]\s?$/
+const END = /[\s'"*]/
+
+/** Where a script says that its map is. Looks from the end, and at nothing twice. */
+function referenceIn(script: string): string | undefined {
+  const at = script.lastIndexOf(NAME)
+  if (at === -1 || !OPENING.test(script.slice(Math.max(0, at - 4), at))) return undefined
+  const rest = script.slice(at + NAME.length)
+  const end = rest.search(END)
+  const reference = end === -1 ? rest : rest.slice(0, end)
+  return reference === '' ? undefined : reference
+}
+
 const INLINE = /^data:application\/json[^,]*?(;base64)?,/
 
 /**
@@ -35,7 +49,7 @@ async function load(path: string): Promise<SourceMap | undefined> {
   const known = findSourceMap(path)
   if (known !== undefined) return known
   try {
-    const reference = COMMENT.exec(await readFile(path, 'utf8'))?.[1]
+    const reference = referenceIn(await readFile(path, 'utf8'))
     if (reference === undefined) return undefined
     const inline = INLINE.exec(reference)
     const text =

@@ -5,14 +5,18 @@ import v8 from 'node:v8'
 import vm from 'node:vm'
 import { AcceptQueue } from './accept-queue.js'
 import { Collections, type CollectionWatch } from './collections.js'
+import { Door } from './door.js'
+import { oldGenerationLimit, usedOldGeneration } from './heap-limit.js'
 import { Loop, type LoopWatch } from './loop.js'
 import { Turns, type TurnWatch } from './turns.js'
 
 /** Where the numbers about the machine and the process come from. Injectable, so that tests bring their own. */
 export interface System {
   memoryUsage(): NodeJS.MemoryUsage
-  /** Bytes that V8 lets the heap grow to. */
+  /** Bytes that V8 lets the old generation of the heap grow to. */
   heapLimit(): number
+  /** Bytes of objects in the old generation, dead or alive. */
+  oldGeneration(): number
   /** The text of a file of the kernel, or `undefined` when it cannot be read. */
   readFile(path: string): string | undefined
   /** Bytes of RAM of the machine. */
@@ -22,8 +26,8 @@ export interface System {
   /** Bytes free for this user on the file system of a directory. */
   freeDisk(directory: string): number
   watchLoop(): LoopWatch
-  /** `limit`: milliseconds from which a turn of the event loop is late. `server`: the one that is asked at present. */
-  watchTurns(limit: number, server: () => Server | undefined): TurnWatch
+  /** `server`: the one that is asked at present. */
+  watchTurns(server: () => Server | undefined): TurnWatch
   watchCollections(): CollectionWatch
   /** Runs a full garbage collection; returns the pause in milliseconds. */
   collectGarbage(): number
@@ -38,7 +42,8 @@ let gc: (() => void) | undefined
 /** This process and this machine. Spread it to replace a part: `{ ...realSystem, totalMemory: () => 2 ** 30 }`. */
 export const realSystem: System = {
   memoryUsage: () => process.memoryUsage(),
-  heapLimit: () => v8.getHeapStatistics().heap_size_limit,
+  heapLimit: oldGenerationLimit,
+  oldGeneration: usedOldGeneration,
   readFile: (path) => {
     try {
       return readFileSync(path, 'utf8')
@@ -54,7 +59,7 @@ export const realSystem: System = {
     return bavail * bsize
   },
   watchLoop: () => new Loop(),
-  watchTurns: (limit, server) => new Turns(limit, new AcceptQueue(server)),
+  watchTurns: (server) => new Turns(new Door(new AcceptQueue(server))),
   watchCollections: () => new Collections(),
   collectGarbage: () => {
     gc ??= findGc()

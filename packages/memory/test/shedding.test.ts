@@ -142,12 +142,19 @@ describe('the event loop', () => {
     }
   })
 
-  it('M15: lasting lateness refuses a growing share, and none of it half a minute later', () => {
+  const crowded = (p99: number) => ({ p50: 0, p99, max: p99, utilization: 1 })
+
+  it('M15: lasting lateness in a crowd refuses a growing share, and none of it half a minute later', () => {
     const { system, monitor, pass } = stand({}, machine())
-    system.loop = late(300)
-    pass(1_500)
+    system.loop = crowded(300)
+    pass(5_000)
+    expect(monitor.stats().shedShare).toBe(0) // a busy loop, but no request has waited
+    system.waited = 300
+    pass(1_000, () => monitor.verdict())
+    system.waited = 0
     const early = monitor.stats().shedShare
-    pass(1_500)
+    expect(early).toBeGreaterThan(0)
+    pass(750)
     expect(monitor.stats().shedShare).toBeGreaterThan(early)
     let refused = 0
     for (let i = 0; i < 100; i++) if (monitor.verdict().error !== undefined) refused++
@@ -158,13 +165,59 @@ describe('the event loop', () => {
     expect(monitor.verdict().error).toBeUndefined()
   })
 
-  it('M15: in a crowd, those are refused that a turn of the loop has not come to in time', () => {
-    const { system, monitor, pass } = stand({ marks: { delay: { elevated: [100, 200] } } }, machine())
-    system.loop = late(80) // a long turn, but no level
+  it('M42: a loop that waits for work now and then refuses nobody, however late it is', () => {
+    for (const p99 of [80, 300, 900, 5_000]) {
+      const { system, monitor, pass } = stand({}, machine())
+      system.waited = p99
+      system.loop = { p50: 0, p99, max: p99, utilization: 0.99 }
+      for (let i = 0; i < 100; i++) {
+        pass(250)
+        for (const priority of [0, 1] as const) expect(monitor.verdict(priority, true).error).toBeUndefined()
+      }
+      expect([monitor.calm, system.followed]).toEqual([true, false])
+    }
+  })
+
+  it('M42: in a crowd, a loop that is very late does not refuse all: who has not waited is served', () => {
+    const { system, monitor, pass } = stand({}, machine())
+    system.loop = crowded(3_000)
+    pass(8_000)
+    system.waited = 300
+    expect(monitor.verdict().error).toBeDefined()
+    system.waited = 0
     pass(250)
+    expect(monitor.level).toBe('critical')
+    const served = Array.from({ length: 5 }, () => monitor.verdict()).filter(
+      ({ error }) => error === undefined,
+    )
+    expect(served.length).toBeGreaterThan(0)
+    expect(monitor.verdict(0).error).toBeDefined()
+  })
+
+  it('M42, M49: a crowd is followed; two seconds of an idle loop later nothing is', () => {
+    const { system, monitor, pass } = stand({}, machine())
+    system.loop = crowded(20)
+    pass(2_000)
+    expect([monitor.calm, system.followed]).toEqual([false, true])
+    system.loop = { p50: 0, p99: 900, max: 900, utilization: 0.45 }
+    system.waited = 900
+    pass(250)
+    expect([monitor.calm, system.followed]).toEqual([true, false])
+    expect(monitor.verdict(1, true).error).toBeUndefined()
+  })
+
+  it('M15: in a crowd, those are refused that have waited for too long', () => {
+    const marks = { delay: { elevated: [100, 200] }, utilization: false } as const
+    const { system, monitor, pass } = stand({ marks }, machine())
+    system.loop = crowded(80) // long turns, but no level
+    pass(2_000)
+    system.waited = 249
+    expect(monitor.verdict().error).toBeUndefined()
+    system.waited = 250
+    expect(monitor.verdict().error).toBeDefined()
     expect([monitor.level, monitor.calm, system.followed]).toEqual(['ok', false, true])
-    const refused = (backlog: number) => {
-      system.backlog = backlog
+    const refused = (waited: number) => {
+      system.waited = waited
       return ([0, 1, 2] as const).filter((priority) => monitor.verdict(priority).error !== undefined)
     }
     expect(refused(0)).toEqual([])
@@ -184,21 +237,24 @@ describe('the event loop', () => {
       },
     ])
     system.loop = late(0)
-    pass(5_000)
+    pass(250)
     expect([monitor.calm, system.followed]).toEqual([true, false])
     expect(refused(1_000)).toEqual([])
   })
 
   it('no crowd is looked for when the delay is no signal, while the process starts, and after the end', async () => {
-    for (const options of [{ marks: { delay: false } }, { startupGrace: '15s' }] as const) {
+    for (const options of [
+      { marks: { delay: false, utilization: false } },
+      { startupGrace: '15s' },
+    ] as const) {
       const { system, monitor, pass } = stand(options, machine())
-      system.loop = late(400)
-      pass(250)
+      system.loop = crowded(400)
+      pass(2_000)
       expect([monitor.calm, system.followed]).toEqual([true, false])
     }
     const { system, monitor, pass } = stand({}, machine())
-    system.loop = late(400)
-    pass(250)
+    system.loop = crowded(400)
+    pass(2_000)
     await monitor.close()
     expect([monitor.calm, system.followed]).toEqual([true, false])
   })

@@ -32,13 +32,14 @@ export class FakeSystem implements System {
     return { ...this.usage }
   }
   heapLimit = (): number => this.heap
+  oldGeneration = (): number => this.usage.heapUsed
   readFile = (path: string): string | undefined => this.files[path]
   totalMemory = (): number => this.ram
   constrainedMemory = (): number | undefined => this.constrained
   freeDisk = (): number => this.disk
   watchLoop = (): LoopWatch => ({ read: () => this.loop, stop: () => this.stopped++ })
-  /** Milliseconds that the queue of the event loop is long. */
-  backlog = 0
+  /** Milliseconds that a request has waited. */
+  waited = 0
   followed = false
   watchTurns = (): TurnWatch => ({
     follow: () => {
@@ -47,7 +48,10 @@ export class FakeSystem implements System {
     rest: () => {
       this.followed = false
     },
-    backlog: () => this.backlog,
+    waited: () => this.waited,
+    close: () => {
+      this.followed = false
+    },
   })
   watchCollections = (): CollectionWatch => {
     const system = this

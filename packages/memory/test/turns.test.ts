@@ -1,108 +1,71 @@
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
-import { serving, until } from '@spillway/kit/testing'
+import { setImmediate as turn } from 'node:timers/promises'
+import { FakeClock, serving } from '@spillway/kit/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as express from '../src/express.js'
 import { MemoryMonitor } from '../src/index.js'
 import { Turns } from '../src/turns.js'
-
-const LIMIT = 200
-const LONG = 300
 
 function block(milliseconds: number): void {
   const end = performance.now() + milliseconds
   while (performance.now() < end);
 }
 
-describe('turns of the event loop', () => {
+describe('for how long a request has waited', () => {
   let turns: Turns
-  let waiting = 0
-  let closed = 0
+  let clock: FakeClock
+  const door = { atDoor: 0, looks: 0, rests: 0, closed: 0 }
   beforeEach(() => {
-    turns = new Turns(LIMIT, { length: () => waiting, close: () => closed++ })
-    waiting = 0
-    closed = 0
-  })
-  afterEach(() => turns.rest())
-
-  /** Long turns, one after the other; ends within the one that follows. */
-  async function late(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      block(LONG)
-      await turn()
-    }
-  }
-
-  it('M15: a late one alone is no crowd', async () => {
-    turns.follow(true) // because of one that was late
-    block(LONG)
-    expect(turns.backlog(false)).toBe(0)
-  })
-
-  it('two late ones are: from then on, what a turn has done so far is the queue', async () => {
-    turns.follow(true)
-    await late(1)
-    block(LONG)
-    expect(turns.backlog(false)).toBeGreaterThanOrEqual(LONG)
-    turns.follow(true) // already: changes nothing
-    expect(turns.backlog(false)).toBeGreaterThanOrEqual(LONG)
-  })
-
-  it('late ones are forgotten after two seconds of work', { timeout: 60_000 }, async () => {
-    turns.follow(true)
-    await late(2)
-    expect(turns.backlog(false)).toBeGreaterThan(0)
-    await until(
-      async () => {
-        block(LIMIT / 4)
-        await turn()
-        return turns.backlog(false) === 0
+    Object.assign(door, { atDoor: 0, looks: 0, rests: 0, closed: 0 })
+    clock = new FakeClock()
+    turns = new Turns(
+      {
+        look: () => door.looks++,
+        waited: () => door.atDoor,
+        rest: () => door.rests++,
+        close: () => door.closed++,
       },
-      'they are forgotten',
-      50_000,
+      clock,
     )
-    block(LONG)
-    expect(turns.backlog(false)).toBe(0)
+  })
+  afterEach(() => turns.close())
+
+  it('M42: since the first request of its turn came up, and no longer', async () => {
+    turns.follow()
+    clock.advance(5_000) // other work of this turn: nothing says that a request was there
+    expect(turns.waited(false)).toBe(0)
+    clock.advance(40)
+    expect(turns.waited(false)).toBe(40)
+    clock.advance(30)
+    expect(turns.waited(false)).toBe(70)
+    await turn()
+    clock.advance(900)
+    expect(turns.waited(false)).toBe(0)
   })
 
-  it('waiting for work is no work', async () => {
-    turns.follow(true)
-    await late(1)
-    const before = turns.backlog(false)
-    await sleep(10 * LONG)
-    expect(turns.backlog(false) - before).toBeLessThan(5 * LONG)
+  it('on a new connection, at the door as well', () => {
+    turns.follow()
+    door.atDoor = 300
+    expect([turns.waited(false), turns.waited(true)]).toEqual([0, 300])
+    clock.advance(400)
+    expect([turns.waited(false), turns.waited(true)]).toEqual([400, 400])
   })
 
-  it('the first request of a connection has waited at the door, a turn for each that stands there', async () => {
-    turns = new Turns(60_000, { length: () => waiting, close: () => closed++ })
-    turns.follow(true)
-    const backlogs = async (length: number) => {
-      waiting = length
-      block(LONG)
-      await turn()
-      return [turns.backlog(true), turns.backlog(false)]
-    }
-    expect(await backlogs(0)).toEqual([0, 0])
-    expect(await backlogs(7)).toEqual([0, 0]) // a handful comes together by chance
-    const [fresh, other] = await backlogs(500)
-    expect(fresh).toBeGreaterThan(500 * (LONG / 10))
-    expect(other).toBe(0)
-    // The last of them have waited for as long as the others took.
-    expect((await backlogs(3))[0]).toBeGreaterThanOrEqual(LONG)
-    expect(await backlogs(0)).toEqual([0, 0])
-  })
-
-  it('nothing is followed any more after rest', async () => {
-    turns.follow(true)
-    await late(2)
+  it('nothing is known before it follows, and after rest', async () => {
+    door.atDoor = 300
+    expect(turns.waited(true)).toBe(0)
+    turns.follow()
+    expect(turns.waited(true)).toBe(300)
     turns.rest()
-    expect(closed).toBe(1)
-    block(LONG)
-    expect(turns.backlog(true)).toBe(0)
+    expect([turns.waited(true), door.rests]).toEqual([0, 1])
+    const { looks } = door
+    await turn()
+    await turn()
+    expect(door.looks).toBe(looks)
   })
 
   it('keeps no process alive', () => {
     const before = process.getActiveResourcesInfo()
-    turns.follow(true)
+    turns.follow()
     expect(process.getActiveResourcesInfo()).toEqual(before)
   })
 })

@@ -1,0 +1,67 @@
+/** A crowd has lasted for so many times the patience. By default for a second: what is answered within it is in time. */
+const LASTING = 20
+/** Requests wait in vain when one has waited for so many times the patience. By default for a quarter of a second. */
+const TOO_LONG = 5
+/** While less of the time is idle than this, the loop is as good as busy all the time. */
+const LEAVE = 0.9
+
+/** What the event loop was like since the last look. */
+export interface Business {
+  /** The longest turn, in milliseconds. */
+  readonly longest: number
+  /** Share of the time in which it was busy: 1 when it has not waited for work even once. */
+  readonly busy: number
+}
+
+/**
+ * Tells more work than can be done from a burst of it, from one long piece, and from a loop that is just busy. A loop that
+ * waits for work has done all there was: its queues are empty. There is a crowd when it has not waited once for a second,
+ * the longest turn not counted; it is over when a tenth of the time is idle again. And a crowd is too large when requests
+ * wait for long in it: eight clients that never pause keep the loop as busy, but each waits for seven others only. (The
+ * control law of CoDel, RFC 8289, is of that kind: what counts is not how long a queue is, but that it does not go away.)
+ */
+export class Crowd {
+  /** Whether there is one. */
+  present = false
+  /** Whether it is larger than can be served. */
+  tooLarge = false
+  readonly #patience: number
+  #at: number | undefined
+  #standing = 0
+  #longest = 0
+  /** When a request was seen last that had waited for longer than the patience. */
+  #waitedAt = Number.NEGATIVE_INFINITY
+
+  /** `patience`: milliseconds that a request may wait. `Infinity`: there is never a crowd. */
+  constructor(patience: number) {
+    this.#patience = patience
+  }
+
+  update({ longest, busy }: Business, now: number): void {
+    const elapsed = now - (this.#at ?? now)
+    this.#at = now
+    if (busy < (this.present ? LEAVE : 1)) {
+      this.#end()
+      return
+    }
+    this.#standing += elapsed
+    this.#longest = Math.max(this.#longest, longest)
+    const lasting = LASTING * this.#patience
+    if (this.#standing - this.#longest >= lasting) this.present = true
+    if (now - this.#waitedAt > lasting) this.tooLarge = false
+  }
+
+  /** In the crowd, a request has waited for so many milliseconds. */
+  saw(waited: number): void {
+    if (!this.present || this.#at === undefined || waited < this.#patience) return
+    this.#waitedAt = this.#at
+    if (waited >= TOO_LONG * this.#patience) this.tooLarge = true
+  }
+
+  #end(): void {
+    this.present = false
+    this.tooLarge = false
+    this.#standing = 0
+    this.#longest = 0
+  }
+}

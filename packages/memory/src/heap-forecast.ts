@@ -1,0 +1,34 @@
+/** A replacement of this process and the end of its requests take so many milliseconds. */
+const AHEAD = 5_000
+/** Below this share of the limit, the collector still has room to find out what is alive. */
+const FULL_ENOUGH = 0.7
+/** Collections that a rise is seen by. */
+const RISES = 3
+
+/**
+ * Where a growing heap will be in some seconds. A heap that leaks fast passes from "rather full" to its end between a few
+ * samples: what each full collection leaves alive tells it before. Growth counts when the last three
+ * collections have each left more than the one before; the longer none has come since, the less.
+ */
+export class HeapForecast {
+  #rising: { readonly at: number; readonly bytes: number }[] = []
+
+  /** A full collection has left so many bytes alive. */
+  add(bytes: number, at: number): void {
+    const before = this.#rising.at(-1)
+    if (before !== undefined && bytes <= before.bytes) this.#rising = []
+    // Several collections between two looks are one.
+    if (before !== undefined && before.at === at) this.#rising.pop()
+    this.#rising.push({ at, bytes })
+    if (this.#rising.length > RISES) this.#rising.shift()
+  }
+
+  /** Bytes alive in some seconds, if it goes on like this; `live` when nothing says that it will. */
+  ahead(live: number, limit: number, now: number): number {
+    const [first] = this.#rising
+    const last = this.#rising.at(-1)
+    if (this.#rising.length < RISES || first === undefined || last === undefined) return live
+    if (live < FULL_ENOUGH * limit || now <= first.at) return live
+    return live + ((last.bytes - first.bytes) / (now - first.at)) * AHEAD
+  }
+}
