@@ -79,4 +79,11 @@ describe('the dialect', () => {
       `SELECT "a b" FROM t WHERE x = 'a''b' AND y = 2`,
     )
   })
+
+  it('turns texts in hexadecimal, as a careful client sends them, into texts in quotes', async () => {
+    const hex = Buffer.from("O'Hara \\ \u{1f30d}").toString('hex')
+    expect(toSqlite(`SELECT _utf8mb4 X'${hex}' AS name, X'4142' AS bytes`)).toBe(
+      `SELECT 'O''Hara \\ \u{1f30d}' AS name, X'4142' AS bytes`,
+    )
+  })
 })

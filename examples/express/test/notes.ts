@@ -8,6 +8,9 @@ interface Answer {
   readonly body: unknown
 }
 
+/** Behind a load balancer the operator's routes want it from everybody. */
+const OPERATOR_TOKEN = 'the-token-of-these-tests'
+
 /** A running example, spoken to over its socket. */
 class Notes implements AsyncDisposable {
   readonly #url: string
@@ -20,7 +23,15 @@ class Notes implements AsyncDisposable {
   }
 
   static async start(entry: URL, env: Readonly<Record<string, string>> = {}): Promise<Notes> {
-    const app = spawnApp(entry, { env: { PORT: '0', REDIS_URL: undefined, RATE_LIMIT: '1000', ...env } })
+    const app = spawnApp(entry, {
+      env: {
+        PORT: '0',
+        REDIS_URL: undefined,
+        RATE_LIMIT: '1000',
+        SPILLWAY_OPERATOR_TOKEN: OPERATOR_TOKEN,
+        ...env,
+      },
+    })
     const [, port] = await app.waitForLine(/^http:\/\/localhost:(\d+)\/notes$/, { timeout: 30_000 })
     return new Notes(app, port)
   }
@@ -51,7 +62,9 @@ class Notes implements AsyncDisposable {
   }
 
   async metrics(): Promise<string> {
-    return String((await this.get('/metrics')).body)
+    const answer = await this.#ask('/metrics', 'GET', { authorization: `Bearer ${OPERATOR_TOKEN}` })
+    expect(answer.status).toBe(200)
+    return String(answer.body)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -107,7 +120,9 @@ export function describeNotes(name: string, entry: URL): void {
       expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429])
       expect(Number(answers[3]?.headers['retry-after'])).toBeGreaterThan(0)
       expect(answers[3]?.headers.ratelimit).toMatch(/;r=0/)
-      for (const path of ['/healthz', '/readyz', '/metrics']) expect((await notes.get(path)).status).toBe(200)
+      for (const path of ['/healthz', '/readyz']) expect((await notes.get(path)).status).toBe(200)
+      expect((await notes.get('/metrics')).status).toBe(401)
+      expect(await notes.metrics()).toContain('spillway_')
     })
 
     it('sheds load when memory is short, and says so to the load balancer', async () => {
