@@ -25,7 +25,7 @@ function misdirected(path: string, name: (typeof PUBLISHED)[number]): string[] {
 function allowed(path: string, name: (typeof PUBLISHED)[number], { specifier, typeOnly }: Import): boolean {
   if (specifier.startsWith('node:')) return true
   if (specifier.startsWith('.')) return target(path, specifier).startsWith(`packages/${name}/src/`)
-  if (specifier === '@spillway/kit') return true
+  if (specifier === '@spillway/kit' || specifier === '@spillway/kit/message') return true
   const framework = FRAMEWORKS.find((one) => path === `packages/${name}/src/${one}.ts`)
   if (specifier.startsWith('@spillway/kit/'))
     return specifier === `@spillway/kit/${framework}` || isPart(path, specifier)
