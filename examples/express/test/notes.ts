@@ -61,10 +61,15 @@ class Notes implements AsyncDisposable {
     return { status: response.statusCode, headers: response.headers, body: isJson ? JSON.parse(text) : text }
   }
 
-  async metrics(): Promise<string> {
-    const answer = await this.#ask('/metrics', 'GET', { authorization: `Bearer ${OPERATOR_TOKEN}` })
+  /** Asks as the operator. */
+  async operate(path: string): Promise<Answer> {
+    const answer = await this.#ask(path, 'GET', { authorization: `Bearer ${OPERATOR_TOKEN}` })
     expect(answer.status).toBe(200)
-    return String(answer.body)
+    return answer
+  }
+
+  async metrics(): Promise<string> {
+    return String((await this.operate('/metrics')).body)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -145,13 +150,13 @@ export function describeNotes(name: string, entry: URL): void {
       expect(text).toMatch(/^\w+\{[^}]*route="\/notes"[^}]*\} 2$/m)
       for (const kind of ['cache', 'limiter', 'memory', 'offload'])
         expect(text).toMatch(new RegExp(`^spillway_sources\\{kind="${kind}"\\} 1$`, 'm'))
-      expect((await notes.get('/dashboard')).headers['content-type']).toContain('text/html')
+      expect((await notes.operate('/dashboard')).headers['content-type']).toContain('text/html')
     })
 
     it('finishes what it has begun when it is told to stop, and exits with 0', async () => {
       await using notes = await Notes.start(entry)
       // Long notes make the comparison long enough to be caught in the act.
-      for (let i = 0; i < 100; i++)
+      for (let i = 0; i < 200; i++)
         await notes.post({ text: String(i).padEnd(100, 'abcdefghijk'.slice(i % 7)) })
       const slow = notes.get('/alike')
       await eventually(async () => /^spillway_offload_\S*running\S* 1$/m.test(await notes.metrics()))

@@ -2,17 +2,15 @@ import type { EventEmitter } from 'node:events'
 import type { Clock } from '@spillway/kit'
 import { Alarm } from './alarm.js'
 import { Announcer } from './announcer.js'
+import { Arrivals } from './arrivals.js'
 import { exitOf } from './cause.js'
+import { Conversation } from './conversation.js'
 import { Deferred } from './deferred.js'
-import { Doors } from './doors.js'
 import { forkError, type StartError, SupervisorClosedError, startError } from './errors.js'
 import type { DrainResult, ExitInfo, ReloadResult, RestartCause, SupervisorEvents } from './events.js'
-import { isConnector } from './handover.js'
 import { Handovers } from './handovers.js'
-import { type ListeningAddress, listeningInfo, listeningKey } from './listening.js'
 import { Logs } from './logs.js'
-import { recycleReason } from './marks.js'
-import { fromWorker, isMarked, type Load, type ReadyMessage, type RemoteError } from './messages.js'
+import type { RemoteError } from './messages.js'
 import { Nursery } from './nursery.js'
 import { LOG_DEFAULTS, type ResolvedSupervisorOptions } from './options.js'
 import { plan } from './plan.js'
@@ -20,27 +18,9 @@ import { Pulse } from './pulse.js'
 import { Restarts } from './restarts.js'
 import { Rolls } from './rolls.js'
 import { Tally } from './tally.js'
+import { again, isHopeless } from './unborn.js'
 import { lowestFree, Vacancies, type Vacancy } from './vacancies.js'
 import { LAST_WORDS, type LeaveReason, type WorkerProcess } from './worker-process.js'
-
-/** Errors of a machine that is short of something now, and may not be later. */
-const PASSING = new Set([
-  'EAGAIN',
-  'EMFILE',
-  'ENFILE',
-  'ENOBUFS',
-  'ENOMEM',
-  'ENOSPC',
-  'EPIPE',
-  'EINTR',
-  'EIO',
-])
-
-/** Different addresses that are kept for people to see; a worker may say any number. */
-const MOST_ADDRESSES = 1_024
-
-/** The app's signal handlers, its list of things to close, and its `beforeExit`, and one for luck: each gets `drain.cleanUp`. */
-export const AFTERCARE = 4
 
 export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
@@ -53,7 +33,7 @@ export class Fleet {
   readonly workers = new Map<number, WorkerProcess>()
   /** `undefined` when the workers write for themselves. */
   readonly logs: Logs | undefined
-  readonly listening = new Map<string, number | undefined>()
+  readonly arrivals: Arrivals
   phase: FleetPhase = 'idle'
   target: number
   readonly #options: ResolvedSupervisorOptions
@@ -62,7 +42,7 @@ export class Fleet {
   readonly #restarts: Restarts
   readonly #nursery: Nursery
   readonly #handovers = new Handovers()
-  readonly #doors = new Doors()
+  readonly #conversation: Conversation
   readonly #vacancies = new Vacancies()
   readonly #start = new Deferred<void>()
   readonly #stop = new Deferred<DrainResult>()
@@ -78,11 +58,27 @@ export class Fleet {
     this.#clock = options.clock
     this.target = target
     this.#nursery = new Nursery(options, {
-      hear: (worker, message, given) => this.#hear(worker, message, given),
-      listens: (worker, address) => this.#opens(worker, address),
-      late: (worker) => this.#late(worker),
+      hear: (worker, message, given) => this.#conversation.hear(worker, message, given),
+      listens: (worker, address) => this.arrivals.opens(worker, address),
+      late: (worker) => this.arrivals.late(worker),
       gone: (worker, code, signal) => this.#gone(worker, code, signal),
       serves: () => this.ready > 0,
+    })
+    this.arrivals = new Arrivals({
+      settleTimeout: options.settleTimeout,
+      announce: this.#announce,
+      workers: () => this.workers.values(),
+      ports: this.#nursery.ports,
+      becomeReady: (worker) => this.#becomeReady(worker),
+    })
+    this.#conversation = new Conversation({
+      options,
+      arrivals: this.arrivals,
+      handovers: this.#handovers,
+      workers: () => this.workers.values(),
+      replace: (worker, reason) => this.replace(worker, reason),
+      confess: (worker, error) => this.#confess(worker, error),
+      recovered: () => this.#reconcile(),
     })
     const { logs, name } = options
     this.logs = logs === false ? undefined : new Logs(name, logs === true ? LOG_DEFAULTS : logs)
@@ -179,11 +175,7 @@ export class Fleet {
     const current = this.#living().filter(({ outdated }) => outdated === undefined).length
     const held = this.#vacancies.held(now, this.target - current)
     const { fork: forks, drain } = plan({
-      workers: [...this.workers.values()].map(({ id, state, outdated }) => ({
-        id,
-        state,
-        outdated: outdated !== undefined,
-      })),
+      workers: [...this.workers.values()].map(({ planned }) => planned),
       target: this.target,
       surge: this.#options.surge,
       held,
@@ -206,10 +198,7 @@ export class Fleet {
       this.phase = 'running'
       this.#start.resolve()
     }
-    const leftOver = [...this.workers.values()].some(
-      (worker) =>
-        worker.outdated === 'reload' || worker.leaving === 'reload' || worker.leaving === 'rollback',
-    )
+    const leftOver = this.#rolls.hasLeftOver(this.workers.values())
     const failed = this.#rolls.current?.error !== undefined
     const rolled = this.phase !== 'running' || this.ready >= this.target || failed
     const result = !leftOver && rolled ? this.#rolls.finish(now) : undefined
@@ -255,11 +244,7 @@ export class Fleet {
   #abortRoll(error: Error): boolean {
     if (!this.#rolls.fail(error)) return false
     this.#nursery.revert()
-    for (const worker of this.#living()) {
-      if (worker.outdated === 'reload') worker.outdated = undefined
-      else if (worker.state === 'starting' && worker.generation === this.generation)
-        worker.outdated = 'rollback'
-    }
+    this.#rolls.rollBack(this.#living())
     return true
   }
 
@@ -271,7 +256,7 @@ export class Fleet {
     const worker = this.#nursery.bear(place, this.target, now, failed)
     if (worker === undefined) {
       // Held at once: until the error is told, others may ask for what is missing.
-      this.#vacancies.add(this.#again(place, now))
+      this.#vacancies.add(again(place, this.#restarts, now))
       return
     }
     this.workers.set(worker.id, worker)
@@ -280,106 +265,22 @@ export class Fleet {
     this.#announce.fork(worker)
   }
 
-  /** When to try a place again whose worker could not be forked. */
-  #again({ slot, streak, unborn }: Vacancy, now: number): Vacancy {
-    const { times, since } = unborn ?? { times: 0, since: now }
-    const at = now + this.#restarts.retryIn(times)
-    return { slot, streak, at, unborn: { times: times + 1, since } }
-  }
-
   /**
    * A worker could not be forked. The workers that are there serve on, and the place is tried again, for ever and with
    * back-off: what the machine is short of may come back. Only a start and a reload, for which someone waits, give up: at once
    * when trying again is no use, else after the time that a worker has to start.
    */
-  #unborn({ slot, unborn }: Vacancy, error: NodeJS.ErrnoException, at: number): void {
+  #unborn(place: Vacancy, error: NodeJS.ErrnoException, at: number): void {
     if (this.phase === 'stopping' || this.phase === 'stopped') return
+    const { slot } = place
     const retryIn = Math.max(0, (this.#vacancies.of(slot)?.at ?? at) - at)
     this.#announce.forkFailed({ slot, generation: this.generation, error, code: error.code, retryIn })
-    const waited = at - (unborn?.since ?? at)
-    if (PASSING.has(error.code ?? '') && waited < this.#options.startTimeout) return
-    if (this.phase === 'starting') {
-      this.#failure ??= forkError(error)
-      void this.drain(0)
-      return
+    if (!isHopeless(place, error, at, this.#options.startTimeout)) return
+    if (this.phase === 'starting') this.#refuse(forkError(error))
+    else if (this.generation === this.#rolls.current?.generation) {
+      this.#abortRoll(forkError(error))
+      this.#reconcile()
     }
-    if (this.generation !== this.#rolls.current?.generation) return
-    this.#abortRoll(forkError(error))
-    this.#reconcile()
-  }
-
-  #hear(worker: WorkerProcess, raw: unknown, given: unknown): void {
-    const message = fromWorker(raw)
-    // Nobody else closes a connection that comes with a message that nobody takes.
-    if (message?.type !== 'handover' && isMarked(raw) && isConnector(given)) given.close()
-    if (message === undefined) return
-    const now = this.#clock.now()
-    worker.heardAt = now
-    const recovered = worker.apply('beat', now)
-    if (message.type === 'serving') worker.saysReady = true
-    else if (message.type === 'ready') this.#saysReady(worker, message)
-    else if (message.type === 'load') this.#weigh(worker, message, now)
-    else if (message.type === 'replace') this.replace(worker, message.reason)
-    else if (message.type === 'failed') this.#confess(worker, message.error)
-    else if (message.type === 'handover') {
-      if (isConnector(given)) this.#handovers.place(this.workers.values(), given, message)
-    } else if (message.type === 'drained') this.#drained(worker, message.lost, now)
-    if (recovered) this.#reconcile()
-  }
-
-  /** It has nothing in flight any more. What the app still has to do itself gets time of its own. */
-  #drained(worker: WorkerProcess, lost: number, now: number): void {
-    worker.send({ type: 'bye' })
-    if (worker.state !== 'draining' || worker.drained) return
-    worker.drained = true
-    worker.lost = lost
-    worker.dueWithin(AFTERCARE * this.#options.drain.cleanUp + LAST_WORDS, now)
-  }
-
-  /** Somebody of us listens there. */
-  listens(at: ListeningAddress): void {
-    const info = listeningInfo(at)
-    const key = listeningKey(at)
-    if (this.listening.has(key) || this.listening.size >= MOST_ADDRESSES) return
-    this.listening.set(key, info.port)
-    this.#announce.listening(info)
-  }
-
-  #opens(worker: WorkerProcess, at: ListeningAddress): void {
-    this.listens(at)
-    this.#doors.opened(worker, at)
-    if (!worker.saysReady || worker.up) this.#comesUp(worker)
-  }
-
-  #saysReady(worker: WorkerProcess, { index, port, own }: ReadyMessage): void {
-    if (worker.state !== 'starting') return
-    if (index !== undefined && port !== undefined) this.#nursery.ports[index] = port
-    if (own) this.#becomeReady(worker)
-    else this.#comesUp(worker)
-  }
-
-  /** It listens; whether wherever it should is asked at each step. */
-  #comesUp(worker: WorkerProcess): void {
-    if (worker.state !== 'starting') return
-    if (this.#doors.missing(worker, this.workers.values()).length === 0) this.#becomeReady(worker)
-    else if (!worker.up) worker.after(this.#options.settleTimeout, () => this.#takeAsIs(worker))
-    worker.up = true
-  }
-
-  /** Enough of waiting for a port that this version may not have. */
-  #takeAsIs(worker: WorkerProcess): void {
-    if (worker.state !== 'starting') return
-    const missing = this.#doors.missing(worker, this.workers.values())
-    if (missing.length > 0) {
-      this.#doors.giveUp(worker, missing)
-      this.#announce.missing({ ...worker.info, addresses: missing })
-    }
-    this.#becomeReady(worker)
-  }
-
-  #late(worker: WorkerProcess): void {
-    if (worker.up) this.#takeAsIs(worker)
-    else worker.kill('start')
   }
 
   #becomeReady(worker: WorkerProcess): void {
@@ -389,13 +290,6 @@ export class Fleet {
     this.#handovers.welcome(worker)
     this.#announce.ready(worker, now)
     this.#reconcile()
-  }
-
-  #weigh(worker: WorkerProcess, load: Load, now: number): void {
-    worker.load = load
-    if (worker.state !== 'ready') return
-    const reason = recycleReason(worker, load, this.#options, now)
-    if (reason !== undefined) this.replace(worker, reason)
   }
 
   /** A worker has met an error it must not survive. It drains by itself; its place is refilled now. */
@@ -426,12 +320,14 @@ export class Fleet {
   /** A worker has ended that nobody had told to. */
   #failed(worker: WorkerProcess, exit: ExitInfo): void {
     if (this.phase === 'stopping') return
-    if (this.phase === 'starting') {
-      this.#failure ??= startError(worker, exit)
-      void this.drain(0)
-      return
-    }
-    this.#crashed(worker, exit.cause ?? 'exit', exit)
+    if (this.phase === 'starting') this.#refuse(startError(worker, exit))
+    else this.#crashed(worker, exit.cause ?? 'exit', exit)
+  }
+
+  /** The first version cannot start: it is no service. */
+  #refuse(error: StartError): void {
+    this.#failure ??= error
+    void this.drain(0)
   }
 
   #crashed(worker: WorkerProcess, cause: RestartCause, exit?: ExitInfo): void {

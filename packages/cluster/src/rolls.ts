@@ -27,11 +27,27 @@ export class Rolls {
     return true
   }
 
+  /** The old workers stay; those of the new generation that are not ready go. */
+  rollBack(workers: Iterable<WorkerProcess>): void {
+    for (const worker of workers) {
+      if (worker.outdated === 'reload') worker.outdated = undefined
+      else if (worker.state === 'starting' && worker.generation === this.current?.generation)
+        worker.outdated = 'rollback'
+    }
+  }
+
   /** Everything is going to end. */
   cancel(error: Error): void {
     this.#next?.cancel(error)
     this.#next = undefined
     this.fail(error)
+  }
+
+  /** Whether there are workers that a roll still has to see off. */
+  hasLeftOver(workers: Iterable<WorkerProcess>): boolean {
+    return [...workers].some(
+      ({ outdated, leaving }) => outdated === 'reload' || leaving === 'reload' || leaving === 'rollback',
+    )
   }
 
   /** A worker is gone. */

@@ -49,7 +49,7 @@ export function snapshot({ name, clock }: ResolvedSupervisorOptions, fleet: Flee
     generation: fleet.generation,
     target: fleet.target,
     ready: fleet.ready,
-    listening: [...fleet.listening.keys()],
+    listening: [...fleet.arrivals.addresses.keys()],
     workers: [...fleet.workers.values()].map((worker) => ({
       id: worker.id,
       pid: worker.pid,

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { MAX_TIMER } from '@spillway/kit'
 import type { WorkerInfo } from './events.js'
 import { type FromSupervisor, type Load, marked, type RemoteError } from './messages.js'
+import type { PlannedWorker } from './plan.js'
 import { isOver, nextState, type WorkerEvent, type WorkerState } from './worker-state.js'
 
 /** Why a worker is to be replaced, or was told to leave. */
@@ -94,6 +95,12 @@ export class WorkerProcess {
   get info(): WorkerInfo {
     const { id, pid, slot, generation } = this
     return { id, pid, slot, generation }
+  }
+
+  /** What the plan needs to know of it. */
+  get planned(): PlannedWorker {
+    const { id, state, outdated } = this
+    return { id, state, outdated: outdated !== undefined }
   }
 
   get over(): boolean {
