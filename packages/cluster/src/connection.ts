@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { beginBetween, type HttpSocket } from './boundaries.js'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-state.js'
 import { lingeringClose } from './lingering-close.js'
+import { goingAway } from './websocket.js'
 
 const CONNECTION = Symbol('spillway.cluster.connection')
 
@@ -33,6 +34,8 @@ export class Connection {
   #earlier: ServerResponse[] | undefined
   /** The response that ends the connection. */
   #last: ServerResponse | undefined
+  /** Bytes that had been written when a WebSocket was asked for; `undefined`: none was, or it has had its close frame. */
+  #writtenBefore: number | undefined
 
   constructor(socket: Socket, state: 'handshake' | 'foreign', now: number) {
     this.socket = socket
@@ -118,6 +121,19 @@ export class Connection {
     response.shouldKeepAlive = false
     // What Node's server calls after the last response.
     this.socket.destroySoon = () => lingeringClose(this.socket)
+  }
+
+  /** The client asks for another protocol. Its answer is the app's, now or after it has found out about the visitor. */
+  upgrade(to: 'websocket' | 'tunnel'): void {
+    if (this.apply(to) && to === 'websocket') this.#writtenBefore = this.socket.bytesWritten
+  }
+
+  /** Sends a WebSocket its close frame, once. Not before its handshake is answered: the client still expects HTTP. */
+  goAway(code: number): void {
+    if (this.#writtenBefore === undefined || this.active > 0) return
+    if (this.socket.bytesWritten === this.#writtenBefore) return
+    this.#writtenBefore = undefined
+    goingAway(this.socket, code)
   }
 
   /** Looks whether its requests are answered, at the latest since now. */

@@ -7,7 +7,6 @@ import { Connection } from './connection.js'
 import { tapEvents } from './event-tap.js'
 import { attach, type Connector } from './handover.js'
 import { lingeringClose } from './lingering-close.js'
-import { goingAway } from './websocket.js'
 
 export interface EndOptions {
   /** A connection that was quiet for less than this may bring one more request. Milliseconds. */
@@ -46,7 +45,7 @@ const LAST_STREAM = 2 ** 31 - 1
  *   connection every few milliseconds would otherwise meet the closing with its next request. It happens right after the
  *   event loop has read everything that had come, which leaves only the way over the wire.
  * - HTTP/2 sessions get a first GOAWAY that refuses nothing, then the last one (RFC 9113 section 6.8).
- * - WebSockets get a close frame with 1001 and close by themselves.
+ * - WebSockets get a close frame with 1001, once their handshake is answered, and close by themselves.
  * - Connections of other protocols are left to the app.
  *
  * What moves or closes is decided after the event loop's poll phase only: no parser is at work then, and all that has been
@@ -131,9 +130,8 @@ export class Connections {
     this.#settle()
     clearInterval(this.#looker)
     for (const connection of this.#open) {
-      const { response, state, socket } = connection
+      const { response } = connection
       if (response !== undefined) this.#follow(connection, response)
-      if (state === 'websocket') goingAway(socket, GOING_AWAY)
     }
     for (const session of this.#sessions) this.#endSession(session)
     this.#sweeper = setInterval(() => this.#sweepSoon(), SWEEP)
@@ -274,9 +272,8 @@ export class Connections {
     if (!connection.admits) return false
     connection.wake(this.#timeout)
     const websocket = req?.headers?.upgrade?.toLowerCase() === 'websocket'
-    connection.apply(websocket ? 'websocket' : 'tunnel')
-    // Told after its handshake, which the app answers next.
-    if (this.#ending !== undefined && websocket) setImmediate(() => goingAway(socket, GOING_AWAY))
+    connection.upgrade(websocket ? 'websocket' : 'tunnel')
+    if (this.#ending !== undefined) this.#sweepSoon()
     return true
   }
 
@@ -298,6 +295,7 @@ export class Connections {
       const { socket } = connection
       if (socket.destroyed) continue
       connection.look(boundaries, now)
+      connection.goAway(GOING_AWAY)
       if (move !== undefined && this.#move(connection, move)) continue
       if (now - connection.since >= linger && connection.apply('close')) lingeringClose(socket)
     }

@@ -155,4 +155,38 @@ describe('Connections', () => {
     clock.at += LINGER
     await eventually(() => heard.closed)
   })
+
+  it.each([
+    [
+      'accepted',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      '\x88\x02\x03\xe9',
+    ],
+    ['refused', 'HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', ''],
+  ])(
+    'K6 writes nothing in front of the late answer to a WebSocket that is %s',
+    async (what, answer, after) => {
+      for (const begins of ['before', 'while']) {
+        const { server, connections } = await follow((_req, res) => res.end('ok'))
+        const upgrades: Socket[] = []
+        server.on('upgrade', (_req, socket: Socket) => upgrades.push(socket))
+        const { heard, say } = await client(server)
+        const ask = () => say(`${GET.slice(0, -2)}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
+        say(GET)
+        await eventually(() => heard.text.endsWith('ok'))
+        heard.text = ''
+        if (begins === 'before') connections.end({ linger: LINGER, move: undefined })
+        ask()
+        await eventually(() => upgrades.length === 1)
+        if (begins === 'while') connections.end({ linger: LINGER, move: undefined })
+        // Who the visitor is has to be looked up.
+        await turns()
+        if (what === 'accepted') upgrades[0]?.write(answer)
+        else upgrades[0]?.end(answer)
+        await eventually(() => heard.text.length >= answer.length + after.length)
+        await turns()
+        expect(heard.text).toBe(answer + after)
+      }
+    },
+  )
 })
