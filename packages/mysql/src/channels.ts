@@ -67,15 +67,18 @@ export const retryChannel = channel<RetryMessage>('spillway:mysql:retry')
 export const failoverChannel = channel<FailoverMessage>('spillway:mysql:failover')
 export const slowChannel = channel<SlowMessage>('spillway:mysql:slow')
 
-/** The driver's own channels, for those who trace it. */
-const drivers = [tracingChannel('mysql2:execute'), tracingChannel('mysql2:query')]
+/** The driver's own channels. A class, since a getter on a prototype is inlined where each call asks it. */
+class DriverChannels implements Listened {
+  readonly #executions = tracingChannel('mysql2:execute')
+  readonly #queries = tracingChannel('mysql2:query')
+
+  get active(): boolean {
+    return this.#executions.hasSubscribers || this.#queries.hasSubscribers
+  }
+}
 
 /** Whether somebody traces the driver: then it must be called in the context of the one who asked. */
-export const traced: Listened = {
-  get active() {
-    return drivers[0]!.hasSubscribers || drivers[1]!.hasSubscribers
-  },
-}
+export const traced: Listened = new DriverChannels()
 
 const LISTENED = [queryChannel, slowChannel, acquireChannel, killChannel, retryChannel, traced]
 
