@@ -19,11 +19,24 @@ export function cacheResponse(cache: Cache, options?: ExpressCacheResponseOption
   const responses = new ResponseCache<[Request, Response]>(cache, options)
   return (req, res, next) => {
     const give = (answer: Answer | undefined) => (answer === undefined ? next() : send(answer, req, res))
-    const exchange = { req, res, url: req.originalUrl, scheme: req.protocol, before: () => res.getHeaders() }
+    const exchange = {
+      req,
+      res,
+      url: req.originalUrl,
+      target: targetOf(req),
+      scheme: req.protocol,
+      before: () => res.getHeaders(),
+    }
     const answer = responses.answer(exchange, [req, res])
     if (answer instanceof Promise) answer.then(give).catch(next)
     else give(answer)
   }
+}
+
+/** With what the routers have taken off, for which they may have put a slash. */
+function targetOf({ baseUrl, url, originalUrl }: Request): string {
+  const target = baseUrl + url
+  return url.startsWith('/') && originalUrl === baseUrl + url.slice(1) ? originalUrl : target
 }
 
 function send({ status, headers, told, body }: Answer, req: Request, res: Response): void {

@@ -54,6 +54,7 @@ export const cacheResponse: FastifyPluginAsync<FastifyCacheResponseOptions> = pl
         req: request.raw,
         res: reply.raw,
         url: request.originalUrl,
+        target: request.url,
         scheme: request.protocol,
         before: () => reply.getHeaders(),
       }

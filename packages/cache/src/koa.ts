@@ -18,9 +18,11 @@ export type KoaCacheResponseOptions = CacheResponseOptions<[ctx: Context]>
 export function cacheResponse(cache: Cache, options?: KoaCacheResponseOptions): Middleware {
   const responses = new ResponseCache<[Context]>(cache, options)
   return (ctx, next) => {
-    const { req, res, originalUrl, protocol } = ctx
+    const { req, res, originalUrl: url, protocol: scheme } = ctx
+    // A mount takes the beginning off.
+    const target = url.endsWith(ctx.url) ? url : ctx.url
     const give = (answer: Answer | undefined) => (answer === undefined ? next() : send(answer, ctx))
-    const exchange = { req, res, url: originalUrl, scheme: protocol, before: () => res.getHeaders() }
+    const exchange = { req, res, url, target, scheme, before: () => res.getHeaders() }
     const answer = responses.answer(exchange, [ctx])
     return answer instanceof Promise ? answer.then(give) : give(answer)
   }

@@ -70,6 +70,17 @@ const NOT_STORED = new Set([
   ...['upgrade', 'age', 'cache-status', 'content-length', 'set-cookie'],
 ])
 
+/** What is being led, by request. */
+const led = new WeakMap<Visit['req'], Task[]>()
+
+/**
+ * Whether this very request makes the response that it asks for: the same cache is mounted twice, or the app forwards to
+ * itself. It cannot wait for itself; the outermost mount counts.
+ */
+export function isLed({ req, resource }: Visit, cache: Cache): boolean {
+  return led.get(req)?.some((task) => task.cache === cache && task.visit.resource === resource) === true
+}
+
 /** Runs behind a handler: watches its response, decides whether it may be stored, and stores it. */
 export class Lead implements Recorder {
   readonly #task: Task
@@ -91,6 +102,7 @@ export class Lead implements Recorder {
     this.#before = headersAsText(task.visit.before())
     hideConditions(req)
     capture(res, task.options.maxBodyBytes, this)
+    led.set(req, [...(led.get(req) ?? []), task])
   }
 
   instead(status: number): Answer | undefined {

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { Deadlines } from '@spillway/kit'
-import { LRUCache } from 'lru-cache'
 import { alsoChanged } from './also-changed.js'
 import { beforeEnd } from './before-end.js'
 import type { Cache } from './cache.js'
@@ -13,7 +12,7 @@ import { reportFault } from './faults.js'
 import { type CacheResponseOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
 import { mayHave, type Refusal } from './http-policy.js'
 import { ownKey } from './key.js'
-import { type Body, Lead, type Level, type Task, Unfinished, variantKey } from './lead.js'
+import { type Body, isLed, Lead, type Level, type Task, Unfinished, variantKey } from './lead.js'
 import { Marks } from './marks.js'
 import { rerun, serverOf } from './rerun.js'
 import { packRecord, type StoredResponse, unpackRecord, type Variants } from './stored-response.js'
@@ -40,8 +39,6 @@ export class ResponseCache<Args extends unknown[]> {
   /** Request headers that a request of our own never has. */
   readonly #stripped: readonly string[]
   readonly #bodies: Deadlines<Body>
-  /** Names that a resource was seen to vary by; what one response forgets to say, another has said. */
-  readonly #names = new LRUCache<string, readonly string[]>({ max: 10_000 })
   /** Requests made by ourselves, to fetch something anew. */
   readonly #reruns = new WeakMap<IncomingMessage, Omit<Task, 'visit'> & { readonly visit: Visit }>()
 
@@ -78,6 +75,7 @@ export class ResponseCache<Args extends unknown[]> {
     if (key !== undefined && partition === undefined) return this.#pass(exchange, { fwd: 'bypass' })
     const tagsOf = tags === undefined ? NO_TAGS : () => tags(...args)
     const visit = visitOf(exchange, partition, tagsOf, this.#options, this.#clock)
+    if (isLed(visit, this.#cache)) return undefined
     if (visit.wishes.noStore) return this.#pass(exchange, { fwd: 'request' })
     const held = this.#held(visit)
     if (held !== undefined) return this.#replay(visit, held, visit.begun)
@@ -122,7 +120,7 @@ export class ResponseCache<Args extends unknown[]> {
     const first = await this.#lookUp(visit, { key: visit.key }, reload)
     if (typeof first === 'string' || first.kind === 'response') return first
     const variant = variantOf(visit.req.headers, first.names)
-    this.#names.set(visit.resource, first.names)
+    this.#marks.variesBy(visit, first.names)
     if (!this.#marks.admitsVariant(first.id, variant)) return 'refused'
     const key = variantKey(first, variant)
     const second = await this.#lookUp(visit, { key, variants: first }, reload)
@@ -201,7 +199,7 @@ export class ResponseCache<Args extends unknown[]> {
       level,
       context,
       stale: old?.kind === 'response' ? this.#insteadOfError(visit, old) : undefined,
-      names: [...this.#options.vary, ...(this.#names.get(visit.resource) ?? [])],
+      names: [...this.#options.vary, ...this.#marks.namesOf(visit)],
       counts: (id, variant) => void this.#marks.admitsVariant(id, variant),
       bodies: this.#bodies,
       done,
@@ -306,13 +304,12 @@ export class ResponseCache<Args extends unknown[]> {
   }
 
   /** What an unsafe method changes is invalid when it has succeeded (RFC 9111 section 4.4), before the client knows. */
-  #invalidates(exchange: Exchange, partition: Parameters<typeof resourceOf>[3]): undefined {
-    const { req, res, url, scheme } = exchange
+  #invalidates(exchange: Exchange, partition: Parameters<typeof resourceOf>[1]): undefined {
     this.#pass(exchange, { fwd: 'method' })
-    beforeEnd(res, (head) => {
+    beforeEnd(exchange.res, (head) => {
       if (head.status < 200 || head.status >= 400) return undefined
-      const targets = [url, ...alsoChanged(exchange, head)]
-      const keys = targets.map((target) => ownKey(resourceOf(req, scheme, target, partition)))
+      const others = alsoChanged(exchange, head).map((url) => ({ ...exchange, url, target: url }))
+      const keys = [exchange, ...others].map((each) => ownKey(resourceOf(each, partition)))
       return this.#cache.deleteMany(keys).catch((error) => {
         if (!isExpected(error)) reportFault(this.#cache.name, 'invalidate', error)
       })

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type HeadersGiven, line } from './http-message.js'
 import { type Asker, credentialsOf, NO_WISHES, type Wishes, wishesOf } from './http-policy.js'
 import { type CacheKey, encodeKey, type KeyPart, ownKey } from './key.js'
+import { originToldBy } from './origin.js'
+import { shortName } from './short-name.js'
 
 /** One request and its response, as an adapter hands them over. */
 export interface Exchange {
@@ -10,6 +11,8 @@ export interface Exchange {
   readonly res: ServerResponse
   /** The request target as the client sent it, not as a router rewrote it. */
   readonly url: string
+  /** The target that the app answers: another when something before the cache rewrote it, perhaps by who asks. */
+  readonly target: string
   /** `http` or `https`: the connection's own, or what a proxy says that the app's framework was told to trust. */
   readonly scheme: string
   /** The headers that are set already when the handler begins: they belong to this client, and are not stored. */
@@ -35,18 +38,20 @@ export interface VisitOptions {
 }
 
 export function visitOf(
-  { req, res, url, scheme, before }: Exchange,
+  exchange: Exchange,
   partition: KeyPart | undefined,
   tags: () => readonly string[],
   { credentialHeaders, clientDirectives }: VisitOptions,
   clock: (key: CacheKey) => number,
 ): Visit {
-  const resource = resourceOf(req, scheme, url, partition)
+  const { req, res, url, target, scheme, before } = exchange
+  const resource = resourceOf(exchange, partition)
   const key = ownKey(resource)
   return {
     req,
     res,
     url,
+    target,
     scheme,
     before,
     resource,
@@ -62,24 +67,18 @@ export function visitOf(
 /** What an authority is made of; nothing in it could be taken for the beginning of a target. */
 const AUTHORITY = /^[\w.:[\]-]*$/
 
-/**
- * What names a resource: scheme, authority and target, and who it is for. What clients and proxies say of the original host
- * and scheme counts even where the framework does not trust it, since apps build links and redirects from it: otherwise one
- * client could choose them for all.
- */
+/** What names a resource: scheme, authority and target, what else is said of them, and who it is for. */
 export function resourceOf(
-  { headers }: IncomingMessage,
-  scheme: string,
-  url: string,
+  { req, scheme, url, target }: Omit<Exchange, 'res' | 'before'>,
   partition: KeyPart | undefined,
 ): string {
+  const { headers } = req
   const authority = (line(headers, ':authority') ?? headers.host ?? '').toLowerCase()
-  const host = line(headers, 'x-forwarded-host') ?? null
-  const forwarded = line(headers, 'x-forwarded-proto') ?? null
+  const told = originToldBy(req)
   const asked = line(headers, ':scheme') ?? scheme
-  const isPlain = SCHEMES.has(scheme) && asked === scheme && host === null && forwarded === null
+  const isPlain = SCHEMES.has(scheme) && asked === scheme && told === undefined && target === url
   if (isPlain && partition === undefined && AUTHORITY.test(authority)) return `${scheme}:${authority}|${url}`
-  const parts = [authority, url, host, forwarded, scheme, asked]
+  const parts = [authority, url, target === url ? null : target, told ?? null, scheme, asked]
   return `*${encodeKey(partition === undefined ? parts : [...parts, partition])}`
 }
 
@@ -89,14 +88,25 @@ const SCHEMES = new Set(['http', 'https'])
  * Whether a request is one that a cache should leave alone: it asks for a part of something, has a body, wants another
  * protocol, or is not what it seems.
  */
-export function isUnusual({ headers }: IncomingMessage): boolean {
+export function isUnusual(req: IncomingMessage): boolean {
+  const { headers } = req
   return (
     headers.range !== undefined ||
     headers.upgrade !== undefined ||
     headers['transfer-encoding'] !== undefined ||
     Number(headers['content-length'] ?? 0) > 0 ||
-    headers['x-http-method-override'] !== undefined
+    hasHttp2Body(req) ||
+    OVERRIDES.some((name) => headers[name] !== undefined)
   )
+}
+
+/** By these, middlewares give a request another method. */
+const OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']
+
+/** HTTP/2 need not say how long a body is. */
+function hasHttp2Body(req: IncomingMessage): boolean {
+  const { stream } = req as { stream?: { endAfterHeaders?: boolean } }
+  return stream?.endAfterHeaders === false
 }
 
 /** What tells the variants of a resource apart: the request's values of the headers that count (RFC 9111 section 4.1). */
@@ -107,12 +117,8 @@ export function variantOf(headers: IncomingMessage['headers'], names: readonly s
     const items = value.split(',').map((item) => item.trim())
     return name === 'accept-encoding' ? codings(items) : items.join(',')
   })
-  const text = JSON.stringify([names, values])
-  return text.length <= READABLE ? text : createHash('sha256').update(text).digest('base64url')
+  return shortName(JSON.stringify([names, values]))
 }
-
-/** Longer variants are named by a digest. */
-const READABLE = 200
 
 /** Clients word the same wish in many ways: the codings they take, in order, say all. */
 function codings(items: readonly string[]): string {

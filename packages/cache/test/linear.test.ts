@@ -65,9 +65,12 @@ const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
     credentialsOf(requestOf({ cookie: text, authorization: text }), ['cookie', 'authorization']),
   'the target and its authority': (text) =>
     resourceOf(
-      requestOf({ host: text, 'x-forwarded-host': text, 'x-forwarded-proto': text }),
-      text,
-      text,
+      {
+        req: requestOf({ host: text, 'x-forwarded-host': text, 'x-original-url': text, forwarded: text }),
+        scheme: text,
+        url: text,
+        target: `${text}?`,
+      },
       text,
     ),
   'the head of a response': (text) =>
