@@ -16,7 +16,8 @@ export interface Business {
 /**
  * Tells more work than can be done from a burst of it, from one long piece, and from a loop that is just busy. A loop that
  * waits for work has done all there was: its queues are empty. There is a crowd when it has not waited once for a second,
- * the longest turn not counted; it is over when a tenth of the time is idle again. And a crowd is too large when requests
+ * the longest turn not counted; it is over when a tenth of the time has been idle for as long: a loop that refuses what it
+ * cannot serve is idle now and then. And a crowd is too large when requests
  * wait for long in it: eight clients that never pause keep the loop as busy, but each waits for seven others only. (The
  * control law of CoDel, RFC 8289, is of that kind: what counts is not how long a queue is, but that it does not go away.)
  */
@@ -29,6 +30,8 @@ export class Crowd {
   #at: number | undefined
   #standing = 0
   #longest = 0
+  /** For how long, in a crowd, a part of the time has been idle. */
+  #resting = 0
   /** When a request was seen last that had waited for longer than the patience. */
   #waitedAt = Number.NEGATIVE_INFINITY
 
@@ -40,7 +43,8 @@ export class Crowd {
   update({ longest, busy }: Business, now: number): void {
     const elapsed = now - (this.#at ?? now)
     this.#at = now
-    if (busy < (this.present ? LEAVE : 1)) {
+    if (this.present) this.#resting = busy < LEAVE ? this.#resting + elapsed : 0
+    else if (busy < 1) {
       this.#end()
       return
     }
@@ -49,6 +53,7 @@ export class Crowd {
     const lasting = LASTING * this.#patience
     if (this.#standing - this.#longest >= lasting) this.present = true
     if (now - this.#waitedAt > lasting) this.tooLarge = false
+    if (this.#resting >= lasting) this.#end()
   }
 
   /** In the crowd, a request has waited for so many milliseconds. */
@@ -63,5 +68,6 @@ export class Crowd {
     this.tooLarge = false
     this.#standing = 0
     this.#longest = 0
+    this.#resting = 0
   }
 }
