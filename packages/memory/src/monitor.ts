@@ -143,7 +143,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
    * it may have waited to be accepted.
    */
   verdict(priority: Priority = 1, fresh = false): Verdict {
-    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority, fresh)
+    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority, fresh, this.#options.clock.now())
   }
 
   /** Nothing is being refused, of whatever priority. */
