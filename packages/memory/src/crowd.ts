@@ -16,7 +16,8 @@ export interface Business {
 /**
  * Tells more work than can be done from a burst of it, from one long piece, and from a loop that is just busy. A loop that
  * waits for work has done all there was: its queues are empty. There is a crowd when it has not waited once for a second,
- * the longest turn not counted; it is over when a tenth of the time is idle again. And a crowd is too large when requests
+ * the longest piece of work not counted; it is over when a tenth of the time has been idle for as long: a loop that refuses what it
+ * cannot serve is idle now and then. And a crowd is too large when requests
  * wait for long in it: eight clients that never pause keep the loop as busy, but each waits for seven others only. (The
  * control law of CoDel, RFC 8289, is of that kind: what counts is not how long a queue is, but that it does not go away.)
  */
@@ -26,36 +27,50 @@ export class Crowd {
   /** Whether it is larger than can be served. */
   tooLarge = false
   readonly #patience: number
+  readonly #lasting: number
   #at: number | undefined
   #standing = 0
   #longest = 0
+  /** For how long, in a crowd, a part of the time has been idle. */
+  #resting = 0
   /** When a request was seen last that had waited for longer than the patience. */
   #waitedAt = Number.NEGATIVE_INFINITY
 
   /** `patience`: milliseconds that a request may wait. `Infinity`: there is never a crowd. */
   constructor(patience: number) {
     this.#patience = patience
+    this.#lasting = LASTING * patience
   }
 
-  update({ longest, busy }: Business, now: number): void {
+  /** `piece`: the longest piece of work since the loop is busy, in milliseconds. */
+  update({ longest, busy }: Business, piece: number, now: number): void {
     const elapsed = now - (this.#at ?? now)
     this.#at = now
-    if (busy < (this.present ? LEAVE : 1)) {
+    if (this.present) this.#resting = busy < LEAVE ? this.#resting + elapsed : 0
+    else if (busy < 1) {
       this.#end()
       return
-    }
+    } else if (this.#standing === 0) this.#longest = longest // nobody has looked at the pieces yet
     this.#standing += elapsed
-    this.#longest = Math.max(this.#longest, longest)
-    const lasting = LASTING * this.#patience
-    if (this.#standing - this.#longest >= lasting) this.present = true
-    if (now - this.#waitedAt > lasting) this.tooLarge = false
+    this.#judge(piece, now)
+    if (now - this.#waitedAt > this.#lasting) this.tooLarge = false
+    if (this.#resting >= this.#lasting) this.#end()
   }
 
-  /** In the crowd, a request has waited for so many milliseconds. */
-  saw(waited: number): void {
-    if (!this.present || this.#at === undefined || waited < this.#patience) return
-    this.#waitedAt = this.#at
+  /** A request comes up that has waited for so many milliseconds. */
+  saw(waited: number, piece: number, now: number): void {
+    if (waited < this.#patience) return
+    this.#judge(piece, now)
+    if (!this.present) return
+    this.#waitedAt = now
     if (waited >= TOO_LONG * this.#patience) this.tooLarge = true
+  }
+
+  /** At a sample, or at a request that has waited since: the loop has not been idle meanwhile. */
+  #judge(piece: number, now: number): void {
+    if (this.#standing === 0 || this.#at === undefined) return
+    const work = this.#standing + (now - this.#at) - Math.max(this.#longest, piece)
+    if (work >= this.#lasting) this.present = true
   }
 
   #end(): void {
@@ -63,5 +78,6 @@ export class Crowd {
     this.tooLarge = false
     this.#standing = 0
     this.#longest = 0
+    this.#resting = 0
   }
 }

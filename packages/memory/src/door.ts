@@ -67,6 +67,13 @@ export class Door {
     return look === undefined || look.accepted >= this.#accepted ? 0 : this.#clock.now() - look.at
   }
 
+  /** Milliseconds for which the first of those that stand there has waited, at least; 0 when nobody is known to. */
+  standing(): number {
+    this.#forget()
+    const look = this.#looks.find(({ come }) => come > this.#accepted)
+    return look === undefined ? 0 : this.#clock.now() - look.at
+  }
+
   close(): void {
     if (this.#listening) diagnosticsChannel.unsubscribe(ACCEPTED, this.#count)
     this.#listening = false

@@ -81,6 +81,8 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   readonly #detector: LeakDetector | undefined
   readonly #desk: LeakDesk | undefined
   readonly #startedAt: number
+  /** Milliseconds of delay from which the event loop is late. */
+  readonly #lateFrom: number
   readonly #timer: NodeJS.Timeout
   /** The server of the last request. */
   #server: Server | undefined
@@ -103,7 +105,10 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#startedAt = now
     this.#sampler = new Sampler(resolved.system, resolved.limit)
     this.#signals = new Signals(resolved.marks, resolved)
-    const patience = patienceFor(resolved.marks.delay)
+    const { delay } = resolved.marks
+    this.#lateFrom =
+      delay === false || delay.elevated === false ? Number.POSITIVE_INFINITY : delay.elevated[1]
+    const patience = patienceFor(delay)
     const turns = resolved.system.watchTurns(() => this.#server)
     this.#shedding = new Shedding(turns, patience, resolved.leaveAfter, resolved.random)
     this.#replacement = new Replacement(resolved, now)
@@ -138,7 +143,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
    * it may have waited to be accepted.
    */
   verdict(priority: Priority = 1, fresh = false): Verdict {
-    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority, fresh)
+    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority, fresh, this.#options.clock.now())
   }
 
   /** Nothing is being refused, of whatever priority. */
@@ -211,7 +216,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   #judge(sample: Sample, starting: boolean): void {
     const reasons = this.#signals.update(sample, this.#askHealth(), starting)
     const level = reasons.reduce<Level>((highest, reason) => higher(highest, reason.level), 'ok')
-    const late = reasons.some(({ signal }) => signal === 'delay') && this.#signals.wanted('delay') !== 'ok'
+    const late = reasons.some(({ signal }) => signal === 'delay') && sample.loop.p99 >= this.#lateFrom
     // Long turns are normal while the process starts.
     const { max: longest, utilization: busy } = starting ? { max: 0, utilization: 0 } : sample.loop
     this.#shedding.update(level, reasons, { late, longest, busy }, sample.at)

@@ -18,6 +18,11 @@ const LEAST = 0.02
 
 /** What is cheap to lose may wait for this share of what the others may. */
 const CHEAP = 0.5
+/**
+ * Each turn accepts one connection. While others wait at the door for too long, a turn has only this share of its time, so
+ * that those come in, and are not the ones who wait longest.
+ */
+const AT_DOOR = 0.1
 
 /** A Retry-After never promises less than this, nor more. */
 const SHORTEST = 1_000
@@ -76,14 +81,15 @@ export class Shedding {
 
   update(level: Level, reasons: readonly Reason[], { late, ...business }: Lateness, now: number): void {
     const crowd = this.#crowd
-    crowd.update(business, now)
-    if (crowd.present) this.#turns.follow()
+    crowd.update(business, this.#turns.longest, now)
+    const following = this.#patience !== Number.POSITIVE_INFINITY && (crowd.present || business.busy === 1)
+    if (following) this.#turns.follow()
     else this.#turns.rest()
     this.share = late && crowd.tooLarge ? Math.min(MOST, this.share + STEP) : this.share * DECAY
     if (this.share < LEAST || !crowd.tooLarge) this.share = 0
     this.#level = reasons.reduce<Level>((highest, reason) => higher(highest, this.#counted(reason)), 'ok')
     this.#reasons = reasons
-    this.calm = this.#level === 'ok' && !crowd.present
+    this.calm = this.#level === 'ok' && !following
     if (level !== 'ok' || crowd.tooLarge) this.#badSince ??= now
     else if (this.#badSince !== undefined) {
       this.#usual = (this.#usual + now - this.#badSince) / 2
@@ -101,17 +107,21 @@ export class Shedding {
   }
 
   /** For a request that found us not calm. `fresh`: it is the first of its connection. */
-  decide(priority: Priority, fresh: boolean): Verdict {
+  decide(priority: Priority, fresh: boolean, now: number): Verdict {
     if (priority === 2) return ADMIT
     if (this.#level === 'critical' || (priority === 0 && this.#level === 'elevated')) return this.#refuse()
     const waited = this.#turns.waited(fresh)
-    this.#crowd.saw(waited)
-    const patience = this.#patience * (priority === 0 ? CHEAP : 1)
-    if (this.#crowd.tooLarge && waited >= patience) return this.#refuse(waited)
+    this.#crowd.saw(waited, this.#turns.longest, now)
+    if (this.#crowd.tooLarge && waited >= this.#patienceWith(priority)) return this.#refuse(waited)
     this.#credit += this.share
     if (this.#credit < 1) return ADMIT
     this.#credit -= 1
     return this.#refuse()
+  }
+
+  #patienceWith(priority: Priority): number {
+    const patience = this.#patience * (priority === 0 ? CHEAP : 1)
+    return this.#turns.outside() >= this.#patience ? patience * AT_DOOR : patience
   }
 
   /**

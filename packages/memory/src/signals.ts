@@ -41,16 +41,10 @@ export class Signals {
   readonly #marks: SignalMarks
   readonly #holds: Holds
   readonly #levels = new Map<SignalName, LevelHold>()
-  readonly #wanted = new Map<SignalName, Level>()
 
   constructor(marks: SignalMarks, holds: Holds) {
     this.#marks = marks
     this.#holds = holds
-  }
-
-  /** What a signal asked for at the last sample, before its hold. */
-  wanted(signal: SignalName): Level {
-    return this.#wanted.get(signal) ?? 'ok'
   }
 
   /** The signals that are not `ok`. `starting`: signals of time are not believed yet. */
@@ -74,7 +68,6 @@ export class Signals {
   }
 
   #settle(signal: SignalName, wanted: Level, now: number, urgent = false): Level {
-    this.#wanted.set(signal, wanted)
     return this.#level(signal).update(wanted, now, urgent)
   }
 

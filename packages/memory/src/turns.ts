@@ -13,9 +13,16 @@ export interface TurnWatch {
    * first of its connection.
    */
   waited(fresh: boolean): number
+  /** Milliseconds for which the next connection has waited to be accepted, for certain; 0 when nothing is known. */
+  outside(): number
+  /** The longest piece of work since it looks, in milliseconds: between two requests, or the ends of turns. */
+  readonly longest: number
   /** Stops looking for good. */
   close(): void
 }
+
+/** Where connections wait to be accepted. */
+type Outside = Pick<Door, 'look' | 'waited' | 'standing' | 'rest' | 'close'>
 
 /**
  * A request waits in one of two places. On a connection that stays open, it is taken up by the next turn of the event loop,
@@ -26,19 +33,24 @@ export interface TurnWatch {
  * loop from waiting.
  */
 export class Turns implements TurnWatch {
-  readonly #door: Pick<Door, 'look' | 'waited' | 'rest' | 'close'>
+  readonly #door: Outside
   readonly #clock: Stopwatch
   #mark: NodeJS.Immediate | undefined
   /** When the first request of this turn came up. */
   #first: number | undefined
+  /** When a request came up last, or a turn ended. */
+  #last = 0
+  longest = 0
 
-  constructor(door: Pick<Door, 'look' | 'waited' | 'rest' | 'close'>, clock: Stopwatch = performance) {
+  constructor(door: Outside, clock: Stopwatch = performance) {
     this.#door = door
     this.#clock = clock
   }
 
   follow(): void {
-    if (this.#mark === undefined) this.#turn()
+    if (this.#mark !== undefined) return
+    this.#last = this.#clock.now()
+    this.#turn()
   }
 
   rest(): void {
@@ -46,15 +58,20 @@ export class Turns implements TurnWatch {
     clearImmediate(this.#mark)
     this.#mark = undefined
     this.#first = undefined
+    this.longest = 0
     this.#door.rest()
   }
 
   waited(fresh: boolean): number {
     if (this.#mark === undefined) return 0
-    const now = this.#clock.now()
+    const now = this.#piece()
     this.#first ??= now
     const inside = now - this.#first
     return fresh ? Math.max(inside, this.#door.waited()) : inside
+  }
+
+  outside(): number {
+    return this.#mark === undefined ? 0 : this.#door.standing()
   }
 
   close(): void {
@@ -62,7 +79,15 @@ export class Turns implements TurnWatch {
     this.#door.close()
   }
 
+  #piece(): number {
+    const now = this.#clock.now()
+    this.longest = Math.max(this.longest, now - this.#last)
+    this.#last = now
+    return now
+  }
+
   #turn(): void {
+    this.#piece()
     this.#first = undefined
     this.#door.look()
     this.#mark = setImmediate(() => this.#turn())

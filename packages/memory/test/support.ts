@@ -40,6 +40,8 @@ export class FakeSystem implements System {
   watchLoop = (): LoopWatch => ({ read: () => this.loop, stop: () => this.stopped++ })
   /** Milliseconds that a request has waited. */
   waited = 0
+  /** And the next connection at the door. */
+  outside = 0
   followed = false
   watchTurns = (): TurnWatch => ({
     follow: () => {
@@ -49,6 +51,8 @@ export class FakeSystem implements System {
       this.followed = false
     },
     waited: () => this.waited,
+    outside: () => this.outside,
+    longest: 0,
     close: () => {
       this.followed = false
     },

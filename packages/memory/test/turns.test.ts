@@ -21,6 +21,7 @@ describe('for how long a request has waited', () => {
       {
         look: () => door.looks++,
         waited: () => door.atDoor,
+        standing: () => door.atDoor,
         rest: () => door.rests++,
         close: () => door.closed++,
       },
@@ -40,6 +41,17 @@ describe('for how long a request has waited', () => {
     await turn()
     clock.advance(900)
     expect(turns.waited(false)).toBe(0)
+  })
+
+  it('knows the longest piece of work between two requests', () => {
+    turns.follow()
+    for (const piece of [4, 90, 4]) {
+      clock.advance(piece)
+      turns.waited(false)
+    }
+    expect(turns.longest).toBe(90)
+    turns.rest()
+    expect(turns.longest).toBe(0)
   })
 
   it('on a new connection, at the door as well', () => {
