@@ -38,6 +38,12 @@ describe('compression', () => {
     const error = await rejection(gunzip({ data: bomb, maxBytes: 1_000_000 }))
     expect(error).toMatchObject({ code: 'ERR_BUFFER_TOO_LARGE' })
   })
+
+  it('gunzip unpacks nothing without a bound', async () => {
+    const data = gzipSync('text')
+    for (const maxBytes of [undefined, 0, Number.POSITIVE_INFINITY, '64mb'] as number[])
+      expect(await rejection(gunzip({ data, maxBytes }))).toMatchObject({ code: 'ERR_OFFLOAD_OPTION' })
+  })
 })
 
 describe('passwords', () => {

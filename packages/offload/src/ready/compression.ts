@@ -1,4 +1,5 @@
 import { brotliCompressSync, constants, gunzipSync, gzipSync } from 'node:zlib'
+import { misuse } from '@spillway/kit'
 import type { TaskContext } from '../context.js'
 
 export interface CompressInput {
@@ -27,8 +28,14 @@ export interface GunzipInput {
   readonly maxBytes: number
 }
 
-/** Unpacks gzip. The result is moved, not copied. */
+/**
+ * Unpacks gzip. The result is moved, not copied.
+ *
+ * @throws RangeError `ERR_OFFLOAD_OPTION` without a bound: zlib would take as much memory as the input asks for
+ */
 export function gunzip({ data, maxBytes }: GunzipInput, context: TaskContext): Uint8Array {
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1)
+    throw misuse(RangeError, 'ERR_OFFLOAD_OPTION', 'gunzip option "maxBytes" must be an integer from 1 on')
   return moved(gunzipSync(data, { maxOutputLength: maxBytes }), context)
 }
 
