@@ -71,23 +71,25 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
       expect((await get()).text).toBe('run 1')
     })
   })
+})
 
-  it.skipIf(framework === 'fastify5')(
-    'H20 a target that was rewritten before the cache is another resource',
-    () =>
-      behind(
-        framework,
-        {
-          reply: (run, { headers }) => ({ headers: PUBLIC, body: `${headers['x-page']} ${run}` }),
-          outside: REWRITING,
-        },
-        async ({ get }) => {
-          expect((await get({ 'x-page': '/other' })).text).toBe('/other 1')
-          expect((await get()).text).toBe('undefined 2')
-          expect((await get({ 'x-page': '/other' })).text).toBe('/other 1')
-        },
-      ),
-  )
+/** Fastify rewrites targets when it is made, by `rewriteUrl`; no hook can. */
+const REWRITERS = FRAMEWORKS.filter((framework) => framework !== 'fastify5')
+
+describe.each(REWRITERS)('%s', (framework) => {
+  it('H20 a target that was rewritten before the cache is another resource', () =>
+    behind(
+      framework,
+      {
+        reply: (run, { headers }) => ({ headers: PUBLIC, body: `${headers['x-page']} ${run}` }),
+        outside: REWRITING,
+      },
+      async ({ get }) => {
+        expect((await get({ 'x-page': '/other' })).text).toBe('/other 1')
+        expect((await get()).text).toBe('undefined 2')
+        expect((await get({ 'x-page': '/other' })).text).toBe('/other 1')
+      },
+    ))
 })
 
 describe.each(FRAMEWORKS_HTTP2)('%s', (framework) => {
