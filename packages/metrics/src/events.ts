@@ -17,6 +17,8 @@ export const EVENTS: Readonly<Record<Channel, EventRule>> = {
   'spillway:cluster:exit': { labels: ['cause'] },
   'spillway:cluster:hang': {},
   'spillway:cluster:degraded': {},
+  'spillway:cluster:unborn': { labels: ['code'] },
+  'spillway:cluster:missing': {},
   'spillway:cluster:reload': { labels: ['ok'], duration: 'milliseconds' },
   'spillway:cluster:scale': { labels: ['by'] },
   'spillway:cache:load': { labels: ['cache', 'ok'], duration: 'milliseconds' },

@@ -62,7 +62,7 @@ const limiter: StatsSchema = {
     ...['store.evictions', 'store.forgivenTokens', 'store.calls', 'store.failures'],
   ],
   // The keys of a store that several workers share are counted where they are: in this process.
-  sums: ['waiting', 'store.keys'],
+  sums: ['waiting', 'remembered.keys', 'remembered.bytes', 'store.keys', 'store.bytes'],
   least: ['store.up'],
   omit: ['limits', 'store.store'],
 }
@@ -104,7 +104,7 @@ const memory: StatsSchema = {
     ...['used', 'limit'].map((name) => `sample.memory.${name}`),
     ...['full', 'limitHits', 'killed'].map((name) => `sample.pressure.${name}`),
     // Of the process that is nearest to its limit, like the limit: sums would be held against the limit of one.
-    ...['rss', 'heapTotal', 'heapUsed', 'heapLive', 'external', 'arrayBuffers', 'native'].map(
+    ...['rss', 'heapTotal', 'heapUsed', 'heapLive', 'heapAhead', 'external', 'arrayBuffers', 'native'].map(
       (name) => `sample.${name}`,
     ),
     'collections.*.longest',
