@@ -1,15 +1,15 @@
 import { type CloseOptions, closeOnce } from '@spillway/kit'
 import { channels } from './channels.js'
-import { encode } from './codec.js'
-import type { Loader } from './context.js'
+import type { Fence } from './coherence/fence.js'
+import { encode } from './entry/codec.js'
+import { freshnessOf, timesOf } from './entry/freshness.js'
+import { type Held, handOut, handOver, hold, promiseOf } from './entry/held.js'
+import { shapeOf } from './entry/shape.js'
 import { CacheClosedError } from './errors.js'
-import type { Fence } from './fence.js'
-import type { FirstTier } from './first-tier.js'
-import { Flights } from './flights.js'
-import { freshnessOf, timesOf } from './freshness.js'
-import { type Held, handOut, handOver, hold, promiseOf } from './held.js'
-import { Invalidation } from './invalidation.js'
 import { type CacheKey, encodeKey } from './key.js'
+import type { Loader } from './load/context.js'
+import { Flights } from './load/flights.js'
+import { Invalidation } from './load/invalidation.js'
 import {
   type CacheOptions,
   type CallOptions,
@@ -21,10 +21,10 @@ import {
   resolveTags,
   type WrapOptions,
 } from './options.js'
-import { assemble, type Parts } from './parts.js'
-import type { Draft } from './second-tier.js'
-import { shapeOf } from './shape.js'
 import { type CacheStats, statsOf } from './stats.js'
+import type { FirstTier } from './tiers/first-tier.js'
+import { assemble, type Parts } from './tiers/parts.js'
+import type { Draft } from './tiers/second-tier.js'
 
 /**
  * A cache-aside cache of one or two tiers: this process, and a store that all processes share.

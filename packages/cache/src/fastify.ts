@@ -1,9 +1,9 @@
 import { plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Cache } from './cache.js'
-import type { Answer } from './capture.js'
-import type { CacheResponseOptions } from './http-options.js'
-import { ResponseCache } from './response-cache.js'
+import type { Answer } from './http/capture.js'
+import type { CacheResponseOptions } from './http/http-options.js'
+import { ResponseCache } from './http/response-cache.js'
 
 /** Of one route, by its `config.cacheResponse`. */
 export type FastifyRouteCacheOptions = CacheResponseOptions<[request: FastifyRequest, reply: FastifyReply]>

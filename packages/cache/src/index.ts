@@ -1,5 +1,4 @@
 export { Cache } from './cache.js'
-export type { LoadContext, Loader } from './context.js'
 export {
   CacheClosedError,
   LoadTimeoutError,
@@ -8,8 +7,7 @@ export {
   UncacheableValueError,
 } from './errors.js'
 export type { CacheKey, KeyPart } from './key.js'
-export { type MemcachedStoreOptions, memcachedStore } from './memcached-store.js'
-export { type MemoryStoreOptions, memoryStore } from './memory-store.js'
+export type { LoadContext, Loader } from './load/context.js'
 export {
   type CacheOptions,
   type CallOptions,
@@ -18,8 +16,6 @@ export {
   type FirstTierOptions,
   type WrapOptions,
 } from './options.js'
-export type { RedisClient, RedisCommand } from './redis-client.js'
-export { type RedisStoreOptions, redisStore } from './redis-store.js'
 export type { CacheStats } from './stats.js'
 export type {
   Acquired,
@@ -32,3 +28,7 @@ export type {
   Shards,
   Tier,
 } from './store.js'
+export { type MemcachedStoreOptions, memcachedStore } from './stores/memcached/memcached-store.js'
+export { type MemoryStoreOptions, memoryStore } from './stores/memory/memory-store.js'
+export type { RedisClient, RedisCommand } from './stores/redis/redis-client.js'
+export { type RedisStoreOptions, redisStore } from './stores/redis/redis-store.js'

@@ -1,8 +1,8 @@
 import type { Context, Middleware } from 'koa'
 import type { Cache } from './cache.js'
-import type { Answer } from './capture.js'
-import type { CacheResponseOptions } from './http-options.js'
-import { ResponseCache } from './response-cache.js'
+import type { Answer } from './http/capture.js'
+import type { CacheResponseOptions } from './http/http-options.js'
+import { ResponseCache } from './http/response-cache.js'
 
 export type KoaCacheResponseOptions = CacheResponseOptions<[ctx: Context]>
 

@@ -9,7 +9,7 @@ import {
   redisStore,
   type Tier,
 } from '../src/index.js'
-import { ServerClock } from '../src/server-clock.js'
+import { ServerClock } from '../src/stores/server-clock.js'
 import { gatedLoader, single } from './waiting.js'
 
 /** The clocks of nodes differ; how long an entry lives is the store's to say. */

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { channels } from '../src/channels.js'
-import { decode, encode } from '../src/codec.js'
-import { readFrame, writeFrame } from '../src/frame.js'
+import { decode, encode } from '../src/entry/codec.js'
+import { readFrame, writeFrame } from '../src/entry/frame.js'
+import { shapeOf } from '../src/entry/shape.js'
 import { Cache, memoryStore } from '../src/index.js'
-import { shapeOf } from '../src/shape.js'
 import { heardOn } from './channel-ear.js'
 import { single } from './waiting.js'
 

@@ -12,7 +12,7 @@ import {
 } from '@spillway/kit/testing'
 import { cacheResponse as express } from '../src/express.js'
 import { cacheResponse as fastify } from '../src/fastify.js'
-import type { CacheResponseOptions } from '../src/http-options.js'
+import type { CacheResponseOptions } from '../src/http/http-options.js'
 import { Cache, type CacheOptions } from '../src/index.js'
 import { cacheResponse as koa } from '../src/koa.js'
 

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
-import { Marks } from '../src/marks.js'
-import type { Visit } from '../src/visit.js'
+import { Marks } from '../src/http/marks.js'
+import type { Visit } from '../src/http/visit.js'
 
 /** What clients can make a process remember has a bound in bytes. */
 

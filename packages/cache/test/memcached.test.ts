@@ -2,7 +2,7 @@ import { withoutUnhandled } from '@spillway/kit/testing'
 import { type MemcachedServer, startMemcached } from '@spillway/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Cache, type CacheOptions, memcachedStore } from '../src/index.js'
-import { Ring } from '../src/ring.js'
+import { Ring } from '../src/stores/memcached/ring.js'
 import { gatedLoader } from './waiting.js'
 
 /**

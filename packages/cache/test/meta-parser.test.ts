@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MetaParser, MetaProtocolError, type MetaReply } from '../src/meta-parser.js'
+import { MetaParser, MetaProtocolError, type MetaReply } from '../src/stores/memcached/meta-parser.js'
 
 function parsed(...chunks: (string | Buffer)[]): MetaReply[] {
   const parser = new MetaParser()

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Cache, type CacheOptions, redisStore } from '../src/index.js'
-import { placeOf } from '../src/redis-server.js'
+import { placeOf } from '../src/stores/redis/redis-server.js'
 
 /** Reads over the connection of the bus, which RESP3 (ioredis 6) allows. Nothing is kept in the process here. */
 

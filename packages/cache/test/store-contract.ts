@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Frame, idOf, readFrame, writeFrame } from '../src/frame.js'
+import { type Frame, idOf, readFrame, writeFrame } from '../src/entry/frame.js'
 import type { BusListener, CacheStore, Lease, Tier } from '../src/index.js'
 import { single } from './waiting.js'
 

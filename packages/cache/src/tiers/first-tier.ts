@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import { earlyFrom } from './freshness.js'
-import type { Held } from './held.js'
+import { earlyFrom } from '../entry/freshness.js'
+import type { Held } from '../entry/held.js'
 
 export interface FirstTierOptions {
   readonly maxBytes: number

@@ -1,5 +1,5 @@
 import { parse, stringify } from 'devalue'
-import { UncacheableValueError } from './errors.js'
+import { UncacheableValueError } from '../errors.js'
 import type { Shape } from './shape.js'
 import { copyBuffer, deepClone } from './sharing.js'
 

@@ -1,4 +1,15 @@
 import { boolean, defineOptions, having } from '@spillway/kit'
+import type {
+  Acquired,
+  BusListener,
+  CacheStore,
+  Epoch,
+  Lease,
+  Reading,
+  ReadingMany,
+  Tier,
+} from '../../store.js'
+import { storeKey } from '../store-key.js'
 import { RedisBus } from './redis-bus.js'
 import { keyPrefixOf, type RedisClient, type RedisCommand } from './redis-client.js'
 import { RedisOrderedReads } from './redis-ordered-reads.js'
@@ -17,8 +28,6 @@ import {
   WRITE,
 } from './redis-scripts.js'
 import { type RedisServer, serverOf } from './redis-server.js'
-import type { Acquired, BusListener, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
-import { storeKey } from './store-key.js'
 
 export interface RedisStoreOptions {
   /**

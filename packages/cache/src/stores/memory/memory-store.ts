@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, wallClock } from '@spillway/kit'
 import { LRUCache } from 'lru-cache'
-import { idOf } from './frame.js'
-import type { Acquired, BusListener, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
+import { idOf } from '../../entry/frame.js'
+import type {
+  Acquired,
+  BusListener,
+  CacheStore,
+  Epoch,
+  Lease,
+  Reading,
+  ReadingMany,
+  Tier,
+} from '../../store.js'
 
 export interface MemoryStoreOptions {
   /** Bytes of all entries together. Default: 64 MB. */

@@ -1,14 +1,14 @@
-import { channels } from './channels.js'
-import { type Encoded, encode } from './codec.js'
-import { LoadTimeoutError } from './errors.js'
+import { channels } from '../channels.js'
+import { type Encoded, encode } from '../entry/codec.js'
+import { freshnessOf, timesOf } from '../entry/freshness.js'
+import { type Held, hold } from '../entry/held.js'
+import { shapeOf } from '../entry/shape.js'
+import { LoadTimeoutError } from '../errors.js'
+import type { Parts } from '../tiers/parts.js'
+import type { Draft, Look, Permit } from '../tiers/second-tier.js'
 import type { Flight } from './flight.js'
-import { freshnessOf, timesOf } from './freshness.js'
-import { type Held, hold } from './held.js'
 import { Leases, POLL } from './leases.js'
 import { type Loaded, runLoader } from './load.js'
-import type { Parts } from './parts.js'
-import type { Draft, Look, Permit } from './second-tier.js'
-import { shapeOf } from './shape.js'
 
 /** What a search ended with: the callers have their answer; or the load may begin, with the right to write, or without. */
 type Search = 'answered' | Permit | undefined

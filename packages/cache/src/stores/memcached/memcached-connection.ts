@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { StoreUnavailableError } from './errors.js'
+import { StoreUnavailableError } from '../../errors.js'
 import { MetaParser, MetaProtocolError, type MetaReply } from './meta-parser.js'
 
 interface Pending {

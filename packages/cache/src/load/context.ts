@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Duration } from '@spillway/kit'
-import { ReentrantLoadError } from './errors.js'
+import { ReentrantLoadError } from '../errors.js'
 import type { Flight } from './flight.js'
 
 /** What a loader is told, and what it may decide. */

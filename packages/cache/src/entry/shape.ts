@@ -1,4 +1,4 @@
-import { UncacheableValueError } from './errors.js'
+import { UncacheableValueError } from '../errors.js'
 
 /**
  * What one look at a value tells: whether JSON keeps it as it is, whether it is made of primitives and frozen data

@@ -1,7 +1,7 @@
-import { StoreUnavailableError } from './errors.js'
+import { StoreUnavailableError } from '../../errors.js'
+import { ServerClock } from '../server-clock.js'
 import type { RedisClient } from './redis-client.js'
 import { textsIn } from './redis-reply.js'
-import { ServerClock } from './server-clock.js'
 
 /** What is known of the server behind a client: its time, and what tells it from others. */
 export class RedisServer {

@@ -1,4 +1,4 @@
-import { channels } from './channels.js'
+import { channels } from '../channels.js'
 
 /** What the response cache was doing when it failed. */
 export type Work = 'capture' | 'lookup' | 'refresh' | 'invalidate'

@@ -13,7 +13,7 @@ import {
   size,
   string,
 } from '@spillway/kit'
-import type { KeyPart } from './key.js'
+import type { KeyPart } from '../key.js'
 
 /** `Args` is what each framework hands to its handlers: `[req, res]`, `[request, reply]`, `[ctx]`. */
 export interface CacheResponseOptions<Args extends unknown[]> {

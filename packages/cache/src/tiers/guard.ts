@@ -1,9 +1,9 @@
 import { Deadlines, sleep, type Waiting } from '@spillway/kit'
+import { channels } from '../channels.js'
+import { StoreUnavailableError } from '../errors.js'
+import type { Tier } from '../store.js'
 import { Breaker } from './breaker.js'
-import { channels } from './channels.js'
-import { StoreUnavailableError } from './errors.js'
 import { type Debt, Journal } from './journal.js'
-import type { Tier } from './store.js'
 
 export interface GuardOptions {
   readonly cache: string

@@ -1,13 +1,13 @@
 import type { Clock } from '@spillway/kit'
-import { channels } from './channels.js'
-import { decode, type Encoded, JSON_CODEC } from './codec.js'
-import { Epochs, epochNames, type Stamps, tagsOf } from './epochs.js'
-import { type Frame, idOf, readFrame, writeFrame } from './frame.js'
-import type { Times } from './freshness.js'
+import { channels } from '../channels.js'
+import { decode, type Encoded, JSON_CODEC } from '../entry/codec.js'
+import { Epochs, epochNames, type Stamps, tagsOf } from '../entry/epochs.js'
+import { type Frame, idOf, readFrame, writeFrame } from '../entry/frame.js'
+import type { Times } from '../entry/freshness.js'
+import { type Held, hold, type Share } from '../entry/held.js'
+import { plainShape, shapeOf } from '../entry/shape.js'
+import type { BusListener, Lease } from '../store.js'
 import type { Guard } from './guard.js'
-import { type Held, hold, type Share } from './held.js'
-import { plainShape, shapeOf } from './shape.js'
-import type { BusListener, Lease } from './store.js'
 
 export interface SecondTierOptions {
   readonly name: string

@@ -1,10 +1,10 @@
 import type { Linked } from '@spillway/kit'
 import { offAbort, onAbort } from '@spillway/kit'
+import type { Mark } from '../coherence/fence.js'
+import { type Held, handOut, handOver } from '../entry/held.js'
+import type { ResolvedCall } from '../options.js'
 import { Aborting } from './aborting.js'
 import type { Loader } from './context.js'
-import type { Mark } from './fence.js'
-import { type Held, handOut, handOver } from './held.js'
-import type { ResolvedCall } from './options.js'
 
 /** Somebody who waits for a flight. */
 interface Waiter {

@@ -1,8 +1,8 @@
-import { tellsOfKeys } from './bus.js'
+import { tellsOfKeys } from '../../coherence/bus.js'
+import type { Reading } from '../../store.js'
 import type { RedisClient, RedisCommand } from './redis-client.js'
 import { frameOf } from './redis-reads.js'
 import { placeOf, type RedisServer } from './redis-server.js'
-import type { Reading } from './store.js'
 
 /** Replies on their way at most: Redis closes the connection of a subscriber for whom too much waits to be sent. */
 const MOST = 16

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { Bus } from './bus.js'
+import { Bus } from '../coherence/bus.js'
+import { Failures } from '../coherence/failures.js'
+import { Fence } from '../coherence/fence.js'
+import type { ResolvedCacheOptions } from '../options.js'
+import type { Shards } from '../store.js'
 import { Counters } from './counters.js'
-import { Failures } from './failures.js'
-import { Fence } from './fence.js'
 import { FirstTier } from './first-tier.js'
 import { Guard, type GuardOptions } from './guard.js'
-import type { ResolvedCacheOptions } from './options.js'
 import { SecondTier } from './second-tier.js'
-import type { Shards } from './store.js'
 
 /** What a cache is made of. */
 export interface Parts {

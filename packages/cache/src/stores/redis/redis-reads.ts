@@ -1,8 +1,8 @@
+import type { Reading } from '../../store.js'
 import type { RedisCommand } from './redis-client.js'
 import type { RedisOrderedReads } from './redis-ordered-reads.js'
 import { bulksIn } from './redis-reply.js'
 import { LEASE_LENGTH, LEASE_MARK } from './redis-scripts.js'
-import type { Reading } from './store.js'
 
 interface Wanted {
   readonly entry: string

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { defineOptions, list, misuse, string } from '@spillway/kit'
 import { LRUCache } from 'lru-cache'
-import { idOf } from './frame.js'
+import { idOf } from '../../entry/frame.js'
+import type { Acquired, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from '../../store.js'
+import { ServerClock } from '../server-clock.js'
+import { storeKey } from '../store-key.js'
 import { MemcachedConnection, MemcachedError } from './memcached-connection.js'
 import type { MetaReply } from './meta-parser.js'
 import { Ring } from './ring.js'
-import { ServerClock } from './server-clock.js'
-import type { Acquired, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from './store.js'
-import { storeKey } from './store-key.js'
 
 export interface MemcachedStoreOptions {
   /** Put before each key, so that apps can share servers. Up to 20 letters, digits and `_ . : -`. Default: `''`. */

@@ -1,10 +1,10 @@
 import { Chain, caller, drainWithin } from '@spillway/kit'
+import { freshnessOf } from '../entry/freshness.js'
+import { type Held, handOut } from '../entry/held.js'
+import type { ResolvedCall } from '../options.js'
+import type { Parts } from '../tiers/parts.js'
 import { asking, type Loader, refuseCycle } from './context.js'
 import { Flight } from './flight.js'
-import { freshnessOf } from './freshness.js'
-import { type Held, handOut } from './held.js'
-import type { ResolvedCall } from './options.js'
-import type { Parts } from './parts.js'
 import { Pilot } from './pilot.js'
 
 /** One caller who wants a key. */

@@ -1,11 +1,11 @@
 import { callerOf, MAX_TIMER } from '@spillway/kit'
-import { channels } from './channels.js'
+import { channels } from '../channels.js'
+import type { Leniency } from '../entry/freshness.js'
+import { copyOf } from '../entry/held.js'
+import { LoadTimeoutError } from '../errors.js'
+import { resolveTags, resolveTtl, resolveWindows } from '../options.js'
 import { enterLoader, type LoadContext, leaveLoader } from './context.js'
-import { LoadTimeoutError } from './errors.js'
 import type { Flight } from './flight.js'
-import type { Leniency } from './freshness.js'
-import { copyOf } from './held.js'
-import { resolveTags, resolveTtl, resolveWindows } from './options.js'
 
 /** What a loader brought and decided. */
 export interface Loaded {
