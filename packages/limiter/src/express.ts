@@ -6,10 +6,10 @@ import {
   refuse,
 } from '@spillway/kit/express'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
-import type { Decision } from './decision.js'
-import { decisionOn, type GateVerdict, joined, RateLimitGate } from './gate.js'
-import type { RateLimitOptions } from './gate-options.js'
+import type { Decision } from './bucket/decision.js'
+import { ConcurrencyGate, type LimitConcurrencyOptions } from './http/concurrency-gate.js'
+import { decisionOn, type GateVerdict, joined, RateLimitGate } from './http/gate.js'
+import type { RateLimitOptions } from './http/gate-options.js'
 
 type Args = [req: Request, res: Response, next: NextFunction]
 export type ExpressRateLimitOptions = RateLimitOptions<Args> & RefusalOptions
@@ -71,7 +71,7 @@ export function limitConcurrency(options: ExpressLimitConcurrencyOptions): Reque
   }
 }
 
-export { type ClientAddressOptions, clientAddress } from './client-address.js'
+export { type ClientAddressOptions, clientAddress } from './http/client-address.js'
 
 /** The decision about a request, to settle its cost later. */
 export function decisionOf(req: Request): Decision | undefined {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { applyVerdict, plugin, refuse } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { clientAddress as addressOf, type ClientAddressOptions } from './client-address.js'
-import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
-import type { Decision } from './decision.js'
-import { decisionOn, type GateVerdict, joined, RateLimitGate } from './gate.js'
-import { hasOwnLimiter, overriding, type RateLimitOptions } from './gate-options.js'
+import type { Decision } from './bucket/decision.js'
+import { clientAddress as addressOf, type ClientAddressOptions } from './http/client-address.js'
+import { ConcurrencyGate, type LimitConcurrencyOptions } from './http/concurrency-gate.js'
+import { decisionOn, type GateVerdict, joined, RateLimitGate } from './http/gate.js'
+import { hasOwnLimiter, overriding, type RateLimitOptions } from './http/gate-options.js'
 
 type Args = [request: FastifyRequest, reply: FastifyReply]
 export type FastifyRateLimitOptions = RateLimitOptions<Args>
@@ -118,7 +118,7 @@ export const limitConcurrency: FastifyPluginAsync<FastifyLimitConcurrencyOptions
   },
 )
 
-export type { ClientAddressOptions } from './client-address.js'
+export type { ClientAddressOptions } from './http/client-address.js'
 
 /** The address of a client as `rateLimit` takes it for the key, for a `key` of your own. */
 export function clientAddress(request: FastifyRequest, options?: ClientAddressOptions): string | undefined {

@@ -1,10 +1,10 @@
 import { applyVerdict, refuse } from '@spillway/kit/koa'
 import type { Context, Middleware, Next } from 'koa'
-import { clientAddress as addressOf, type ClientAddressOptions } from './client-address.js'
-import { ConcurrencyGate, type LimitConcurrencyOptions } from './concurrency-gate.js'
-import type { Decision } from './decision.js'
-import { decisionOn, type GateVerdict, joined, RateLimitGate } from './gate.js'
-import type { RateLimitOptions } from './gate-options.js'
+import type { Decision } from './bucket/decision.js'
+import { clientAddress as addressOf, type ClientAddressOptions } from './http/client-address.js'
+import { ConcurrencyGate, type LimitConcurrencyOptions } from './http/concurrency-gate.js'
+import { decisionOn, type GateVerdict, joined, RateLimitGate } from './http/gate.js'
+import type { RateLimitOptions } from './http/gate-options.js'
 
 export type KoaRateLimitOptions = RateLimitOptions<[ctx: Context]>
 export type KoaLimitConcurrencyOptions = LimitConcurrencyOptions<[ctx: Context]>
@@ -46,7 +46,7 @@ export function limitConcurrency(options: KoaLimitConcurrencyOptions): Middlewar
   }
 }
 
-export type { ClientAddressOptions } from './client-address.js'
+export type { ClientAddressOptions } from './http/client-address.js'
 
 /** The address of a client as `rateLimit` takes it for the key, for a `key` of your own. */
 export function clientAddress(ctx: Context, options?: ClientAddressOptions): string | undefined {

@@ -7,14 +7,14 @@ import {
   misuse,
   sleep,
 } from '@spillway/kit'
-import { chargedParts, type Decision } from './decision.js'
+import { chargedParts, type Decision } from './bucket/decision.js'
+import { keptKey } from './bucket/key.js'
+import { type Limit, type LimitOptions, limitFrom, limitOf } from './bucket/limit.js'
+import type { Answer, Buckets, Remembered, Store, StoreStats } from './bucket/store.js'
+import { Tally } from './bucket/tally.js'
 import { LimiterClosedError, RateLimitError, refusalOf, refuseCost } from './errors.js'
-import { keptKey } from './key.js'
-import { type Limit, type LimitOptions, limitFrom, limitOf } from './limit.js'
-import { memoryStore } from './memory-store.js'
 import { type RateLimiterOptions, resolveRateLimiterOptions } from './options.js'
-import type { Answer, Buckets, Remembered, Store, StoreStats } from './store.js'
-import { Tally } from './tally.js'
+import { memoryStore } from './stores/memory/memory-store.js'
 import { WaitingLines } from './waiting.js'
 
 export interface ConsumeOptions {

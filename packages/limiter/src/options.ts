@@ -13,8 +13,8 @@ import {
   optional,
   orFalse,
 } from '@spillway/kit'
-import { LIMIT_CHECKS, type LimitOptions } from './limit.js'
-import type { Answer, FailurePolicy, Store } from './store.js'
+import { LIMIT_CHECKS, type LimitOptions } from './bucket/limit.js'
+import type { Answer, FailurePolicy, Store } from './bucket/store.js'
 
 export type RateLimiterOptions<R extends Answer = Answer> = LimitOptions & {
   /** Where the buckets live. Default: a `memoryStore()` of its own. */

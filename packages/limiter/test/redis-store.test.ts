@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RateLimiter, type RedisClient, redisStore } from '../src/index.js'
-import { SCRIPT } from '../src/redis-script.js'
+import { SCRIPT } from '../src/stores/redis/redis-script.js'
 import { fresh, storeContract } from './contract.js'
 import { quiet, redisWorld } from './subjects.js'
 

@@ -15,7 +15,7 @@ import {
   type Store,
   serveClusterStore,
 } from '../src/index.js'
-import { SCRIPT } from '../src/redis-script.js'
+import { SCRIPT } from '../src/stores/redis/redis-script.js'
 
 /** Unlike the clock of the kit's tests, this one goes back too. */
 export class TestClock implements Clock {

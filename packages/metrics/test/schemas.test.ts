@@ -9,7 +9,7 @@ const SOURCES: Readonly<Record<string, readonly [file: string, type: string]>> =
   cache: ['cache/src/stats.ts', 'CacheStats'],
   mysql: ['mysql/src/pool.ts', 'MysqlPoolStats'],
   limiter: ['limiter/src/limiter.ts', 'RateLimiterStats'],
-  concurrency: ['limiter/src/concurrency.ts', 'ConcurrencyStats'],
+  concurrency: ['limiter/src/concurrency/concurrency.ts', 'ConcurrencyStats'],
   offload: ['offload/src/stats.ts', 'OffloaderStats'],
   memory: ['memory/src/monitor.ts', 'MemoryStats'],
   cluster: ['cluster/src/stats.ts', 'SupervisorStats'],

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { refuseKey } from './errors.js'
+import { refuseKey } from '../errors.js'
 
 /** The longest key that is kept as it is. */
 const LONGEST_KEY = 64

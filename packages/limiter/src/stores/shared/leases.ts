@@ -1,7 +1,7 @@
-import { levelAt } from './bucket.js'
-import { admitted, combined, type Decision, Terms } from './decision.js'
-import type { Limit } from './limit.js'
-import type { LeaseOptions, Remembered } from './store.js'
+import { levelAt } from '../../bucket/bucket.js'
+import { admitted, combined, type Decision, Terms } from '../../bucket/decision.js'
+import type { Limit } from '../../bucket/limit.js'
+import type { LeaseOptions, Remembered } from '../../bucket/store.js'
 import { leasable } from './wire.js'
 
 interface Lease {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { type Duration, defineOptions, duration, having, misuse, string } from '@spillway/kit'
-import { microseconds } from './bucket.js'
-import { BucketNames } from './names.js'
+import { microseconds } from '../../bucket/bucket.js'
+import { BucketNames } from '../../bucket/names.js'
+import { type Request, SharedStore } from '../shared/shared-store.js'
 import {
   type Commands,
   commandsOf,
@@ -13,7 +14,6 @@ import {
   whenReady,
 } from './redis-client.js'
 import { SCRIPT, SCRIPT_SHA } from './redis-script.js'
-import { type Request, SharedStore } from './shared-store.js'
 import { slotOfKey } from './slot.js'
 
 export interface RedisStoreOptions {

@@ -1,11 +1,19 @@
 import { type Clock, closeOnce, defineOptions, having, integer, misuse, monotonicClock } from '@spillway/kit'
-import { charged, levelAt, microseconds } from './bucket.js'
-import { admitted, chargedParts, combined, type Decision, type Source, standing, Terms } from './decision.js'
-import type { Limit } from './limit.js'
+import { charged, levelAt, microseconds } from '../../bucket/bucket.js'
+import {
+  admitted,
+  chargedParts,
+  combined,
+  type Decision,
+  type Source,
+  standing,
+  Terms,
+} from '../../bucket/decision.js'
+import type { Limit } from '../../bucket/limit.js'
+import { BucketNames } from '../../bucket/names.js'
+import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from '../../bucket/store.js'
+import type { Tally } from '../../bucket/tally.js'
 import { MemoryTable, NONE, sizesOf } from './memory-table.js'
-import { BucketNames } from './names.js'
-import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from './store.js'
-import type { Tally } from './tally.js'
 
 export interface MemoryStoreOptions {
   /** Most keys each limit remembers; a key takes about 55 bytes beside itself. Default: 500,000. */

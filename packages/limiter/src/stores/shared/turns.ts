@@ -1,6 +1,6 @@
-import { charged, levelAt } from './bucket.js'
-import { admitted, combined, type Decision, EXAMPLE, standing, type Terms } from './decision.js'
-import type { Limit } from './limit.js'
+import { charged, levelAt } from '../../bucket/bucket.js'
+import { admitted, combined, type Decision, EXAMPLE, standing, type Terms } from '../../bucket/decision.js'
+import type { Limit } from '../../bucket/limit.js'
 import type { Question } from './question.js'
 import { CHARGE, RESET, TAKE } from './wire.js'
 

@@ -1,5 +1,5 @@
-import { levelAt } from './bucket.js'
-import type { Limit } from './limit.js'
+import { levelAt } from '../../bucket/bucket.js'
+import type { Limit } from '../../bucket/limit.js'
 
 /** Doubles per bucket: `used`, `at`. */
 const WIDTH = 2

@@ -1,10 +1,10 @@
 import { monotonicClock, workerCount } from '@spillway/kit'
-import { admitted, type Decision, Terms, unknown } from './decision.js'
-import { type Limit, shareOfLimit } from './limit.js'
-import { MemoryBuckets } from './memory-store.js'
-import { MemoryTable, sizesOf } from './memory-table.js'
-import type { Buckets, FailurePolicy, Remembered } from './store.js'
-import { Tally } from './tally.js'
+import { admitted, type Decision, Terms, unknown } from '../../bucket/decision.js'
+import { type Limit, shareOfLimit } from '../../bucket/limit.js'
+import type { Buckets, FailurePolicy, Remembered } from '../../bucket/store.js'
+import { Tally } from '../../bucket/tally.js'
+import { MemoryBuckets } from '../memory/memory-store.js'
+import { MemoryTable, sizesOf } from '../memory/memory-table.js'
 
 const MOST_KEYS = 100_000
 const RETRY_AFTER = 1_000

@@ -1,7 +1,7 @@
 import type { Caller } from '@spillway/kit'
-import type { Decision } from './decision.js'
-import { type Limit, sameLimits } from './limit.js'
-import { callerOfDecision } from './tally.js'
+import type { Decision } from '../../bucket/decision.js'
+import { type Limit, sameLimits } from '../../bucket/limit.js'
+import { callerOfDecision } from '../../bucket/tally.js'
 import { type Kind, LEASE, MOST_COUNT, TAKE } from './wire.js'
 
 /** Makes decisions of what a shared store says, or of its silence. */

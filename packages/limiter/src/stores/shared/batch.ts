@@ -1,4 +1,4 @@
-import { sameLimits } from './limit.js'
+import { sameLimits } from '../../bucket/limit.js'
 import type { Question } from './question.js'
 import { isGroup } from './wire.js'
 

@@ -1,6 +1,6 @@
-import { combined, type Decision, standing, Terms } from './decision.js'
-import { type Limit, sameLimits } from './limit.js'
-import type { Remembered } from './store.js'
+import { combined, type Decision, standing, Terms } from '../../bucket/decision.js'
+import { type Limit, sameLimits } from '../../bucket/limit.js'
+import type { Remembered } from '../../bucket/store.js'
 
 interface Denial {
   readonly cost: number

@@ -1,10 +1,10 @@
 import cluster from 'node:cluster'
 import { type Duration, defineOptions, duration } from '@spillway/kit'
+import { BucketNames } from '../../bucket/names.js'
+import { MEMORY_STORE_DEFAULTS } from '../memory/memory-store.js'
+import { type Request, SharedStore } from '../shared/shared-store.js'
 import { type ClusterMessage, machineTime, PROTOCOL, parseMessage } from './cluster-message.js'
-import { MEMORY_STORE_DEFAULTS } from './memory-store.js'
-import { BucketNames } from './names.js'
 import { ServedTables } from './served-tables.js'
-import { type Request, SharedStore } from './shared-store.js'
 
 export interface ClusterStoreOptions {
   /** How long a decision may take before the policy for failures decides instead. Default: `'250ms'`. */

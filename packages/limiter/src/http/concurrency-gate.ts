@@ -10,13 +10,13 @@ import {
   optional,
   responseSignal,
 } from '@spillway/kit'
-import { ClientAddress, type Trust } from './address.js'
 import {
   CONCURRENCY_CHECKS,
   ConcurrencyLimiter,
   type ConcurrencyLimiterOptions,
   type Permit,
-} from './concurrency.js'
+} from '../concurrency/concurrency.js'
+import { ClientAddress, type Trust } from './address.js'
 import { trust } from './gate-options.js'
 
 /** What `limitConcurrency` takes beside the limit. `Args` are what the framework hands to a middleware. */

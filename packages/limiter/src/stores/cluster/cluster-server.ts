@@ -1,8 +1,12 @@
 import cluster, { type Worker } from 'node:cluster'
 import { type Closable, type CloseOptions, closeOnce, defineOptions, misuse } from '@spillway/kit'
+import {
+  MEMORY_STORE_CHECKS,
+  MEMORY_STORE_DEFAULTS,
+  type MemoryStoreOptions,
+} from '../memory/memory-store.js'
+import { sizesOf } from '../memory/memory-table.js'
 import { type ClusterMessage, machineTime, PROTOCOL, parseMessage } from './cluster-message.js'
-import { MEMORY_STORE_CHECKS, MEMORY_STORE_DEFAULTS, type MemoryStoreOptions } from './memory-store.js'
-import { sizesOf } from './memory-table.js'
 import { ServedTables } from './served-tables.js'
 
 export interface ClusterStoreServerStats {

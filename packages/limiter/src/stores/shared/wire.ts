@@ -1,7 +1,7 @@
-import { charged, levelAt, MOST_USED } from './bucket.js'
-import { type Limit, MOST_TOKENS, TEN_YEARS } from './limit.js'
-import type { MemoryTable } from './memory-table.js'
-import { NONE } from './memory-table.js'
+import { charged, levelAt, MOST_USED } from '../../bucket/bucket.js'
+import { type Limit, MOST_TOKENS, TEN_YEARS } from '../../bucket/limit.js'
+import type { MemoryTable } from '../memory/memory-table.js'
+import { NONE } from '../memory/memory-table.js'
 
 /**
  * How calls travel to a shared store: bucket keys, and numbers that say what to do with them. The numbers are runs,

@@ -13,14 +13,14 @@ import {
   optional,
   orFalse,
 } from '@spillway/kit'
+import { type Limit, type LimitOptions, limitOf } from '../bucket/limit.js'
+import type { Answer } from '../bucket/store.js'
+import { RateLimiter } from '../limiter.js'
+import { RATE_LIMITER_CHECKS, type RateLimiterOptions } from '../options.js'
 import type { Trust } from './address.js'
 import { CLIENT_ADDRESS_CHECKS, CLIENT_ADDRESS_DEFAULTS } from './client-address.js'
 import type { HeaderStyle } from './fields.js'
 import { FOREIGN_CHECKS, type ForeignOptions } from './foreign-options.js'
-import { type Limit, type LimitOptions, limitOf } from './limit.js'
-import { RateLimiter } from './limiter.js'
-import { RATE_LIMITER_CHECKS, type RateLimiterOptions } from './options.js'
-import type { Answer } from './store.js'
 
 export type MaybePromise<T> = T | Promise<T>
 

@@ -1,6 +1,6 @@
 import { rateLimitPolicyField } from '@spillway/kit'
-import type { Decision } from './decision.js'
-import { type Limit, windowOf } from './limit.js'
+import type { Decision } from '../bucket/decision.js'
+import { type Limit, windowOf } from '../bucket/limit.js'
 
 /**
  * How limits are shown in headers: `'draft-8'` is `RateLimit` and `RateLimit-Policy` in the form of

@@ -1,8 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { misuse, onResponseEnd, type Verdict } from '@spillway/kit'
+import { type Decision, denied } from '../bucket/decision.js'
+import { type Limit, type LimitOptions, windowOf } from '../bucket/limit.js'
+import type { Answer } from '../bucket/store.js'
+import { refusalOf } from '../errors.js'
+import type { ConsumeOptions, RateLimiter } from '../limiter.js'
 import { ClientAddress } from './address.js'
-import { type Decision, denied } from './decision.js'
-import { refusalOf } from './errors.js'
 import { Fields, listed, problemOf } from './fields.js'
 import {
   inOwnWords,
@@ -21,9 +24,6 @@ import {
   resolveGate,
 } from './gate-options.js'
 import { KeyWatch } from './key-watch.js'
-import { type Limit, type LimitOptions, windowOf } from './limit.js'
-import type { ConsumeOptions, RateLimiter } from './limiter.js'
-import type { Answer } from './store.js'
 
 /** A body that the adapter sends itself, because the user asked for it instead of an error. */
 export interface Reply {

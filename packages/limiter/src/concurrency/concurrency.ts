@@ -16,8 +16,8 @@ import {
   optional,
   orFalse,
 } from '@spillway/kit'
+import { ConcurrencyError, LimiterClosedError } from '../errors.js'
 import type { AdaptiveLimit } from './adaptive-limit.js'
-import { ConcurrencyError, LimiterClosedError } from './errors.js'
 
 export interface ConcurrencyLimiterOptions {
   /** Calls in flight at once, in this process; a number, or an `adaptiveLimit()` that finds it. */
