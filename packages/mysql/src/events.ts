@@ -1,6 +1,6 @@
 import type { Holder } from './errors.js'
 import type { PlanRow } from './plan.js'
-import type { FailoverEvent } from './topology.js'
+import type { FailoverEvent } from './topology/topology.js'
 
 export interface SlowEvent {
   readonly node: string

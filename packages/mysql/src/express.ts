@@ -1,13 +1,13 @@
 import { addLate } from '@spillway/kit'
 import { haveLastWord, refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler, Response } from 'express'
-import { Attachment, type AttachOptions } from './attach.js'
+import { Attachment, type AttachOptions } from './http/attach.js'
 import type { MysqlPool } from './pool.js'
-import type { TransactionOptions } from './queryable.js'
-import type { MysqlSession } from './session.js'
-import type { Transaction } from './transaction.js'
+import type { TransactionOptions } from './session/queryable.js'
+import type { MysqlSession } from './session/session.js'
+import type { Transaction } from './session/transaction.js'
 
-export { type AttachOptions, type CarryOptions, closeWith } from './attach.js'
+export { type AttachOptions, type CarryOptions, closeWith } from './http/attach.js'
 
 declare global {
   namespace Express {

@@ -1,13 +1,13 @@
 import { isDeparture } from '@spillway/kit'
 import { muteError, plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { type Attached, Attachment, type AttachOptions } from './attach.js'
+import { type Attached, Attachment, type AttachOptions } from './http/attach.js'
 import type { MysqlPool } from './pool.js'
-import type { TransactionOptions } from './queryable.js'
-import type { MysqlSession } from './session.js'
-import type { Transaction } from './transaction.js'
+import type { TransactionOptions } from './session/queryable.js'
+import type { MysqlSession } from './session/session.js'
+import type { Transaction } from './session/transaction.js'
 
-export type { AttachOptions, CarryOptions } from './attach.js'
+export type { AttachOptions, CarryOptions } from './http/attach.js'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -6,7 +6,7 @@ export type {
   RetryMessage,
   SlowMessage,
 } from './channels.js'
-export { MysqlConnection } from './connection.js'
+export type { RowShape } from './connection/row-reading.js'
 export { classify, type Failure, type FailureKind } from './errno.js'
 export {
   type Holder,
@@ -20,11 +20,6 @@ export {
   type Phase,
 } from './errors.js'
 export type { MysqlPoolEvents, SlowEvent } from './events.js'
-export type { StatementSnapshot } from './insight.js'
-export { jump } from './jump.js'
-export { Loader, type LoaderOptions } from './loader.js'
-export type { LoaderKey } from './loader-key.js'
-export type { NodeStats } from './node-stats.js'
 export {
   DEFAULTS,
   type MysqlPoolOptions,
@@ -34,11 +29,22 @@ export {
 } from './options.js'
 export type { PlanRow } from './plan.js'
 export { type DrainReport, MysqlPool, type MysqlPoolStats } from './pool.js'
-export type { Isolation, Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
-export { rendezvous } from './rendezvous.js'
-export type { RowShape } from './row-reading.js'
-export { MysqlSession, type SessionOptions } from './session.js'
-export type { ShardKey } from './shard-key.js'
+export type { NodeStats } from './server-pool/node-stats.js'
+export { MysqlConnection } from './session/connection.js'
+export { Loader, type LoaderOptions } from './session/loader.js'
+export type { LoaderKey } from './session/loader-key.js'
+export type {
+  Isolation,
+  Queryable,
+  QueryOptions,
+  StreamOptions,
+  TransactionOptions,
+} from './session/queryable.js'
+export { MysqlSession, type SessionOptions } from './session/session.js'
+export { Transaction } from './session/transaction.js'
+export { jump } from './sharding/jump.js'
+export { rendezvous } from './sharding/rendezvous.js'
+export type { ShardKey } from './sharding/shard-key.js'
 export {
   type AllOptions,
   type Locate,
@@ -46,7 +52,7 @@ export {
   type ReshardingPlan,
   ShardedMysql,
   type ShardedMysqlOptions,
-} from './sharded.js'
-export type { FailoverEvent } from './topology.js'
-export { Transaction } from './transaction.js'
-export type { Parameter, Scalar } from './values.js'
+} from './sharding/sharded.js'
+export type { StatementSnapshot } from './statement/insight.js'
+export type { Parameter, Scalar } from './statement/values.js'
+export type { FailoverEvent } from './topology/topology.js'

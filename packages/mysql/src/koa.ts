@@ -1,12 +1,12 @@
 import { addLate } from '@spillway/kit'
 import type { Context, Middleware } from 'koa'
-import { Attachment, type AttachOptions } from './attach.js'
+import { Attachment, type AttachOptions } from './http/attach.js'
 import type { MysqlPool } from './pool.js'
-import type { TransactionOptions } from './queryable.js'
-import type { MysqlSession } from './session.js'
-import type { Transaction } from './transaction.js'
+import type { TransactionOptions } from './session/queryable.js'
+import type { MysqlSession } from './session/session.js'
+import type { Transaction } from './session/transaction.js'
 
-export { type AttachOptions, type CarryOptions, closeWith } from './attach.js'
+export { type AttachOptions, type CarryOptions, closeWith } from './http/attach.js'
 
 declare module 'koa' {
   interface DefaultState {

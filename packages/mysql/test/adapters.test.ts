@@ -15,13 +15,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type Koa from 'koa'
 import type { Context } from 'koa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { AttachOptions } from '../src/attach.js'
 import {
   closeWith,
   mysqlPool as expressMysqlPool,
   transactional as expressTransactional,
 } from '../src/express.js'
 import { mysqlPool as fastifyMysqlPool, transactional as fastifyTransactional } from '../src/fastify.js'
+import type { AttachOptions } from '../src/http/attach.js'
+import { SignedToken } from '../src/http/signed-token.js'
 import {
   type MysqlAcquireTimeoutError,
   MysqlPool,
@@ -31,7 +32,6 @@ import {
   type Transaction,
 } from '../src/index.js'
 import { mysqlPool as koaMysqlPool, transactional as koaTransactional } from '../src/koa.js'
-import { SignedToken } from '../src/signed-token.js'
 
 let server: MariadbServer
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 import { createHmac } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { Position } from '../src/position.js'
-import { scan } from '../src/scanner.js'
-import { SignedToken } from '../src/signed-token.js'
-import { Statements } from '../src/statement.js'
-import { format } from '../src/values.js'
+import { SignedToken } from '../src/http/signed-token.js'
+import { scan } from '../src/statement/scanner.js'
+import { Statements } from '../src/statement/statement.js'
+import { format } from '../src/statement/values.js'
+import { Position } from '../src/topology/position.js'
 
 /** A text that counts the characters that are looked at. */
 class Counted {

@@ -4,9 +4,9 @@ import type Koa from 'koa'
 import type { Context } from 'koa'
 import type { FieldPacket, ResultSetHeader, RowDataPacket } from 'mysql2'
 import { describe, expectTypeOf, it } from 'vitest'
-import type { AttachOptions } from '../src/attach.js'
 import { mysqlPool as expressMysqlPool, transactional as expressTransactional } from '../src/express.js'
 import { transactional as fastifyTransactional } from '../src/fastify.js'
+import type { AttachOptions } from '../src/http/attach.js'
 import {
   type DrainReport,
   type Loader,

@@ -1,7 +1,11 @@
 import { misuse, RejectedError } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
+import type { Core } from '../core.js'
+import type { Call, CallOwner } from '../server-pool/call.js'
+import type { MysqlNode } from '../server-pool/node.js'
+import type { Statement } from '../statement/statement.js'
+import { Position } from '../topology/position.js'
 import { borrow } from './borrow.js'
-import type { Call, CallOwner } from './call.js'
 import {
   bothOf,
   type CallContext,
@@ -11,11 +15,8 @@ import {
   run,
   timeoutOf,
 } from './connection.js'
-import type { Core } from './core.js'
 import { Loader, type LoaderOptions } from './loader.js'
 import type { LoaderKey } from './loader-key.js'
-import type { MysqlNode } from './node.js'
-import { Position } from './position.js'
 import {
   type Queryable,
   type QueryOptions,
@@ -24,7 +25,6 @@ import {
   type TransactionOptions,
 } from './queryable.js'
 import { RowStream } from './row-stream.js'
-import type { Statement } from './statement.js'
 import { type Transaction, transact } from './transaction.js'
 
 export interface SessionOptions {

@@ -1,10 +1,10 @@
+import type { Deadline } from '../connection/deadlines.js'
+import { factsOf, type ServerFacts, UNKNOWN } from '../connection/facts.js'
+import { Link, type LinkSettings } from '../connection/link.js'
+import { after } from '../connection/timer.js'
+import { classify } from '../errno.js'
+import { MysqlUnavailableError } from '../errors.js'
 import { Backoff } from './backoff.js'
-import type { Deadline } from './deadlines.js'
-import { classify } from './errno.js'
-import { MysqlUnavailableError } from './errors.js'
-import { factsOf, type ServerFacts, UNKNOWN } from './facts.js'
-import { Link, type LinkSettings } from './link.js'
-import { after } from './timer.js'
 
 export interface DiallerHooks {
   opened(link: Link): void

@@ -1,6 +1,6 @@
 import { offAbort, onAbort } from '@spillway/kit'
-import { Link, type LinkSettings } from './link.js'
-import { after } from './timer.js'
+import { Link, type LinkSettings } from '../connection/link.js'
+import { after } from '../connection/timer.js'
 
 /**
  * A connection beside the pool's, for what must not wait for one of those: KILL QUERY, probes, waiting for a position.

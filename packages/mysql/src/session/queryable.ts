@@ -1,6 +1,6 @@
 import type { Duration } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
-import type { RowShape } from './row-reading.js'
+import type { RowShape } from '../connection/row-reading.js'
 
 /** Of one call. */
 export interface QueryOptions extends RowShape {

@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'mysql2'
-import type { PoolOptions } from './options.js'
+import type { PoolOptions } from '../options.js'
 import { bigints } from './row-reading.js'
 import type { Server } from './servers.js'
 

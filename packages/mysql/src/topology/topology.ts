@@ -1,6 +1,6 @@
-import { failoverChannel } from './channels.js'
-import type { MysqlNode } from './node.js'
-import type { PoolOptions } from './options.js'
+import { failoverChannel } from '../channels.js'
+import type { PoolOptions } from '../options.js'
+import type { MysqlNode } from '../server-pool/node.js'
 import type { Position } from './position.js'
 import { type Role, type Sample, Watched } from './replica.js'
 

@@ -1,5 +1,5 @@
 import { escapeId, escape as escapeValue } from 'mysql2'
-import { refuseParameter } from './errors.js'
+import { refuseParameter } from '../errors.js'
 import type { Literals } from './literals.js'
 import type { Mark, Scan } from './scanner.js'
 import type { Statement } from './statement.js'

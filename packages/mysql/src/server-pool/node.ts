@@ -1,16 +1,16 @@
 import { type Caller, Chain, type RejectedError, shareOf } from '@spillway/kit'
+import type { Deadlines } from '../connection/deadlines.js'
+import type { Link, LinkSettings } from '../connection/link.js'
+import type { Server } from '../connection/servers.js'
+import type { Waiter } from '../connection/waiter.js'
+import { MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from '../errors.js'
+import type { PoolOptions } from '../options.js'
 import { Admission } from './admission.js'
-import type { Deadlines } from './deadlines.js'
 import { Dialler } from './dialler.js'
-import { MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from './errors.js'
-import type { Link, LinkSettings } from './link.js'
 import { type NodeHooks, once } from './node-hooks.js'
 import { NodeMeter, type NodeStats } from './node-stats.js'
-import type { PoolOptions } from './options.js'
-import type { Server } from './servers.js'
 import { Shelf } from './shelf.js'
 import { SideLink } from './side-link.js'
-import type { Waiter } from './waiter.js'
 
 /** The connections to one server, those who wait for them, and the rules between both. */
 export class MysqlNode {

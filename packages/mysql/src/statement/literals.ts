@@ -1,4 +1,4 @@
-import type { Link } from './link.js'
+import type { Link } from '../connection/link.js'
 import type { Statement } from './statement.js'
 import { format } from './values.js'
 

@@ -1,7 +1,7 @@
-import type { Link } from './link.js'
-import type { MysqlNode } from './node.js'
+import type { Link } from '../connection/link.js'
+import type { MysqlNode } from '../server-pool/node.js'
+import { SideLink } from '../server-pool/side-link.js'
 import { Position } from './position.js'
-import { SideLink } from './side-link.js'
 
 export type Role = 'unknown' | 'writable' | 'read-only'
 

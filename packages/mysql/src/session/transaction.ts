@@ -1,9 +1,19 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { sleep } from '@spillway/kit'
 import type { FieldPacket, QueryResult } from 'mysql2'
+import { retryChannel } from '../channels.js'
+import { classify, isConnectionFailure } from '../errno.js'
+import {
+  MysqlCommitUnknownError,
+  MysqlConnectionLostError,
+  MysqlTimeoutError,
+  misplaced,
+  released,
+} from '../errors.js'
+import type { Callers } from '../server-pool/callers.js'
+import type { MysqlNode } from '../server-pool/node.js'
+import type { Statement } from '../statement/statement.js'
 import { borrow } from './borrow.js'
-import type { Callers } from './callers.js'
-import { retryChannel } from './channels.js'
 import {
   bothOf,
   type CallContext,
@@ -13,17 +23,7 @@ import {
   run,
   timeoutOf,
 } from './connection.js'
-import { classify, isConnectionFailure } from './errno.js'
-import {
-  MysqlCommitUnknownError,
-  MysqlConnectionLostError,
-  MysqlTimeoutError,
-  misplaced,
-  released,
-} from './errors.js'
-import type { MysqlNode } from './node.js'
 import type { Isolation, QueryOptions, TransactionOptions } from './queryable.js'
-import type { Statement } from './statement.js'
 
 /** The transaction whose function runs now, and the pool it belongs to. */
 export interface Current {

@@ -15,8 +15,8 @@ import {
   responseSignal,
   string,
 } from '@spillway/kit'
-import type { MysqlPool } from './pool.js'
-import { type MysqlSession, PRIMARY } from './session.js'
+import type { MysqlPool } from '../pool.js'
+import { type MysqlSession, PRIMARY } from '../session/session.js'
 import { SignedToken } from './signed-token.js'
 
 /** Lets the next request of a client, on any worker or machine, read what this one wrote. */

@@ -1,6 +1,6 @@
-import type { Holder } from './errors.js'
-import type { Link, LinkSettings } from './link.js'
-import { after } from './timer.js'
+import type { Link, LinkSettings } from '../connection/link.js'
+import { after } from '../connection/timer.js'
+import type { Holder } from '../errors.js'
 
 export interface ShelfHooks {
   /** Whether somebody waits for a connection, so that none is closed for being idle. */

@@ -1,8 +1,8 @@
 import { offAbort, onAbort } from '@spillway/kit'
-import { MysqlUnavailableError } from './errors.js'
-import type { Link } from './link.js'
-import type { MysqlNode } from './node.js'
-import { Waiter } from './waiter.js'
+import type { Link } from '../connection/link.js'
+import { Waiter } from '../connection/waiter.js'
+import { MysqlUnavailableError } from '../errors.js'
+import type { MysqlNode } from '../server-pool/node.js'
 
 /** Waits for a connection to keep: for transactions, streams and `withConnection`. */
 class Borrow extends Waiter {

@@ -1,4 +1,4 @@
-import type { Literals } from './literals.js'
+import type { Literals } from '../statement/literals.js'
 import type { SessionNews } from './session-state.js'
 
 /** How a session reads the text of a statement, as far as that can be known: its mode, and its character set. */

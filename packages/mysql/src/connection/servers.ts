@@ -1,6 +1,6 @@
 import { misuse } from '@spillway/kit'
-import { checkOptions, type MysqlPoolOptions, type PoolOptions, type ServerOptions } from './options.js'
-import { readUri, type UriOptions } from './uri.js'
+import { checkOptions, type MysqlPoolOptions, type PoolOptions, type ServerOptions } from '../options.js'
+import { readUri, type UriOptions } from '../uri.js'
 
 /** A server's address with everything in it that was given in a URL. */
 export interface Server {

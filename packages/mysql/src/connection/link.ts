@@ -11,11 +11,11 @@ import {
   type QueryResult,
   type RowDataPacket,
 } from 'mysql2'
-import type { Call } from './call.js'
+import { isConnectionFailure, notBegun } from '../errno.js'
+import type { PoolOptions } from '../options.js'
+import type { Call } from '../server-pool/call.js'
 import type { Deadlines } from './deadlines.js'
 import { driverOptions } from './driver-options.js'
-import { isConnectionFailure, notBegun } from './errno.js'
-import type { PoolOptions } from './options.js'
 import { RowFeed } from './row-feed.js'
 import { asSent, exactly, OURS, type RowShape, shaped } from './row-reading.js'
 import type { Server } from './servers.js'

@@ -1,4 +1,4 @@
-import { refuseParameter } from './errors.js'
+import { refuseParameter } from '../errors.js'
 
 /** What a row can be looked up by. */
 export type LoaderKey = string | number | bigint | Date | Uint8Array

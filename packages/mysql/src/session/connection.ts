@@ -1,12 +1,12 @@
 import { durationMs, misuse } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
-import { Call, type CallOwner } from './call.js'
-import { MysqlTimeoutError, misplaced, released } from './errors.js'
-import type { Link } from './link.js'
-import type { MysqlNode } from './node.js'
+import type { Link } from '../connection/link.js'
+import { MysqlTimeoutError, misplaced, released } from '../errors.js'
+import { Call, type CallOwner } from '../server-pool/call.js'
+import type { MysqlNode } from '../server-pool/node.js'
+import type { Statement, Statements } from '../statement/statement.js'
+import { checkText, prepare } from '../statement/values.js'
 import { type Queryable, type QueryOptions, shapeOf } from './queryable.js'
-import type { Statement, Statements } from './statement.js'
-import { checkText, prepare } from './values.js'
 
 /** What calls need of their pool. */
 export interface CallContext {

@@ -1,4 +1,4 @@
-import type { Holder } from './errors.js'
+import type { Holder } from '../errors.js'
 import type { MysqlNode } from './node.js'
 
 /** What a node tells the pool it belongs to. */

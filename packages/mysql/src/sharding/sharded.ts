@@ -8,9 +8,9 @@ import {
   misuse,
   oneOf,
 } from '@spillway/kit'
+import type { MysqlPoolOptions } from '../options.js'
+import { MysqlPool, type MysqlPoolStats } from '../pool.js'
 import { jump } from './jump.js'
-import type { MysqlPoolOptions } from './options.js'
-import { MysqlPool, type MysqlPoolStats } from './pool.js'
 import { rendezvous } from './rendezvous.js'
 import { canonicalKey, type ShardKey } from './shard-key.js'
 

@@ -1,4 +1,4 @@
-import { misplaced } from './errors.js'
+import { misplaced } from '../errors.js'
 import type { StatementStats } from './insight.js'
 import { type Scan, scan } from './scanner.js'
 

@@ -1,5 +1,5 @@
 import type { Caller, Linked } from '@spillway/kit'
-import { callerOfCall } from './channels.js'
+import { callerOfCall } from '../channels.js'
 import { Deadline } from './deadlines.js'
 import type { Link } from './link.js'
 

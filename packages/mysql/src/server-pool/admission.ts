@@ -1,6 +1,6 @@
 import type { RejectedError } from '@spillway/kit'
-import { overloaded, queueFull } from './errors.js'
-import type { PoolOptions } from './options.js'
+import { overloaded, queueFull } from '../errors.js'
+import type { PoolOptions } from '../options.js'
 
 /** How fast the average of how long connections are held follows: a tenth of each new value. */
 const FOLLOW = 0.1

@@ -1,6 +1,6 @@
 import type { Caller } from '@spillway/kit'
-import { acquireChannel } from './channels.js'
-import { Histogram } from './histogram.js'
+import { acquireChannel } from '../channels.js'
+import { Histogram } from '../statement/histogram.js'
 
 /** `stats().nodes[i]`. Times are milliseconds. */
 export interface NodeStats extends NodeCounts {
