@@ -2,9 +2,9 @@ import type { Server } from 'node:http'
 import { responseSignal } from '@spillway/kit'
 import { refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler, Response } from 'express'
+import { bodyOf, type RouteOptions, routeCall } from './http/route.js'
+import { eventStream, SSE_HEADERS } from './http/sse.js'
 import type { Offloader } from './offloader.js'
-import { bodyOf, type RouteOptions, routeCall } from './route.js'
-import { eventStream, SSE_HEADERS } from './sse.js'
 import type { Task } from './task.js'
 
 export interface OffloadOptions<Input, Output, Req extends Request = Request> extends RouteOptions {

@@ -1,9 +1,9 @@
 import { RejectedError, responseSignal } from '@spillway/kit'
 import { plugin, setHeaders } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { bodyOf, type RouteOptions, routeCall } from './http/route.js'
+import { eventStream, SSE_HEADERS } from './http/sse.js'
 import type { Offloader } from './offloader.js'
-import { bodyOf, type RouteOptions, routeCall } from './route.js'
-import { eventStream, SSE_HEADERS } from './sse.js'
 import type { Task } from './task.js'
 
 declare module 'fastify' {

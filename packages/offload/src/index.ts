@@ -1,6 +1,3 @@
-export { shared } from './binary.js'
-export type { CallOptions } from './call.js'
-export type { TaskContext } from './context.js'
 export {
   type CrashCode,
   NotCloneableError,
@@ -11,7 +8,8 @@ export {
   ThreadError,
   ThrownValueError,
 } from './errors.js'
-export type { ErrorClass } from './failure.js'
+export type { CallOptions } from './jobs/call.js'
+export type { Outcome } from './jobs/outcome.js'
 export type { MapOptions } from './map.js'
 export { Offloader } from './offloader.js'
 export {
@@ -23,6 +21,8 @@ export {
   type RespawnOptions,
   type TaskOptions,
 } from './options.js'
-export type { Outcome } from './outcome.js'
 export type { DurationStats, OffloaderStats, TaskStats } from './stats.js'
 export type { Task, TaskName, TaskOf, TasksOf } from './task.js'
+export { shared } from './wire/binary.js'
+export type { ErrorClass } from './wire/failure.js'
+export type { TaskContext } from './worker/context.js'

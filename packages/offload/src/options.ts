@@ -18,7 +18,7 @@ import {
   size,
   string,
 } from '@spillway/kit'
-import type { ErrorClass } from './failure.js'
+import type { ErrorClass } from './wire/failure.js'
 
 /** Which waiting task goes first. A lower level catches up as it waits: see `ageing`. */
 export type Level = 'high' | 'normal' | 'low'

@@ -1,8 +1,8 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
-import type { Ledger } from './ledger.js'
-import type { Outcome } from './outcome.js'
-import type { ThreadPool } from './thread-pool.js'
-import type { Track } from './track.js'
+import type { Outcome } from './jobs/outcome.js'
+import type { Track } from './jobs/track.js'
+import type { Ledger } from './scheduling/ledger.js'
+import type { ThreadPool } from './threads/thread-pool.js'
 
 /** Milliseconds. */
 export interface DurationStats {

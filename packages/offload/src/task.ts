@@ -1,6 +1,6 @@
-import type { CallOptions } from './call.js'
-import type { TaskContext } from './context.js'
+import type { CallOptions } from './jobs/call.js'
 import type { MapOptions } from './map.js'
+import type { TaskContext } from './worker/context.js'
 
 /** A function that runs in a thread, called like one here, with its own types. */
 export interface Task<Input, Output, Progress = unknown> {

@@ -10,9 +10,9 @@ import {
 import { describe, expect, it } from 'vitest'
 import { closeWith, offload as expressOffload } from '../src/express.js'
 import { offload as fastifyOffload, offloaderPlugin } from '../src/fastify.js'
+import type { RouteOptions } from '../src/http/route.js'
 import type { Offloader, Task } from '../src/index.js'
 import { closeWith as closeKoaWith, offload as koaOffload } from '../src/koa.js'
-import type { RouteOptions } from '../src/route.js'
 import { cells, offloaderWith, task } from './support.js'
 
 interface RouteSpec extends RouteOptions {

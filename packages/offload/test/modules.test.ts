@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { typescriptLoader } from '../src/typescript.js'
+import { typescriptLoader } from '../src/worker/typescript.js'
 import { offloaderWith, rejection, task } from './support.js'
 
 const DIST = new URL('../dist/index.js', import.meta.url).href

@@ -1,6 +1,6 @@
 import { brotliCompressSync, constants, gunzipSync, gzipSync } from 'node:zlib'
 import { misuse } from '@spillway/kit'
-import type { TaskContext } from '../context.js'
+import type { TaskContext } from '../worker/context.js'
 
 export interface CompressInput {
   readonly data: Uint8Array | string

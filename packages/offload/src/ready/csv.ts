@@ -1,5 +1,5 @@
 import { misuse } from '@spillway/kit'
-import type { TaskContext } from '../context.js'
+import type { TaskContext } from '../worker/context.js'
 
 export interface ParseCsvInput {
   /** Text, or its UTF-8 bytes. */

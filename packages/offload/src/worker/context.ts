@@ -1,5 +1,5 @@
 import type { MessagePort, Transferable } from 'node:worker_threads'
-import type { Claims } from './claims.js'
+import type { Claims } from '../wire/claims.js'
 
 /** What a task gets as its second argument. May be destructured. */
 export interface TaskContext<Progress = unknown> {

@@ -11,7 +11,7 @@ let found: string | undefined
  * @throws Error `ERR_OFFLOAD_WORKER_FILE` when a bundler has moved the package away from it
  */
 export function workerFile(): string {
-  found ??= ['./worker.cjs', '../dist/worker.cjs']
+  found ??= ['./worker.cjs', '../../dist/worker.cjs']
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(path))
   if (found === undefined) {

@@ -1,11 +1,18 @@
 import { misuse } from '@spillway/kit'
-import { findUncloneable } from './cloneable.js'
-import type { TaskDefinition } from './definition.js'
-import { NotCloneableError, TaskTimeoutError, ThreadError, ThrownValueError } from './errors.js'
-import { type CloneDetail, type ErrorClass, type Failure, messageOf, revive, reviveAny } from './failure.js'
-import { captureError } from './inline-source.js'
-import type { Job } from './job.js'
-import type { Loss } from './thread.js'
+import { NotCloneableError, TaskTimeoutError, ThreadError, ThrownValueError } from '../errors.js'
+import type { TaskDefinition } from '../jobs/definition.js'
+import type { Job } from '../jobs/job.js'
+import type { Loss } from '../threads/thread.js'
+import { findUncloneable } from '../wire/cloneable.js'
+import {
+  type CloneDetail,
+  type ErrorClass,
+  type Failure,
+  messageOf,
+  revive,
+  reviveAny,
+} from '../wire/failure.js'
+import { captureError } from '../worker/inline-source.js'
 
 /** The caller's error for what a thread answered. */
 export function taskError(

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage, AsyncResource, createHook } from 'node:async_hooks'
-import type { Claims } from './claims.js'
+import type { Claims } from '../wire/claims.js'
 
 /** A call of a task, as far as blame goes. */
 export interface Suspect {

@@ -1,12 +1,12 @@
 import type { Transferable } from 'node:worker_threads'
 import type { Caller } from '@spillway/kit'
+import type { Level } from '../options.js'
+import type { Thread } from '../threads/thread.js'
 import type { Call } from './call.js'
 import type { Deadline } from './deadlines.js'
 import type { TaskDefinition } from './definition.js'
 import type { Lane } from './lane.js'
-import type { Level } from './options.js'
 import { callerOfJob } from './outcome.js'
-import type { Thread } from './thread.js'
 
 /** One call of a task, from admission until it settles. */
 export class Job implements Deadline {

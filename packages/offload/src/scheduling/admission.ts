@@ -1,13 +1,13 @@
 import type { Caller } from '@spillway/kit'
-import type { Call } from './call.js'
-import type { TaskDefinition } from './definition.js'
-import { OverloadedError, type RefusalCode } from './errors.js'
+import { OverloadedError, type RefusalCode } from '../errors.js'
+import type { Call } from '../jobs/call.js'
+import type { TaskDefinition } from '../jobs/definition.js'
+import { refuseChannel } from '../jobs/outcome.js'
+import type { JobQueue } from '../jobs/queue.js'
+import type { Level } from '../options.js'
+import type { ThreadPool } from '../threads/thread-pool.js'
 import type { Ledger } from './ledger.js'
-import type { Level } from './options.js'
-import { refuseChannel } from './outcome.js'
-import type { JobQueue } from './queue.js'
 import { bootError, loadError } from './task-error.js'
-import type { ThreadPool } from './thread-pool.js'
 
 export interface AdmissionSettings {
   readonly threads: number

@@ -1,5 +1,5 @@
 import type { Duration } from '@spillway/kit'
-import type { Level } from './options.js'
+import type { Level } from '../options.js'
 
 /** What the adapters of all frameworks share: how one request becomes one call of a task. */
 export interface RouteOptions {

@@ -1,6 +1,6 @@
+import { LEVELS, type Level } from '../options.js'
 import type { Job } from './job.js'
 import type { Lane } from './lane.js'
-import { LEVELS, type Level } from './options.js'
 
 /** How many ageing periods a level stands behind `high`. */
 const STEPS: Readonly<Record<Level, number>> = { high: 0, normal: 1, low: 2 }

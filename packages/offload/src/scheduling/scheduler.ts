@@ -1,15 +1,17 @@
 import { type Clock, offAbort, onAbort } from '@spillway/kit'
+import { ThreadError } from '../errors.js'
+import type { Call } from '../jobs/call.js'
+import type { TaskDefinition } from '../jobs/definition.js'
+import { Job } from '../jobs/job.js'
+import type { Outcome } from '../jobs/outcome.js'
+import type { JobQueue } from '../jobs/queue.js'
+import type { Loss, Thread } from '../threads/thread.js'
+import type { ThreadPool, ThreadPoolListener } from '../threads/thread-pool.js'
+import type { ErrorClass, Failure } from '../wire/failure.js'
+import type { FromThread } from '../wire/protocol.js'
 import type { Admission } from './admission.js'
-import type { Call } from './call.js'
-import type { TaskDefinition } from './definition.js'
 import type { Dispatcher } from './dispatcher.js'
-import { ThreadError } from './errors.js'
-import type { ErrorClass, Failure } from './failure.js'
-import { Job } from './job.js'
 import type { Ledger } from './ledger.js'
-import type { Outcome } from './outcome.js'
-import type { FromThread } from './protocol.js'
-import type { JobQueue } from './queue.js'
 import type { Settlement } from './settlement.js'
 import {
   bootError,
@@ -22,8 +24,6 @@ import {
   terminatedError,
   timeoutError,
 } from './task-error.js'
-import type { Loss, Thread } from './thread.js'
-import type { ThreadPool, ThreadPoolListener } from './thread-pool.js'
 import type { Vacancy } from './vacancy.js'
 
 /** How often a call is run again whose thread was lost by another call. */

@@ -12,9 +12,9 @@ import {
   type Place,
   refuse,
 } from '@spillway/kit'
-import { ownedBuffers } from './binary.js'
+import { LEVELS, type Level } from '../options.js'
+import { ownedBuffers } from '../wire/binary.js'
 import type { TaskDefinition } from './definition.js'
-import { LEVELS, type Level } from './options.js'
 
 /** What one call of a task may ask for. */
 export interface CallOptions<Progress = unknown> {

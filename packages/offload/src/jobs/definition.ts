@@ -1,5 +1,5 @@
+import type { Level } from '../options.js'
 import type { Lane } from './lane.js'
-import type { Level } from './options.js'
 import type { PoisonWatch } from './poison.js'
 import type { TaskModule } from './task-module.js'
 import type { Track } from './track.js'

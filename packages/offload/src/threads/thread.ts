@@ -7,13 +7,13 @@ import {
   type Worker,
 } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { compact } from './binary.js'
-import { CLAIMS, Claims, distance, ticketAfter } from './claims.js'
-import type { Deadline } from './deadlines.js'
-import type { TaskDefinition } from './definition.js'
-import type { Failure } from './failure.js'
-import type { Job } from './job.js'
-import type { Boot, Cancel, FromThread, Request } from './protocol.js'
+import type { Deadline } from '../jobs/deadlines.js'
+import type { TaskDefinition } from '../jobs/definition.js'
+import type { Job } from '../jobs/job.js'
+import { compact } from '../wire/binary.js'
+import { CLAIMS, Claims, distance, ticketAfter } from '../wire/claims.js'
+import type { Failure } from '../wire/failure.js'
+import type { Boot, Cancel, FromThread, Request } from '../wire/protocol.js'
 import { workerFile } from './worker-file.js'
 
 /** How much expected work, in milliseconds, is posted to a thread before the thread is through with it. */

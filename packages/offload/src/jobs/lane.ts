@@ -1,5 +1,5 @@
+import { LEVELS, type Level } from '../options.js'
 import type { Job } from './job.js'
-import { LEVELS, type Level } from './options.js'
 
 /** A list of jobs by rank that gives up any of them in O(1), and takes new ones, whose ranks only grow, in O(1). */
 class JobList {

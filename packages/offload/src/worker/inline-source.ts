@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { misuse } from '@spillway/kit'
-import { describe, type Failure } from './failure.js'
-import type { InlineCall } from './protocol.js'
+import { describe, type Failure } from '../wire/failure.js'
+import type { InlineCall } from '../wire/protocol.js'
 
 type Inline = (...args: readonly unknown[]) => unknown
 

@@ -1,8 +1,8 @@
 import { type Clock, channel } from '@spillway/kit'
-import type { Deadlines } from './deadlines.js'
-import { describe } from './failure.js'
-import type { Job } from './job.js'
-import type { FromThread } from './protocol.js'
+import type { Deadlines } from '../jobs/deadlines.js'
+import type { Job } from '../jobs/job.js'
+import { describe } from '../wire/failure.js'
+import type { FromThread } from '../wire/protocol.js'
 import { SpawnGate } from './spawn-gate.js'
 import { type Loss, Thread, type ThreadListener, type ThreadSettings } from './thread.js'
 

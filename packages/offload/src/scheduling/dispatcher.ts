@@ -1,13 +1,13 @@
 import type { Clock } from '@spillway/kit'
+import type { Deadlines } from '../jobs/deadlines.js'
+import type { Job } from '../jobs/job.js'
+import type { JobQueue } from '../jobs/queue.js'
+import type { Thread } from '../threads/thread.js'
+import type { ThreadPool } from '../threads/thread-pool.js'
 import type { Admission } from './admission.js'
-import type { Deadlines } from './deadlines.js'
-import type { Job } from './job.js'
 import type { Ledger } from './ledger.js'
-import type { JobQueue } from './queue.js'
 import type { Settlement } from './settlement.js'
 import { inputError } from './task-error.js'
-import type { Thread } from './thread.js'
-import type { ThreadPool } from './thread-pool.js'
 
 /** How long a job may run while others wait behind it on its thread, in milliseconds. */
 const PATIENCE_MS = 5

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Clock, misuse } from '@spillway/kit'
-import { typescriptLoader } from './typescript.js'
+import { typescriptLoader } from '../worker/typescript.js'
 
 const FIRST_BACKOFF_MS = 100
 const LAST_BACKOFF_MS = 30_000
@@ -54,7 +54,7 @@ export function hrefOf(module: URL | string): string {
     throw misuse(
       TypeError,
       'ERR_OFFLOAD_MODULE',
-      `A task module must be a URL such as new URL('./tasks.js', import.meta.url), or an absolute path; not '${text}'`,
+      `A task module must be a URL such as new URL('../tasks.js', import.meta.url), or an absolute path; not '${text}'`,
     )
   }
   const url = module instanceof URL || !isAbsolute(text) ? new URL(text) : pathToFileURL(text)

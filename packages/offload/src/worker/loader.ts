@@ -1,5 +1,5 @@
-import { describe } from './failure.js'
-import type { Origin } from './protocol.js'
+import { describe } from '../wire/failure.js'
+import type { Origin } from '../wire/protocol.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the caller's types guard the call
 export type TaskFunction = (input: any, context: any) => unknown

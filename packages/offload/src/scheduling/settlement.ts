@@ -1,7 +1,7 @@
-import type { Deadlines } from './deadlines.js'
-import type { Job } from './job.js'
+import type { Deadlines } from '../jobs/deadlines.js'
+import type { Job } from '../jobs/job.js'
+import type { Outcome } from '../jobs/outcome.js'
 import type { Ledger } from './ledger.js'
-import type { Outcome } from './outcome.js'
 
 /** Gives each job its one answer, and knows when none is owed any more. */
 export class Settlement {
