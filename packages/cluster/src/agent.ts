@@ -1,11 +1,11 @@
 import cluster from 'node:cluster'
 import { isMainThread } from 'node:worker_threads'
-import { adoptServers } from './adopt.js'
-import { handleCrashes } from './crash.js'
-import { beat } from './heartbeat.js'
-import { runtime } from './runtime.js'
-import { startWatchdog } from './watchdog-start.js'
-import { holdSignals } from './worker-signals.js'
+import { adoptServers } from './worker/adopt.js'
+import { handleCrashes } from './worker/crash.js'
+import { beat } from './worker/heartbeat.js'
+import { runtime } from './worker/runtime.js'
+import { startWatchdog } from './worker/watchdog-start.js'
+import { holdSignals } from './worker/worker-signals.js'
 
 /**
  * Loaded before the app in every worker of a supervisor (`--require`): heartbeats, signals, crash policy, the way out when

@@ -1,8 +1,8 @@
 import { pathOf } from '@spillway/kit'
 import { applyVerdict, type RefusalOptions, refusalOptions } from '@spillway/kit/express'
 import type { RequestHandler } from 'express'
-import { type DrainGateOptions, drainVerdict } from './gate.js'
-import { HEALTH_HEADERS, Health, type HealthOptions } from './health.js'
+import { type DrainGateOptions, drainVerdict } from './worker/gate.js'
+import { HEALTH_HEADERS, Health, type HealthOptions } from './worker/health.js'
 
 /**
  * Liveness on `/healthz` and readiness on `/readyz`: `app.use(health())`, before everything else. Readiness is 503
@@ -39,5 +39,5 @@ export function drainGate(options: DrainGateOptions & RefusalOptions = {}): Requ
 }
 
 export { DrainingError } from './errors.js'
-export type { DrainGateOptions } from './gate.js'
-export type { HealthCheck, HealthOptions } from './health.js'
+export type { DrainGateOptions } from './worker/gate.js'
+export type { HealthCheck, HealthOptions } from './worker/health.js'

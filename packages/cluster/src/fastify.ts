@@ -1,7 +1,7 @@
 import { applyVerdict, plugin, setHeaders } from '@spillway/kit/fastify'
 import type { FastifyPluginCallback, FastifyReply } from 'fastify'
-import { type DrainGateOptions, drainVerdict } from './gate.js'
-import { CLOSING, HEALTH_HEADERS, Health, type HealthAnswer, type HealthOptions } from './health.js'
+import { type DrainGateOptions, drainVerdict } from './worker/gate.js'
+import { CLOSING, HEALTH_HEADERS, Health, type HealthAnswer, type HealthOptions } from './worker/health.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -60,5 +60,5 @@ function send(reply: FastifyReply, { status, body }: HealthAnswer): FastifyReply
 }
 
 export { DrainingError } from './errors.js'
-export type { DrainGateOptions } from './gate.js'
-export type { HealthCheck, HealthOptions } from './health.js'
+export type { DrainGateOptions } from './worker/gate.js'
+export type { HealthCheck, HealthOptions } from './worker/health.js'

@@ -10,9 +10,8 @@ export type {
   SupervisorEvents,
   WorkerInfo,
 } from './events.js'
-export { type DrainGateOptions, drainVerdict } from './gate.js'
-export { Health, type HealthAnswer, type HealthCheck, type HealthOptions } from './health.js'
-export type { Load, RemoteError } from './messages.js'
+export type { WorkerState } from './fleet/worker-state.js'
+export type { Load, RemoteError } from './ipc/messages.js'
 export {
   type AutoscaleOptions,
   type DrainOptions,
@@ -23,7 +22,11 @@ export {
   SUPERVISOR_DEFAULTS,
   type SupervisorOptions,
 } from './options.js'
-export { ready, requestReplacement } from './replacement.js'
+export type { SupervisorStats, WorkerStats } from './stats.js'
+export { Supervisor } from './supervisor.js'
+export { type DrainGateOptions, drainVerdict } from './worker/gate.js'
+export { Health, type HealthAnswer, type HealthCheck, type HealthOptions } from './worker/health.js'
+export { ready, requestReplacement } from './worker/replacement.js'
 export {
   type Servable,
   type ServeDrainOptions,
@@ -31,8 +34,5 @@ export {
   type ServedStats,
   type ServeOptions,
   serve,
-} from './serve.js'
-export type { SupervisorStats, WorkerStats } from './stats.js'
-export { Supervisor } from './supervisor.js'
-export type { TlsOptions } from './tls.js'
-export type { WorkerState } from './worker-state.js'
+} from './worker/serve.js'
+export type { TlsOptions } from './worker/tls.js'

@@ -1,7 +1,7 @@
 import { applyVerdict } from '@spillway/kit/koa'
 import type { Middleware } from 'koa'
-import { type DrainGateOptions, drainVerdict } from './gate.js'
-import { HEALTH_HEADERS, Health, type HealthOptions } from './health.js'
+import { type DrainGateOptions, drainVerdict } from './worker/gate.js'
+import { HEALTH_HEADERS, Health, type HealthOptions } from './worker/health.js'
 
 /**
  * Liveness on `/healthz` and readiness on `/readyz`: `app.use(health())`, before everything else. Readiness is 503
@@ -36,5 +36,5 @@ export function drainGate(options?: DrainGateOptions): Middleware {
 }
 
 export { DrainingError } from './errors.js'
-export type { DrainGateOptions } from './gate.js'
-export type { HealthCheck, HealthOptions } from './health.js'
+export type { DrainGateOptions } from './worker/gate.js'
+export type { HealthCheck, HealthOptions } from './worker/health.js'

@@ -10,11 +10,12 @@ import {
   notify,
 } from '@spillway/kit'
 import { Autoscaler } from './autoscaler.js'
-import { controlPath } from './control-client.js'
-import { ControlServer } from './control-server.js'
+import { controlPath } from './control/control-client.js'
+import { ControlServer } from './control/control-server.js'
 import { SupervisorClosedError } from './errors.js'
 import type { DrainResult, ReloadResult, SupervisorEvents } from './events.js'
-import { Fleet } from './fleet.js'
+import { Fleet } from './fleet/fleet.js'
+import { StickyListener } from './fleet/sticky.js'
 import {
   MOST_WORKERS,
   type ResolvedSupervisorOptions,
@@ -24,7 +25,6 @@ import {
 import { assertPortFree } from './port.js'
 import { handleSignals, type SignalActions } from './signals.js'
 import { type SupervisorStats, snapshot } from './stats.js'
-import { StickyListener } from './sticky.js'
 import { SystemdNotifier } from './systemd.js'
 
 /**

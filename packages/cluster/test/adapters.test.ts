@@ -2,10 +2,10 @@ import { gateSuite, probeSuite } from '@spillway/kit/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { drainGate as expressDrainGate, health as expressHealth } from '../src/express.js'
 import { drainGate as fastifyDrainGate, health as fastifyHealth } from '../src/fastify.js'
-import { drainVerdict } from '../src/gate.js'
-import { Health } from '../src/health.js'
 import { drainGate as koaDrainGate, health as koaHealth } from '../src/koa.js'
-import { lifecycle } from '../src/lifecycle.js'
+import { drainVerdict } from '../src/worker/gate.js'
+import { Health } from '../src/worker/health.js'
+import { lifecycle } from '../src/worker/lifecycle.js'
 
 const life = lifecycle()
 

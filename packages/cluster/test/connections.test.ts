@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { eventually } from '@spillway/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Connections } from '../src/connections.js'
+import { Connections } from '../src/connections/connections.js'
 
 const LINGER = 60_000
 

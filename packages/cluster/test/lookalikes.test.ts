@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { eventually, isAlive } from '@spillway/testkit'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { fromSupervisor, fromWorker, remoteError } from '../src/messages.js'
+import { fromSupervisor, fromWorker, remoteError } from '../src/ipc/messages.js'
 import { get, PATIENCE, running, settled } from './primary.js'
 
 const TYPES = [

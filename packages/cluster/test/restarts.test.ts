@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Restarts } from '../src/restarts.js'
+import { Restarts } from '../src/fleet/restarts.js'
 
 const OPTIONS = { max: 5, within: 60_000, backoff: 200, maxBackoff: 15_000, stableAfter: 10_000 }
 

@@ -13,7 +13,7 @@ import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { eventually } from '@spillway/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Connections } from '../src/connections.js'
+import { Connections } from '../src/connections/connections.js'
 import { certificate } from './certificate.js'
 
 /** What shows from outside and from inside: what the client got, and what the app's listeners were called with. */

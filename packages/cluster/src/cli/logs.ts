@@ -1,5 +1,5 @@
-import { follow } from '../control-client.js'
-import { type LogLine, prefixed } from '../logs.js'
+import { follow } from '../control/control-client.js'
+import { type LogLine, prefixed } from '../logs/logs.js'
 import { parse } from './args.js'
 import { socketOf } from './names.js'
 

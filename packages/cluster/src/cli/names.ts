@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { controlPath } from '../control-client.js'
+import { controlPath } from '../control/control-client.js'
 import { UsageError } from './usage.js'
 
 /** The control socket of the supervisor with this name, or of the only one there is. @throws UsageError */

@@ -1,4 +1,4 @@
-import { command } from '../control-client.js'
+import { command } from '../control/control-client.js'
 import type { ReloadResult } from '../events.js'
 import type { SupervisorStats } from '../stats.js'
 import { parse } from './args.js'

@@ -1,0 +1,168 @@
+import { MAX_TIMER } from '@spillway/kit'
+import {
+  type AnyMessage,
+  count,
+  excerpt,
+  type Field,
+  flag,
+  INVALID,
+  type MessageOf,
+  maybe,
+  messages,
+  number,
+  objectOf,
+  oneOf,
+} from '@spillway/kit/message'
+import { JOURNEY } from '../connections/journey.js'
+
+/**
+ * What supervisor and worker say to each other over the IPC channel of `node:cluster`. Everything else on the channel
+ * belongs to others and is left alone. Both sides run code that is not ours, so both check what they are told.
+ */
+
+/** An error that has crossed a process boundary. Its texts are cut to a length that a log can bear. */
+export interface RemoteError {
+  readonly name: string
+  readonly message: string
+  readonly code?: string | undefined
+  readonly stack?: string | undefined
+}
+
+/** What a worker reports with each heartbeat. */
+export interface Load {
+  /** Share of the last interval the event loop was busy, 0 to 1. */
+  readonly utilization: number
+  /** Longest delay of the event loop in the last interval, in milliseconds. */
+  readonly lag: number
+  /** CPU time used per second, in cores. */
+  readonly cpu: number
+  /** Bytes. */
+  readonly rss: number
+  /** Bytes. */
+  readonly heapUsed: number
+  /** Finished since the worker began. */
+  readonly requests: number
+  /** In flight. */
+  readonly active: number
+  /** Open, idle ones too. */
+  readonly connections: number
+}
+
+/** A process calls `serve()` so often at most that its ports are kept. */
+const MOST_SERVERS = 64
+
+/** More than any process has in flight. */
+const MOST_LOST = 1e7
+
+/** UTF-16 code units. */
+const LONGEST_NAME = 200
+const LONGEST_TEXT = 4_096
+export const LONGEST_STACK = 16_384
+
+const remote: Field<RemoteError> = objectOf({
+  name: excerpt(LONGEST_NAME),
+  message: excerpt(LONGEST_TEXT),
+  code: maybe(excerpt(LONGEST_NAME)),
+  stack: maybe(excerpt(LONGEST_STACK)),
+})
+
+/** Reasons that only the supervisor itself may have: a worker that gave them would spoil its counts. */
+const RESERVED = new Set(['stop', 'reload', 'rollback', 'scale', 'crash', 'exit', 'killed', 'hang', 'start'])
+
+/** Words that a terminal shows as they are. */
+const PLAIN = /^[\w .:-]{1,100}$/
+
+const reason: Field<string> = (value) => {
+  if (value === undefined) return 'request'
+  if (typeof value !== 'string') return INVALID
+  return PLAIN.test(value) && !RESERVED.has(value) ? value : 'request'
+}
+
+const FROM_WORKER = {
+  /** `serve()` was called: from now on "ready" is what it says, not the first port that listens. */
+  serving: {},
+  /** `own`: the app itself said so, by `ready()`. Otherwise its servers listen, as far as `serve()` knows. */
+  ready: { index: maybe(count(MOST_SERVERS - 1)), port: maybe(count(65_535)), own: maybe(flag()) },
+  failed: { error: remote },
+  load: {
+    utilization: number(0, 1),
+    lag: number(0),
+    cpu: number(0),
+    rss: count(),
+    heapUsed: count(),
+    requests: count(),
+    active: count(),
+    connections: count(),
+  },
+  replace: { reason },
+  drained: { lost: count(MOST_LOST) },
+  /** With a handle: a connection between two exchanges, for another worker. */
+  handover: JOURNEY,
+} as const
+
+const FROM_SUPERVISOR = {
+  drain: {
+    reason: oneOf('stop', 'replace'),
+    delay: number(0, MAX_TIMER),
+    timeout: number(0, MAX_TIMER),
+  },
+  /** The answer to `drained`: no connection is on its way to this worker any more, it may go. */
+  bye: {},
+  tls: {},
+  /** With a handle: a connection for this listener, from another worker or from the sticky listener. */
+  connection: JOURNEY,
+} as const
+
+/** A message without its mark, with fields that may be missing. */
+type Unmarked<M> = M extends unknown
+  ? { readonly [K in keyof M as K extends 'spillway' ? never : undefined extends M[K] ? never : K]: M[K] } & {
+      readonly [K in keyof M as undefined extends M[K] ? K : never]?: M[K]
+    }
+  : never
+
+export type FromWorker = Unmarked<AnyMessage<'cluster', typeof FROM_WORKER>>
+export type FromSupervisor = Unmarked<AnyMessage<'cluster', typeof FROM_SUPERVISOR>>
+export type ReadyMessage = MessageOf<'cluster', 'ready', (typeof FROM_WORKER)['ready']>
+export type DrainReason = 'stop' | 'replace'
+
+/** What a worker said, if it is ours and makes sense. */
+export const fromWorker = messages('cluster', FROM_WORKER)
+
+/** What the supervisor said, likewise. */
+export const fromSupervisor = messages('cluster', FROM_SUPERVISOR)
+
+interface Marked {
+  readonly spillway: 'cluster'
+}
+
+/** The message with our mark, as it goes over the channel. */
+export function marked<M extends FromWorker | FromSupervisor>(message: M): M & Marked {
+  return { spillway: 'cluster', ...message }
+}
+
+/** Whether something that came over the channel says that it is ours. */
+export function isMarked(raw: unknown): boolean {
+  return typeof raw === 'object' && raw !== null && (raw as Partial<Marked>).spillway === 'cluster'
+}
+
+/** An error in a form that crosses the channel, whatever has been thrown. */
+export function remoteError(error: unknown): RemoteError {
+  if (!(error instanceof Error)) return { name: 'Error', message: textOf(error) }
+  const { name, message, stack } = error
+  const { code } = error as NodeJS.ErrnoException
+  return {
+    name: textOf(name),
+    message: textOf(message),
+    ...(typeof stack === 'string' ? { stack } : {}),
+    ...(typeof code === 'string' ? { code } : {}),
+  }
+}
+
+/** `String()` throws for an object without a prototype, and for some proxies. */
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return 'something without a text'
+  }
+}
