@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { compare, type SnapshotSummary, summarize } from './snapshot-diff.js'
+import { compare, type SnapshotSummary, summarize } from './heap/snapshot-diff.js'
 
 /** What the thread is to do: sum up the earlier snapshot, or compare the later one with that. */
 export type DiffWork =

@@ -1,9 +1,9 @@
 import type { RefusalOptions } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
-import type { ShedLoadOptions } from './gate.js'
-import * as http from './http.js'
+import type { ShedLoadOptions } from './http/gate.js'
+import * as http from './http/http.js'
+import type { MemoryReportOptions } from './http/probe.js'
 import type { MemoryMonitor } from './monitor.js'
-import type { MemoryReportOptions } from './probe.js'
 
 /**
  * Refuses requests while the monitor says so: `app.use(shedLoad(monitor))`, before everything that costs something. The
@@ -40,5 +40,5 @@ export function memoryReport(monitor: MemoryMonitor, options?: MemoryReportOptio
 }
 
 export { OverloadedError } from './errors.js'
-export type { ShedLoadOptions } from './gate.js'
-export type { MemoryReportOptions } from './probe.js'
+export type { ShedLoadOptions } from './http/gate.js'
+export type { MemoryReportOptions } from './http/probe.js'

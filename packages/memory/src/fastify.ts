@@ -6,8 +6,7 @@ import type {
   FastifyRequest,
   RouteHandlerMethod,
 } from 'fastify'
-import { gate, isFresh, type ShedLoadOptions } from './gate.js'
-import type { MemoryMonitor } from './monitor.js'
+import { gate, isFresh, type ShedLoadOptions } from './http/gate.js'
 import {
   type Answer,
   guard,
@@ -15,8 +14,9 @@ import {
   type MemoryReportOptions,
   memoryReportAnswer,
   readiness as readinessAnswer,
-} from './probe.js'
-import type { Priority } from './shedding.js'
+} from './http/probe.js'
+import type { MemoryMonitor } from './monitor.js'
+import type { Priority } from './shedding/shedding.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -84,5 +84,5 @@ function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyRe
 }
 
 export { OverloadedError } from './errors.js'
-export type { ShedLoadOptions } from './gate.js'
-export type { MemoryReportOptions } from './probe.js'
+export type { ShedLoadOptions } from './http/gate.js'
+export type { MemoryReportOptions } from './http/probe.js'

@@ -1,7 +1,6 @@
 import { applyVerdict } from '@spillway/kit/koa'
 import type { Context, Middleware } from 'koa'
-import { gate, isFresh, type ShedLoadOptions } from './gate.js'
-import type { MemoryMonitor } from './monitor.js'
+import { gate, isFresh, type ShedLoadOptions } from './http/gate.js'
 import {
   type Answer,
   guard,
@@ -9,7 +8,8 @@ import {
   type MemoryReportOptions,
   memoryReportAnswer,
   readiness as readinessAnswer,
-} from './probe.js'
+} from './http/probe.js'
+import type { MemoryMonitor } from './monitor.js'
 
 /**
  * Refuses requests while the monitor says so: `app.use(shedLoad(monitor))`, before everything that costs something. It
@@ -68,5 +68,5 @@ function send(ctx: Context, { status, headers, body }: Answer): void {
 }
 
 export { OverloadedError } from './errors.js'
-export type { ShedLoadOptions } from './gate.js'
-export type { MemoryReportOptions } from './probe.js'
+export type { ShedLoadOptions } from './http/gate.js'
+export type { MemoryReportOptions } from './http/probe.js'

@@ -18,11 +18,11 @@ import {
   type Size,
   size,
 } from '@spillway/kit'
-import { type LeakOptions, leakOptions } from './leak-options.js'
+import { type SnapshotOptions, snapshotOptions } from './heap/snapshot-options.js'
+import { type LeakOptions, leakOptions } from './leak/leak-options.js'
 import type { Level, Mark, Marks } from './level.js'
-import type { Reason, SignalMarks } from './signals.js'
-import { type SnapshotOptions, snapshotOptions } from './snapshot-options.js'
-import { realSystem, type System } from './system.js'
+import { realSystem, type System } from './sampling/system.js'
+import type { Reason, SignalMarks } from './shedding/signals.js'
 
 /** `[leave, enter]` for each level; `false` switches a level off. */
 export interface MarksOptions {

@@ -1,5 +1,5 @@
 import { channel } from '@spillway/kit'
-import type { Reason } from './signals.js'
+import type { Reason } from './shedding/signals.js'
 
 const replacing = channel<{ reason: string; signals: string[] }>('spillway:memory:replace')
 

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { getHeapSpaceStatistics } from 'node:v8'
-import type { Leak } from './leak.js'
+import type { Leak } from './leak/leak.js'
 import type { MemoryStats } from './monitor.js'
 
 export interface HeapSpace {

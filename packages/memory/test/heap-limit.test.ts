@@ -2,8 +2,8 @@ import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { HeapForecast } from '../src/heap-forecast.js'
-import { type HeapSetup, youngGeneration } from '../src/heap-limit.js'
+import { HeapForecast } from '../src/sampling/heap-forecast.js'
+import { type HeapSetup, youngGeneration } from '../src/sampling/heap-limit.js'
 import { closeAll, FakeSystem, GB, MB, stand } from './support.js'
 
 afterEach(closeAll)

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { createServer, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Collections } from '../src/collections.js'
 import { MemoryMonitor, reportHtml, reportText } from '../src/index.js'
-import { Loop } from '../src/loop.js'
-import { realSystem } from '../src/system.js'
+import { Collections } from '../src/sampling/collections.js'
+import { Loop } from '../src/sampling/loop.js'
+import { realSystem } from '../src/sampling/system.js'
 import { closeAll, MB, stand } from './support.js'
 
 afterEach(closeAll)

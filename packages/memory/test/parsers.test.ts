@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { memoryGroups } from '../src/cgroup.js'
-import { HeapGraph } from '../src/heap-graph.js'
-import { SourceMaps } from '../src/source-maps.js'
+import { HeapGraph } from '../src/heap/heap-graph.js'
+import { SourceMaps } from '../src/leak/source-maps.js'
+import { memoryGroups } from '../src/sampling/cgroup.js'
 import { scratch } from './scratch.js'
 
 it('S4: a script that names maps a hundred thousand times is read once, and its last map counts', async () => {

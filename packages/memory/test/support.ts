@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { FakeClock } from '@spillway/kit/testing'
-import type { CollectionKind, CollectionStats, CollectionWatch, Floor } from '../src/collections.js'
 import { MemoryMonitor, type MemoryMonitorOptions } from '../src/index.js'
-import type { LoopSample, LoopWatch } from '../src/loop.js'
-import type { System } from '../src/system.js'
-import type { TurnWatch } from '../src/turns.js'
+import type { CollectionKind, CollectionStats, CollectionWatch, Floor } from '../src/sampling/collections.js'
+import type { LoopSample, LoopWatch } from '../src/sampling/loop.js'
+import type { System } from '../src/sampling/system.js'
+import type { TurnWatch } from '../src/sampling/turns.js'
 
 export const MB = 1024 ** 2
 export const GB = 1024 ** 3

@@ -3,7 +3,7 @@ import { FakeClock, serving } from '@spillway/kit/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as express from '../src/express.js'
 import { MemoryMonitor } from '../src/index.js'
-import { Turns } from '../src/turns.js'
+import { Turns } from '../src/sampling/turns.js'
 
 function block(milliseconds: number): void {
   const end = performance.now() + milliseconds

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { type Frame, type HeapProfile, type StackBytes, stacksOf } from './allocation-profile.js'
+import { type Frame, type HeapProfile, type StackBytes, stacksOf } from '../heap/allocation-profile.js'
 import type { LeakKind } from './leak-watch.js'
 import { SourceMaps } from './source-maps.js'
 
@@ -16,7 +16,7 @@ export interface AllocationSite {
   readonly stack: readonly string[]
 }
 
-const HERE = new URL('.', import.meta.url)
+const HERE = new URL(import.meta.url.includes('/src/leak/') ? '..' : '.', import.meta.url)
 /** Where this package is, as a URL and as a path. Inside of an app's bundle there is no telling us from the app. */
 const OUR_FOLDERS = /\/memory\/(src|dist)\/$/.test(HERE.pathname) ? [HERE.href, fileURLToPath(HERE)] : []
 

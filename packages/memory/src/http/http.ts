@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { applyVerdict, type RefusalOptions, refusalOptions, refuse } from '@spillway/kit/express'
+import type { MemoryMonitor } from '../monitor.js'
 import { gate, isFresh, type ShedLoadOptions } from './gate.js'
-import type { MemoryMonitor } from './monitor.js'
 import {
   type Answer,
   guard,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { findSourceMap, SourceMap } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import type { Frame } from './allocation-profile.js'
+import type { Frame } from '../heap/allocation-profile.js'
 
 /** The last one of a script counts (Source Map specification, ECMA-426). */
 const NAME = 'sourceMappingURL='

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { misuse } from '@spillway/kit'
-import type { DiffWork } from './diff-worker.js'
+import type { DiffWork } from '../diff-worker.js'
 import type { SnapshotDiff, SnapshotSummary } from './snapshot-diff.js'
 
 export interface DiffOptions {
@@ -58,7 +58,7 @@ function inThread<Result>(work: DiffWork, signal: AbortSignal | undefined): Prom
 
 /** Beside the built package; when the package runs from its sources, in `dist`. */
 function workerFile(): string {
-  const found = ['./diff-worker.cjs', '../dist/diff-worker.cjs']
+  const found = ['./diff-worker.cjs', '../../dist/diff-worker.cjs']
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(path))
   if (found !== undefined) return found

@@ -1,6 +1,6 @@
-import type { Leak } from './leak.js'
-import type { MemoryReport } from './report.js'
-import type { ConstructorGrowth, SnapshotDiff } from './snapshot-diff.js'
+import type { ConstructorGrowth, SnapshotDiff } from '../heap/snapshot-diff.js'
+import type { Leak } from '../leak/leak.js'
+import type { MemoryReport } from '../report.js'
 
 /** What grew by less than this share of what grew most is left out. */
 const LEAST_SHARE = 0.005

@@ -1,6 +1,6 @@
+import type { SnapshotDiff } from '../heap/snapshot-diff.js'
 import type { Finding, LeakKind } from './leak-watch.js'
 import type { AllocationSite } from './sites.js'
-import type { SnapshotDiff } from './snapshot-diff.js'
 
 /** A leak: what grows, how fast, from where, held by whom. */
 export interface Leak extends Finding {

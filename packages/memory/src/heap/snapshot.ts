@@ -1,12 +1,12 @@
 import { chmod, lstat, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, channel } from '@spillway/kit'
+import { SnapshotRefusedError } from '../errors.js'
+import type { Sample } from '../sampling/sampler.js'
+import type { System } from '../sampling/system.js'
 import type { HeapProfile } from './allocation-profile.js'
-import { SnapshotRefusedError } from './errors.js'
 import { captureNearHeapLimit } from './last-resort.js'
-import type { Sample } from './sampler.js'
 import type { SnapshotPolicy } from './snapshot-options.js'
-import type { System } from './system.js'
 
 const written = channel<{ reason: string; bytes: number; milliseconds: number }>('spillway:memory:snapshot')
 

@@ -1,5 +1,5 @@
-import type { Leak } from './leak.js'
-import type { MemoryReport } from './report.js'
+import type { Leak } from '../leak/leak.js'
+import type { MemoryReport } from '../report.js'
 import { headline, percent, reportText, size, verdictLine } from './report-text.js'
 
 /** The page's one style; its digest is in the page's Content-Security-Policy. */

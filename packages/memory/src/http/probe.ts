@@ -7,8 +7,8 @@ import {
   type OperatorOptions,
   type OperatorRequest,
 } from '@spillway/kit'
-import { ReportForbiddenError } from './errors.js'
-import type { MemoryMonitor } from './monitor.js'
+import { ReportForbiddenError } from '../errors.js'
+import type { MemoryMonitor } from '../monitor.js'
 import { reportHtml, STYLE } from './report-html.js'
 import { reportText } from './report-text.js'
 

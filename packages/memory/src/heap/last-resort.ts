@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import v8 from 'node:v8'
-import { warnOnce } from './advice.js'
+import { warnOnce } from '../advice.js'
 
 const FLAG = '--diagnostic-dir'
 

@@ -1,5 +1,5 @@
-import { type Holds, higher, type Level, LevelHold, levelFor, type Marks } from './level.js'
-import type { Sample } from './sampler.js'
+import { type Holds, higher, type Level, LevelHold, levelFor, type Marks } from '../level.js'
+import type { Sample } from '../sampling/sampler.js'
 
 /**
  * `memory`: working set against the limit that binds; `heap`: live heap, now or in some seconds,

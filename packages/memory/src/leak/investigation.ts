@@ -1,10 +1,10 @@
-import { AllocationProfile, type HeapProfile } from './allocation-profile.js'
-import { diffSnapshots } from './diff.js'
+import { AllocationProfile, type HeapProfile } from '../heap/allocation-profile.js'
+import { diffSnapshots } from '../heap/diff.js'
+import type { Snapshots } from '../heap/snapshot.js'
+import type { Sample } from '../sampling/sampler.js'
 import { type Evidence, NO_EVIDENCE } from './leak.js'
 import type { LeakKind } from './leak-watch.js'
-import type { Sample } from './sampler.js'
 import { sitesOf } from './sites.js'
-import type { Snapshots } from './snapshot.js'
 
 export interface InvestigationOptions {
   /** Bytes between two samples of the profile; `false`: no profile. */
