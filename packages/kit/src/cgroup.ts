@@ -3,9 +3,8 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * What the container allows, read from Linux control groups (cgroup v2: `cpu.max`, `memory.max`; v1:
- * `cpu.cfs_quota_us`, `memory.limit_in_bytes`). The tightest limit on the way up the tree counts. Every reader
- * takes the file roots, so that tests bring their own.
+ * The CPUs that the container allows, read from Linux control groups (cgroup v2: `cpu.max`; v1: `cpu.cfs_quota_us`). The
+ * tightest limit on the way up the tree counts. Every reader takes the file roots, so that tests bring their own.
  */
 export interface CgroupRoots {
   /** Default: `/sys/fs/cgroup`. */
@@ -24,13 +23,6 @@ export function cpuQuota(roots: CgroupRoots = {}): number | undefined {
     const quota = Number(read(join(dir, 'cpu.cfs_quota_us')) ?? Number.NaN)
     return quota > 0 ? quota / Number(read(join(dir, 'cpu.cfs_period_us'))) : undefined
   })
-  return least(v2, v1)
-}
-
-/** Bytes of memory the group may use; `undefined` when there is no limit. */
-export function memoryLimit(roots: CgroupRoots = {}): number | undefined {
-  const v2 = climb(roots, '', (dir) => bytes(read(join(dir, 'memory.max'))))
-  const v1 = climb(roots, 'memory', (dir) => bytes(read(join(dir, 'memory.limit_in_bytes'))))
   return least(v2, v1)
 }
 
@@ -77,14 +69,6 @@ function least(...limits: readonly (number | undefined)[]): number | undefined {
     (limit): limit is number => limit !== undefined && Number.isFinite(limit) && limit > 0,
   )
   return real.length === 0 ? undefined : Math.min(...real)
-}
-
-/** cgroup v1 writes "no limit" as a number near 2^63. */
-const NO_LIMIT = 2 ** 60
-
-function bytes(text: string | undefined): number | undefined {
-  const value = Number(text ?? Number.NaN)
-  return value < NO_LIMIT ? value : undefined
 }
 
 function read(file: string): string | undefined {

@@ -1,10 +1,10 @@
 export { abortable, MAX_TIMER, type SleepOptions, sleep } from './abort.js'
 export { offAbort, onAbort } from './abort-listeners.js'
-export { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota, memoryLimit } from './cgroup.js'
-export { Chain, type Linked } from './chain.js'
+export { Backoff, type BackoffOptions } from './backoff.js'
+export { availableCpus } from './cgroup.js'
 export { type Caller, type Channel, caller, callerOf, channel, type Listened } from './channel.js'
 export { type Clock, monotonicClock, wallClock } from './clock.js'
-export { Deadlines, type Waiting } from './deadlines.js'
+export { type Deadline, DeadlineHeap } from './deadline-heap.js'
 export { ClientGoneError, isDeparture } from './departure.js'
 export { type Duration, durationMs } from './durations.js'
 export { brand, type Details, misuse, RejectedError, type RejectedErrorInit } from './errors.js'
@@ -12,6 +12,7 @@ export { notify } from './events.js'
 export { onResponseEnd, pathOf, responseSignal } from './http.js'
 export { addLate, type Header, noteRefusal } from './late-headers.js'
 export { type Closable, type CloseOptions, closeOnce, drainWithin } from './lifecycle.js'
+export { type Linked, LinkedList } from './linked-list.js'
 export {
   OPERATOR_CHECKS,
   OPERATOR_HEADERS,
@@ -45,6 +46,7 @@ export {
 export { problemOf } from './problem.js'
 export { shareOf, workerCount } from './share.js'
 export { type Size, sizeBytes } from './sizes.js'
+export { TimeoutQueue, type Waiting } from './timeout-queue.js'
 export {
   ADMIT,
   type RateLimitPolicy,

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota, memoryLimit } from '../src/index.js'
+import { availableCpus, type CgroupRoots, cgroupDirectories, cpuQuota } from '../src/cgroup.js'
 
 let base: string
 let roots: CgroupRoots
@@ -25,10 +25,9 @@ function tree(self: string, files: Readonly<Record<string, string>>): void {
 }
 
 describe('cgroup v2', () => {
-  it('reads quota and limit of the own group', () => {
-    tree('0::/app\n', { 'app/cpu.max': '150000 100000', 'app/memory.max': '536870912' })
+  it('reads the quota of the own group', () => {
+    tree('0::/app\n', { 'app/cpu.max': '150000 100000' })
     expect(cpuQuota(roots)).toBe(1.5)
-    expect(memoryLimit(roots)).toBe(536_870_912)
   })
 
   it('takes the tightest limit on the way up', () => {
@@ -37,27 +36,20 @@ describe('cgroup v2', () => {
       'kube/cpu.max': '50000 100000',
       'kube/pod/cpu.max': '200000 100000',
       'kube/pod/app/cpu.max': 'max 100000',
-      'kube/memory.max': '1000',
-      'kube/pod/memory.max': '3000',
-      'kube/pod/app/memory.max': '2000',
     })
     expect(cpuQuota(roots)).toBe(0.5)
-    expect(memoryLimit(roots)).toBe(1000)
   })
 
   it('has no limit where it says max, or says nothing', () => {
-    tree('0::/app\n', { 'app/cpu.max': 'max 100000', 'app/memory.max': 'max' })
+    tree('0::/app\n', { 'app/cpu.max': 'max 100000' })
     expect(cpuQuota(roots)).toBeUndefined()
-    expect(memoryLimit(roots)).toBeUndefined()
     tree('0::/elsewhere\n', {})
     expect(cpuQuota(roots)).toBeUndefined()
-    expect(memoryLimit(roots)).toBeUndefined()
   })
 
   it('reads the mounted root when the path is the one of the host', () => {
-    tree('0::/docker/0123456789ab\n', { 'cpu.max': '25000 100000', 'memory.max': '64' })
+    tree('0::/docker/0123456789ab\n', { 'cpu.max': '25000 100000' })
     expect(cpuQuota(roots)).toBe(0.25)
-    expect(memoryLimit(roots)).toBe(64)
   })
 
   it.each(['', 'nonsense', '0 100000', '-1 100000', '50000', '50000 0', 'NaN NaN'])(
@@ -72,24 +64,20 @@ describe('cgroup v2', () => {
 describe('cgroup v1', () => {
   const self = '12:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n'
 
-  it('reads quota and limit of each controller', () => {
+  it('reads the quota of its controller', () => {
     tree(self, {
       'cpu/docker/abc/cpu.cfs_quota_us': '300000',
       'cpu/docker/abc/cpu.cfs_period_us': '100000',
-      'memory/docker/abc/memory.limit_in_bytes': '268435456',
     })
     expect(cpuQuota(roots)).toBe(3)
-    expect(memoryLimit(roots)).toBe(268_435_456)
   })
 
-  it('has no limit at -1 CPU and at the number near 2^63', () => {
+  it('has no limit at -1 CPU', () => {
     tree(self, {
       'cpu/cpu.cfs_quota_us': '-1',
       'cpu/cpu.cfs_period_us': '100000',
-      'memory/memory.limit_in_bytes': '9223372036854771712',
     })
     expect(cpuQuota(roots)).toBeUndefined()
-    expect(memoryLimit(roots)).toBeUndefined()
   })
 
   it('takes the tighter one in the hybrid layout', () => {

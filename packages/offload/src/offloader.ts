@@ -1,6 +1,5 @@
-import { type CloseOptions, closeOnce, drainWithin } from '@spillway/kit'
+import { type CloseOptions, closeOnce, DeadlineHeap, drainWithin } from '@spillway/kit'
 import { type CallOptions, defaultCall, limit, resolveCall } from './jobs/call.js'
-import { Deadlines } from './jobs/deadlines.js'
 import { TaskDefinition } from './jobs/definition.js'
 import { Lane } from './jobs/lane.js'
 import { PoisonWatch } from './jobs/poison.js'
@@ -49,7 +48,7 @@ export class Offloader implements AsyncDisposable {
   readonly #scheduler: Scheduler
   readonly #pool: ThreadPool
   readonly #queue: JobQueue
-  readonly #deadlines: Deadlines
+  readonly #deadlines: DeadlineHeap
   readonly #vacancy: Vacancy
   readonly #settlement: Settlement
   readonly #modules = new Map<string, TaskModule>()
@@ -69,7 +68,7 @@ export class Offloader implements AsyncDisposable {
     this.#settings = settings
     this.threads = settings.threads === 'auto' ? automaticThreads() : settings.threads
     this.#startedAt = settings.clock.now()
-    this.#deadlines = new Deadlines(settings.clock)
+    this.#deadlines = new DeadlineHeap(settings.clock)
     this.#queue = new JobQueue(settings.ageing)
     this.#vacancy = new Vacancy(() => this.capacity)
     this.#ledger = new Ledger(settings.clock)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import type { Deadlines, Waiting } from '@spillway/kit'
+import type { TimeoutQueue, Waiting } from '@spillway/kit'
 import type { Cache } from '../cache.js'
 import { type CacheKey, ownKey } from '../key.js'
 import type { LoadContext } from '../load/context.js'
@@ -46,7 +46,7 @@ export interface Task {
   /** Names of headers that this resource was seen to vary by. */
   readonly names: readonly string[]
   /** Bodies that are waited for. */
-  readonly bodies: Deadlines<Body>
+  readonly bodies: TimeoutQueue<Body>
   /** Counts a variant of a new record. */
   readonly counts: (id: string, variant: string) => void
   /** The loader's end: a packed record, or `undefined`: nothing is stored. */

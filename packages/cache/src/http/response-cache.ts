@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { Deadlines } from '@spillway/kit'
+import { TimeoutQueue } from '@spillway/kit'
 import type { Cache } from '../cache.js'
 import { CacheClosedError, LoadTimeoutError } from '../errors.js'
 import { ownKey } from '../key.js'
@@ -38,7 +38,7 @@ export class ResponseCache<Args extends unknown[]> {
   readonly #marks: Marks
   /** Request headers that a request of our own never has. */
   readonly #stripped: readonly string[]
-  readonly #bodies: Deadlines<Body>
+  readonly #bodies: TimeoutQueue<Body>
   /** Requests made by ourselves, to fetch something anew. */
   readonly #reruns = new WeakMap<IncomingMessage, Omit<Task, 'visit'> & { readonly visit: Visit }>()
 
@@ -49,7 +49,7 @@ export class ResponseCache<Args extends unknown[]> {
     this.#callbacks = options
     this.#marks = new Marks(this.#options.hitForMiss, this.#options.maxVariants)
     this.#stripped = [...OF_CLIENTS, ...this.#options.credentialHeaders]
-    this.#bodies = new Deadlines(this.#options.bodyWait, ({ late }) => late())
+    this.#bodies = new TimeoutQueue(this.#options.bodyWait, ({ late }) => late())
   }
 
   /**

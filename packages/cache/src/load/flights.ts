@@ -1,4 +1,4 @@
-import { Chain, caller, drainWithin } from '@spillway/kit'
+import { caller, drainWithin, LinkedList } from '@spillway/kit'
 import { freshnessOf } from '../entry/freshness.js'
 import { type Held, handOut } from '../entry/held.js'
 import type { ResolvedCall } from '../options.js'
@@ -23,7 +23,7 @@ export class Flights {
   readonly #parts: Parts
   readonly #pilot: Pilot
   readonly #table = new Map<string, Flight>()
-  readonly #flying = new Chain<Flight>()
+  readonly #flying = new LinkedList<Flight>()
   #landed: (() => void) | undefined
 
   constructor(parts: Parts) {

@@ -1,4 +1,4 @@
-import { Deadlines, sleep, type Waiting } from '@spillway/kit'
+import { sleep, TimeoutQueue, type Waiting } from '@spillway/kit'
 import { channels } from '../channels.js'
 import { StoreUnavailableError } from '../errors.js'
 import type { Tier } from '../store.js'
@@ -37,7 +37,7 @@ export class Guard {
   readonly tier: Tier
   readonly journal: Journal
   readonly #options: GuardOptions
-  readonly #deadlines: Deadlines<Pending>
+  readonly #deadlines: TimeoutQueue<Pending>
   readonly #breaker = new Breaker()
   readonly #stop = new AbortController()
   #pending = 0
@@ -51,7 +51,7 @@ export class Guard {
     this.#options = options
     this.tier = options.tier
     this.journal = new Journal(options.maxQueuedInvalidations)
-    this.#deadlines = new Deadlines(options.timeout, ({ expire }) => expire())
+    this.#deadlines = new TimeoutQueue(options.timeout, ({ expire }) => expire())
     // A client that is still connecting is given its chance once, within the same time as any operation.
     if (!this.tier.ready) {
       this.#opened = this.#within(

@@ -1,7 +1,7 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2Session, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
-import { Chain, type Clock } from '@spillway/kit'
+import { type Clock, LinkedList } from '@spillway/kit'
 import { Boundaries } from './boundaries.js'
 import { Connection } from './connection.js'
 import { tapEvents } from './event-tap.js'
@@ -59,7 +59,7 @@ export class Connections {
   readonly #server: Server
   readonly #clock: Clock
   readonly #boundaries: Boundaries
-  readonly #open = new Chain<Connection>()
+  readonly #open = new LinkedList<Connection>()
   /** Streams of HTTP/2 in flight. */
   #streams = 0
   readonly #sessions = new Set<Http2Session>()

@@ -1,4 +1,4 @@
-import { type Caller, Chain, type RejectedError, shareOf } from '@spillway/kit'
+import { type Caller, LinkedList, type RejectedError, shareOf } from '@spillway/kit'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Link, LinkSettings } from '../connection/link.js'
 import type { Server } from '../connection/servers.js'
@@ -20,7 +20,7 @@ export class MysqlNode {
   readonly #hooks: NodeHooks
   readonly #settings: LinkSettings
   /** Those who wait, first come first served. */
-  readonly #queue = new Chain<Waiter>()
+  readonly #queue = new LinkedList<Waiter>()
   readonly #shelf: Shelf
   readonly #dialler: Dialler
   readonly #control: SideLink

@@ -1,5 +1,4 @@
-import type { Clock } from '@spillway/kit'
-import type { Deadlines } from '../jobs/deadlines.js'
+import type { Clock, DeadlineHeap } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
 import type { JobQueue } from '../jobs/queue.js'
 import type { Thread } from '../threads/thread.js'
@@ -17,7 +16,7 @@ export interface DispatcherParts {
   readonly admission: Admission
   readonly queue: JobQueue
   readonly pool: ThreadPool
-  readonly deadlines: Deadlines
+  readonly deadlines: DeadlineHeap
   readonly ledger: Ledger
   readonly settlement: Settlement
   readonly clock: Clock
@@ -32,7 +31,7 @@ export class Dispatcher {
   readonly #admission: Admission
   readonly #queue: JobQueue
   readonly #pool: ThreadPool
-  readonly #deadlines: Deadlines
+  readonly #deadlines: DeadlineHeap
   readonly #ledger: Ledger
   readonly #settlement: Settlement
   readonly #clock: Clock

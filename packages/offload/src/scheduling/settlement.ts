@@ -1,16 +1,16 @@
-import type { Deadlines } from '../jobs/deadlines.js'
+import type { DeadlineHeap } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
 import type { Outcome } from '../jobs/outcome.js'
 import type { Ledger } from './ledger.js'
 
 /** Gives each job its one answer, and knows when none is owed any more. */
 export class Settlement {
-  readonly #deadlines: Deadlines
+  readonly #deadlines: DeadlineHeap
   readonly #ledger: Ledger
   #owed = 0
   #onDrained: (() => void) | undefined
 
-  constructor(deadlines: Deadlines, ledger: Ledger) {
+  constructor(deadlines: DeadlineHeap, ledger: Ledger) {
     this.#deadlines = deadlines
     this.#ledger = ledger
   }

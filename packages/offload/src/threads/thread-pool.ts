@@ -1,5 +1,5 @@
+import type { DeadlineHeap } from '@spillway/kit'
 import { type Clock, channel } from '@spillway/kit'
-import type { Deadlines } from '../jobs/deadlines.js'
 import type { Job } from '../jobs/job.js'
 import { describe } from '../wire/failure.js'
 import type { FromThread } from '../wire/protocol.js'
@@ -40,7 +40,7 @@ const threadChannel = channel<{
 /** The threads: starts them on demand, keeps the warm ones, ends the idle ones, and never has more than `max`. */
 export class ThreadPool implements ThreadListener {
   readonly #settings: ThreadPoolSettings
-  readonly #deadlines: Deadlines
+  readonly #deadlines: DeadlineHeap
   readonly #listener: ThreadPoolListener
   readonly #gate: SpawnGate
   readonly #threads = new Set<Thread>()
@@ -54,7 +54,7 @@ export class ThreadPool implements ThreadListener {
   started = 0
   recycled = 0
 
-  constructor(settings: ThreadPoolSettings, deadlines: Deadlines, listener: ThreadPoolListener) {
+  constructor(settings: ThreadPoolSettings, deadlines: DeadlineHeap, listener: ThreadPoolListener) {
     this.#settings = settings
     this.#deadlines = deadlines
     this.#listener = listener

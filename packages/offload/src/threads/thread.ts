@@ -6,8 +6,8 @@ import {
   type Transferable,
   type Worker,
 } from 'node:worker_threads'
+import type { Deadline } from '@spillway/kit'
 import { Piscina } from 'piscina'
-import type { Deadline } from '../jobs/deadlines.js'
 import type { TaskDefinition } from '../jobs/definition.js'
 import type { Job } from '../jobs/job.js'
 import { compact } from '../wire/binary.js'

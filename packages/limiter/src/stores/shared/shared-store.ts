@@ -1,5 +1,13 @@
 import { EventEmitter } from 'node:events'
-import { type CloseOptions, channel, closeOnce, Deadlines, misuse, notify, type Waiting } from '@spillway/kit'
+import {
+  type CloseOptions,
+  channel,
+  closeOnce,
+  misuse,
+  notify,
+  TimeoutQueue,
+  type Waiting,
+} from '@spillway/kit'
 import type { Decision } from '../../bucket/decision.js'
 import { wireKey } from '../../bucket/key.js'
 import type { Limit } from '../../bucket/limit.js'
@@ -76,7 +84,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   readonly #down = new Set<string>()
   #lookAgainAt = 0
   /** What is under way, and how it ends when it is late. */
-  readonly #open: Deadlines<Journey>
+  readonly #open: TimeoutQueue<Journey>
   /** What will be sent next. */
   #collected: SlotBatch[] = []
   /** The open batch of each slot, and the last question for each key, but for the newest: mostly there is only one. */
@@ -91,7 +99,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   constructor(deadline: number) {
     super()
     this.#deadline = deadline
-    this.#open = new Deadlines(deadline, (journey) =>
+    this.#open = new TimeoutQueue(deadline, (journey) =>
       this.#failed(journey, new Error(`No answer from the ${this.source} store within ${deadline} ms`)),
     )
   }

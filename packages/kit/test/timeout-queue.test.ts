@@ -1,7 +1,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { Deadlines, type Waiting } from '../src/index.js'
+import { TimeoutQueue, type Waiting } from '../src/index.js'
 
 interface Item extends Waiting {
   readonly id: number
@@ -13,7 +13,7 @@ function item(id: number): Item {
   return { id, since: performance.now(), next: undefined, previous: undefined }
 }
 
-describe('Deadlines', () => {
+describe('TimeoutQueue', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'performance'] })
   })
@@ -29,7 +29,7 @@ describe('Deadlines', () => {
         }),
         (script) => {
           const late: [id: number, after: number][] = []
-          const deadlines = new Deadlines<Item>(PATIENCE, ({ id, since }) =>
+          const deadlines = new TimeoutQueue<Item>(PATIENCE, ({ id, since }) =>
             late.push([id, performance.now() - since]),
           )
           const expected: number[] = []
@@ -55,7 +55,7 @@ describe('Deadlines', () => {
   })
 
   it('ends each once', () => {
-    const deadlines = new Deadlines<Item>(PATIENCE, () => {})
+    const deadlines = new TimeoutQueue<Item>(PATIENCE, () => {})
     const one = item(1)
     deadlines.add(one)
     expect([deadlines.end(one), deadlines.end(one)]).toEqual([true, false])
@@ -63,7 +63,7 @@ describe('Deadlines', () => {
 
   it('drains what waits, and tells of none of them afterwards', () => {
     const late = vi.fn()
-    const deadlines = new Deadlines<Item>(PATIENCE, late)
+    const deadlines = new TimeoutQueue<Item>(PATIENCE, late)
     const both = [item(1), item(2)]
     for (const each of both) deadlines.add(each)
     expect(deadlines.drain()).toEqual(both)
@@ -73,10 +73,10 @@ describe('Deadlines', () => {
   })
 })
 
-describe('Deadlines in real time', () => {
+describe('TimeoutQueue in real time', () => {
   it('an answer that came while this process stood still is no late one', async () => {
     const late = vi.fn()
-    const deadlines = new Deadlines<Item>(20, late)
+    const deadlines = new TimeoutQueue<Item>(20, late)
     const one = item(1)
     deadlines.add(one)
     const { port1, port2 } = new MessageChannel()
@@ -94,7 +94,7 @@ describe('Deadlines in real time', () => {
   it('keeps the process alive only as long as somebody waits', () => {
     const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
     const before = timers()
-    const deadlines = new Deadlines<Item>(1_000, () => {})
+    const deadlines = new TimeoutQueue<Item>(1_000, () => {})
     const one = item(1)
     deadlines.add(one)
     expect(timers()).toBe(before + 1)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Chain, type Linked } from '../src/index.js'
+import { type Linked, LinkedList } from '../src/index.js'
 
-describe('Chain', () => {
+describe('LinkedList', () => {
   it('is a set in the order of arrival', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat({ max: 9 }))), (steps) => {
@@ -11,7 +11,7 @@ describe('Chain', () => {
           next: undefined,
           previous: undefined,
         }))
-        const chain = new Chain<(typeof members)[number]>()
+        const chain = new LinkedList<(typeof members)[number]>()
         const model = new Set<number>()
         for (const [adds, id] of steps) {
           const member = members[id]!
@@ -30,7 +30,7 @@ describe('Chain', () => {
 
   it('lets the visited member go', () => {
     const members = [1, 2, 3].map((id) => ({ id, next: undefined, previous: undefined }))
-    const chain = new Chain<Linked & { readonly id: number }>()
+    const chain = new LinkedList<Linked & { readonly id: number }>()
     for (const member of members) chain.add(member)
     const seen = []
     for (const member of chain) {

@@ -1,4 +1,4 @@
-import { Chain, type Linked } from './chain.js'
+import { type Linked, LinkedList } from './linked-list.js'
 
 /** Something that waits, for as long as all of its kind may. */
 export interface Waiting extends Linked {
@@ -11,8 +11,8 @@ export interface Waiting extends Linked {
  * timer for each, or a Map, would cost more than the call that it guards. What is over leaves the chain at once: kept until
  * the timer, everything answered meanwhile would be copied by the garbage collector again and again.
  */
-export class Deadlines<T extends Waiting> {
-  readonly #chain = new Chain<T>()
+export class TimeoutQueue<T extends Waiting> {
+  readonly #list = new LinkedList<T>()
   /**
    * The last one that ended. With it its classes stay alive, since V8 drops what it has compiled for a class that has no
    * instance at a collection.
@@ -34,27 +34,27 @@ export class Deadlines<T extends Waiting> {
 
   /** How many wait. */
   get size(): number {
-    return this.#chain.size
+    return this.#list.size
   }
 
   /** Begins the waiting. The timer keeps the process alive as long as somebody waits: a server that hangs must not end it in silence. */
   add(item: T): void {
-    this.#chain.add(item)
+    this.#list.add(item)
     if (this.#timer === undefined) this.#timer = setTimeout(this.#look, this.#patience)
-    else if (this.#chain.size === 1) this.#timer.ref()
+    else if (this.#list.size === 1) this.#timer.ref()
   }
 
   /** Ends the waiting; tells whether it still waited. */
   end(item: T): boolean {
-    if (!this.#chain.delete(item)) return false
+    if (!this.#list.delete(item)) return false
     this.#kept = item
-    if (this.#chain.size === 0) this.#timer?.unref()
+    if (this.#list.size === 0) this.#timer?.unref()
     return true
   }
 
   /** Nothing waits any more; returns what did. */
   drain(): readonly T[] {
-    const waiting = [...this.#chain]
+    const waiting = [...this.#list]
     for (const item of waiting) this.end(item)
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -67,7 +67,7 @@ export class Deadlines<T extends Waiting> {
   readonly #judge = (): void => {
     this.#timer = undefined
     const now = performance.now()
-    for (let item = this.#chain.first; item !== undefined; item = this.#chain.first) {
+    for (let item = this.#list.first; item !== undefined; item = this.#list.first) {
       const left = item.since + this.#patience - now
       if (left > 0) {
         clearTimeout(this.#timer)

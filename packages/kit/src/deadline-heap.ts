@@ -1,20 +1,21 @@
-import { type Clock, MAX_TIMER } from '@spillway/kit'
+import { MAX_TIMER } from './abort.js'
+import type { Clock } from './clock.js'
 
 /** Something that has to happen at a point in time unless it is cancelled first. */
 export interface Deadline {
-  /** On the clock of the {@link Deadlines}. */
+  /** On the clock of the {@link DeadlineHeap}. */
   dueAt: number
-  /** Its place in the heap; -1 when it is not in there. Belongs to {@link Deadlines}. */
+  /** Its place in the heap; -1 when it is not in there. Belongs to {@link DeadlineHeap}. */
   heapIndex: number
   /** Runs once, when the time has come. */
   onDue(): void
 }
 
 /**
- * All deadlines of one offloader in a binary heap under one timer, which does not keep the process alive. Adding and
+ * Deadlines of any length in a binary heap under one timer, which does not keep the process alive. Adding and
  * removing cost O(log n); the timer is only re-armed when an earlier deadline comes, and never on removal.
  */
-export class Deadlines {
+export class DeadlineHeap {
   readonly #clock: Clock
   readonly #heap: Deadline[] = []
   #timer: NodeJS.Timeout | undefined

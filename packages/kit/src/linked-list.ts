@@ -1,4 +1,4 @@
-/** What can stand in a {@link Chain}; at most in one. */
+/** What can stand in a {@link LinkedList}; at most in one. */
 export interface Linked {
   next: this | undefined
   previous: this | undefined
@@ -8,7 +8,7 @@ export interface Linked {
  * A set in the order of arrival, whose members are linked to their neighbours. For many short lives it is cheaper than a
  * Map or a Set: the tables that those outgrow keep the dead members alive through every young collection of V8.
  */
-export class Chain<T extends Linked> {
+export class LinkedList<T extends Linked> {
   #count = 0
   #first: T | undefined
   #last: T | undefined
