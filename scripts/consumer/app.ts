@@ -195,7 +195,7 @@ expressApp.use((error: unknown, _req: Request, res: Response, next: NextFunction
 const fastifyApp = Fastify()
 await fastifyApp.register(metricsFastify, {
   metrics: collector,
-  guard: (request) => request.ip === '127.0.0.1',
+  allow: (request) => request.ip === '127.0.0.1',
 })
 await fastifyApp.register(healthFastify, { live: '/live' })
 await fastifyApp.register(drainFastify, { retryAfter: '2s' })

@@ -11,7 +11,7 @@ async function readyTask() {
   try {
     const { gzip, gunzip } = readyTasks(offloader)
     const packed = await gzip({ data: Buffer.from('text') })
-    assert.equal(Buffer.from(await gunzip({ data: packed })).toString(), 'text')
+    assert.equal(Buffer.from(await gunzip({ data: packed, maxBytes: 1_000 })).toString(), 'text')
   } finally {
     await offloader.close()
   }
