@@ -56,7 +56,7 @@ function privateNames({ name, folder }) {
   const files = readdirSync(join(folder, 'dist')).filter((file) => /\.d\.c?ts$/.test(file))
   for (const file of files) {
     const text = readFileSync(join(folder, 'dist', file), 'utf8')
-    for (const secret of ['@spillway/kit', '@spillway/testkit']) {
+    for (const secret of ['@spillway/kit', '@spillway/testkit', '@internal']) {
       if (text.includes(secret)) problems.push(`${name}: dist/${file} names the private ${secret}`)
     }
   }
