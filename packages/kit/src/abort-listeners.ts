@@ -1,12 +1,12 @@
 type Listener = () => void
 
-/** Those who listen to a signal, behind the one listener that the signal itself has. */
+/** The callbacks of each signal, all called by the one listener that the signal itself has. */
 const listeners = new WeakMap<AbortSignal, Set<Listener>>()
 
 /**
- * Calls back once when the signal aborts, unless {@link offAbort} comes first. Many may listen to one signal, such as all
- * the statements of one request: the signal has one listener for all of them, since Node warns of a leak from the
- * eleventh on. The signal must not have aborted yet.
+ * Calls `listener` once when the signal aborts, unless {@link offAbort} comes first. All callbacks of a signal share one
+ * listener: a signal is often shared, for instance by all statements of a request, and Node warns of a leak at the eleventh
+ * listener. The signal must not have aborted yet.
  */
 export function onAbort(signal: AbortSignal, listener: Listener): void {
   let all = listeners.get(signal)
@@ -18,13 +18,13 @@ export function onAbort(signal: AbortSignal, listener: Listener): void {
   all.add(listener)
 }
 
-/** Takes the listener back. One that is not there, or was called already, is none of its concern. */
+/** Removes the callback. Does nothing when the callback is not there or was called already. */
 export function offAbort(signal: AbortSignal, listener: Listener): void {
   const all = listeners.get(signal)
   if (all?.delete(listener) && all.size === 0) signal.removeEventListener('abort', tellAll)
 }
 
-/** Each as if it listened itself: one that throws keeps none of the others from hearing. */
+/** As with listeners of an event, a callback that throws does not stop the others: its error becomes an uncaught exception. */
 function tellAll({ target }: Event): void {
   const signal = target as AbortSignal
   const all = listeners.get(signal) ?? new Set()

@@ -5,8 +5,7 @@ export const MAX_TIMER = 2_147_483_647
 
 /**
  * Settles like `promise`, unless `signal` aborts first: then rejects with `signal.reason`. The listener is removed
- * either way, so a long-lived signal does not collect them. It stops the *waiting*; stopping the work is the
- * caller's.
+ * in both cases, so that a long-lived signal does not collect listeners. Only the *waiting* ends; the caller ends the work.
  */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
@@ -22,6 +21,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
 }
 
 export interface SleepOptions {
+  /** Ends the sleep. Default: none. */
   readonly signal?: AbortSignal | undefined
   /** Keep the process alive while sleeping. Default: false. */
   readonly ref?: boolean

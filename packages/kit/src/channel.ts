@@ -3,15 +3,15 @@ import diagnosticsChannel from 'node:diagnostics_channel'
 
 /**
  * A machine-readable event on `node:diagnostics_channel`, named `spillway:<package>:<event>`. Costs one property
- * read when nobody listens: the message is built only for a subscriber. Messages hold no user keys or values.
+ * read without a subscriber: the message is built only for one. Messages hold no user keys or values.
  */
 export interface Channel<T extends object> extends Listened {
   readonly name: string
-  /** @param caller where to publish, when that is not here: see {@link callerOf} */
+  /** @param caller the context to publish in, where that is not the current one: see {@link callerOf} */
   publish(message: () => T, caller?: Caller): void
 }
 
-/** Something that may have listeners: a channel. */
+/** A channel, as far as {@link callerOf} needs one. */
 export interface Listened {
   readonly active: boolean
 }
@@ -20,7 +20,7 @@ export function channel<T extends object>(name: `spillway:${string}:${string}`):
   return new DiagnosticsChannel(name)
 }
 
-/** A class, because a getter on its prototype is inlined where it is asked on every call, other than one of its own. */
+/** A class, since V8 inlines a getter of a prototype on hot paths, and no getter of an object literal. */
 class DiagnosticsChannel<T extends object> implements Channel<T> {
   readonly name: string
   readonly #target: diagnosticsChannel.Channel
@@ -42,22 +42,22 @@ class DiagnosticsChannel<T extends object> implements Channel<T> {
 }
 
 /**
- * The asynchronous context of a caller: what `AsyncLocalStorage` holds for it, such as the span of its request. Not
- * `AsyncLocalStorage.snapshot()`, which does the same in a hundred times the time.
+ * The asynchronous context of a caller: the values of `AsyncLocalStorage`, such as the span of a request. An
+ * `AsyncResource`, since `AsyncLocalStorage.snapshot()` takes a hundred times as long.
  */
 export type Caller = Pick<AsyncResource, 'runInAsyncScope'>
 
 const UNTRACKED = { requireManualDestroy: true }
 
-/** The caller's context, to be kept while the call waits. */
+/** The current asynchronous context, to be kept while a call waits. */
 export function caller(): Caller {
   return new AsyncResource('Spillway', UNTRACKED)
 }
 
 /**
- * The caller's context, to be kept while the call waits with others, if any of these channels has a listener. What ends
- * the wait (a flush, a reply, a timer, the call before) runs in a context of its own, where a tracer would take the
- * message for a part of another request.
+ * The current asynchronous context, to be kept while a call waits; `undefined` unless one of the channels has a subscriber.
+ * What ends the wait (a flush, a reply, a timer, another call) runs in another context: a tracer would add a message
+ * published there to another request.
  */
 export function callerOf(listened: readonly Listened[]): Caller | undefined {
   for (let i = 0; i < listened.length; i++) if (listened[i]!.active) return caller()

@@ -1,7 +1,7 @@
 // From the module: the global of this name is a getter, which costs as much as reading the clock.
 import { performance } from 'node:perf_hooks'
 
-/** Where the time comes from. Injectable, so that tests can move it. */
+/** A source of time, injectable so that tests can move it. */
 export interface Clock {
   /** Milliseconds, with a fraction. Never goes back for {@link monotonicClock}. */
   now(): number

@@ -1,19 +1,19 @@
 import { MAX_TIMER } from './abort.js'
 import type { Clock } from './clock.js'
 
-/** Something that has to happen at a point in time unless it is cancelled first. */
+/** A callback at a point in time, unless it is removed before. */
 export interface Deadline {
-  /** On the clock of the {@link DeadlineHeap}. */
+  /** Milliseconds of the heap's clock. */
   dueAt: number
-  /** Its place in the heap; -1 when it is not in there. Belongs to {@link DeadlineHeap}. */
+  /** Index in the heap; -1: not in it. Only {@link DeadlineHeap} writes it. */
   heapIndex: number
-  /** Runs once, when the time has come. */
+  /** Called once, when the time has come. */
   onDue(): void
 }
 
 /**
- * Deadlines of any length in a binary heap under one timer, which does not keep the process alive. Adding and
- * removing cost O(log n); the timer is only re-armed when an earlier deadline comes, and never on removal.
+ * Priority queue of deadlines of any length: a binary heap under one timer, which does not keep the process alive. Adding and
+ * removing cost O(log n); only a deadline earlier than all others re-arms the timer, never a removal.
  */
 export class DeadlineHeap {
   readonly #clock: Clock
@@ -46,7 +46,7 @@ export class DeadlineHeap {
     this.#sink(last, last.heapIndex)
   }
 
-  /** Lets everything happen that is due. The timer calls it; tests with a fake clock do so themselves. */
+  /** Calls back all that are due. The timer calls it; tests with a fake clock call it themselves. */
   fire(): void {
     const now = this.#clock.now()
     while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {

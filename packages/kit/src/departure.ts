@@ -1,20 +1,19 @@
 import type { ServerResponse } from 'node:http'
 import { brand } from './errors.js'
 
-/** The client closed its connection before the answer: nginx logs the same status. */
+/** nginx logs this status, too, when a client closes its connection before the response. */
 const CLIENT_CLOSED_REQUEST = 499
 
 /**
- * The reason of a signal that aborts since the client of its request has left; what waited rejects with it. An
- * `AbortError`, as the platform's own. It has no stack, and a status below 500 that may be exposed: Koa prints nothing
- * of such an error, and no framework takes it for a failure of the app.
+ * Abort reason of work whose client has closed the connection: an `AbortError`. It has no stack, and a status below 500 that
+ * may be exposed, so that Koa prints nothing and no framework counts it as a failure of the app.
  */
 export class ClientGoneError extends Error {
   readonly code = 'ABORT_ERR'
   readonly status = CLIENT_CLOSED_REQUEST
   readonly statusCode = CLIENT_CLOSED_REQUEST
   readonly expose = true
-  /** What nobody waits for. Not enumerable, as a log has no use for it. */
+  /** The response without a reader. Not enumerable, so that loggers do not copy it. */
   declare readonly response: ServerResponse
 
   constructor(response: ServerResponse) {
@@ -28,8 +27,8 @@ export class ClientGoneError extends Error {
 brand(ClientGoneError, 'AbortError')
 
 /**
- * Whether an error says no more than that nobody is there to read the answer to it. The departure of another client, whose
- * work this one has shared, is an error like any other.
+ * Whether an error says only that the client of this very response has gone, so that neither a response nor a log line is
+ * needed. The departure of another client, whose work this request shared, is an error like any other.
  */
 export function isDeparture(error: unknown, res: ServerResponse): boolean {
   return error instanceof ClientGoneError && error.response === res

@@ -9,8 +9,8 @@ import { inspect } from 'node:util'
  */
 
 /**
- * What a developer may want to know of a refusal: a client's key, a statement, the state of a queue. `reason`, where there
- * is one, is one line that a log may hold: no key, no token, no statement.
+ * Details of a refusal for the developer: a client's key, a statement, the state of a queue. `reason`, if present, is one line
+ * that a log may hold: no key, no token, no statement.
  */
 export interface Details {
   readonly reason?: string | undefined
@@ -26,7 +26,7 @@ export interface RejectedErrorInit {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Whether `message` may be shown to the client. Default: true. Fastify shows it in any case. */
   readonly expose?: boolean | undefined
-  /** What neither the client nor a log gets to see. Default: none. */
+  /** Never sent to the client, never logged. Default: none. */
   readonly details?: Details | undefined
   readonly cause?: unknown
 }
@@ -41,8 +41,8 @@ const NO_DETAILS: Details = Object.freeze({})
  * refusal carries its own. It has no stack: a refusal is routine, and a service under attack makes
  * thousands a second.
  *
- * A log gets one line of it, whichever way it is printed. What only a developer may see is in {@link details}, which no
- * serializer reaches, and in {@link report}.
+ * However it is printed, a log gets one line. What only a developer may see is in {@link details}, which no serializer reads,
+ * and in {@link report}.
  */
 export class RejectedError extends Error {
   readonly code: string
@@ -50,7 +50,7 @@ export class RejectedError extends Error {
   readonly statusCode: number
   readonly expose: boolean
   readonly headers: Readonly<Record<string, string>>
-  /** Not enumerable: loggers copy what is. */
+  /** Not enumerable, since loggers copy enumerable properties. */
   declare readonly details: Details
 
   constructor(message: string, init: RejectedErrorInit) {
@@ -66,7 +66,7 @@ export class RejectedError extends Error {
     if (init.details !== undefined) Object.defineProperty(this, 'details', { value: init.details })
   }
 
-  /** All that is known, in several lines: for the eyes of a developer, not for a log that others read. */
+  /** All details in several lines, for a developer's terminal; not for a log that others read. */
   report(): string {
     const { details, cause } = this
     const lines = [lineOf(this)]

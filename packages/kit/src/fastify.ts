@@ -4,15 +4,15 @@ import { RejectedError } from './errors.js'
 import type { Verdict } from './verdict.js'
 
 /**
- * What the Fastify adapters share. Only documented plugin metadata (Fastify's Plugins reference: skip-override,
+ * The common part of the Fastify adapters: documented plugin metadata only (Fastify's Plugins reference: skip-override,
  * display name, plugin meta), so that nothing here loads Fastify.
  */
 
 const META = Symbol.for('plugin-meta')
 
 /**
- * Marks a plugin function as one that speaks to the scope it is registered in (its hooks and decorators are visible
- * there and below), with a name for error messages and the Fastify range it supports.
+ * Marks a plugin whose hooks and decorators apply to the scope that registers it, and below, with a name for error messages and
+ * the range of Fastify versions that it supports.
  */
 // biome-ignore lint/suspicious/noExplicitAny: any plugin shape, callback or async
 export function plugin<P extends (...args: any[]) => unknown>(name: string, register: P): P {
@@ -39,8 +39,8 @@ export function applyVerdict({ headers, error }: Verdict, reply: Reply, done: Do
 }
 
 /**
- * Hands an error on. The headers of a refusal are set on the reply, for error handlers that know nothing of them.
- * Nobody is there to read an answer, or a log line, about a client that left.
+ * Passes an error on. The headers of a refusal are set on the reply, for error handlers that do not read them from the error.
+ * The departure of the client needs neither a response nor a log line.
  */
 export function refuse(error: unknown, reply: Reply, done: Done): void {
   if (isDeparture(error, reply.raw)) {
@@ -62,8 +62,8 @@ interface Log {
 }
 
 /**
- * Keeps one error out of the log of a request: Fastify's error handler logs whatever reaches it, and the error that says
- * that the client has left is no news about the app.
+ * Keeps one error out of the log of a request: Fastify's error handler logs every error, and the departure of a client is no
+ * fault of the app.
  */
 export function muteError(reply: { log: object }, error: unknown): void {
   const log = reply.log as Log

@@ -10,8 +10,8 @@ export function pathOf(target: string): string {
 const signals = new WeakMap<ServerResponse, AbortSignal>()
 
 /**
- * A signal that aborts when the client goes away before the response is finished. One per response, made on first
- * use. The reason is a {@link ClientGoneError}, an `AbortError`; `onGone` hears of it first.
+ * A signal that aborts when the client closes the connection before the response is finished. One per response, made at
+ * first use. The reason is a {@link ClientGoneError}, an `AbortError`; `onGone` is called with it first.
  */
 export function responseSignal(res: ServerResponse, onGone?: (reason: ClientGoneError) => void): AbortSignal {
   let signal = signals.get(res)
@@ -34,8 +34,8 @@ export function responseSignal(res: ServerResponse, onGone?: (reason: ClientGone
 const endings = new WeakMap<ServerResponse, ((finished: boolean) => void)[]>()
 
 /**
- * Calls back once, when the response is over: `finished` is false when the client went away first. A response has one
- * listener for all of them, since a request may pass many gates.
+ * Calls back once, when the response is over: `finished` is false when the client closed the connection first. All callbacks
+ * of a response share one listener, since a request may pass many gates.
  */
 export function onResponseEnd(res: ServerResponse, callback: (finished: boolean) => void): void {
   if (res.destroyed || res.writableFinished) {

@@ -3,7 +3,7 @@ import { isDeparture } from './departure.js'
 import { RejectedError } from './errors.js'
 import type { Verdict } from './verdict.js'
 
-/** What the Koa adapters share. Structural, so that nothing here loads Koa. */
+/** The common part of the Koa adapters. Its types are structural, so that nothing here loads Koa. */
 
 interface Context {
   readonly res: ServerResponse
@@ -17,9 +17,9 @@ export function applyVerdict({ headers, error }: Verdict, ctx: Context): void {
 }
 
 /**
- * Throws an error on. The headers of a refusal are set too, for an error handler of the app that answers by itself; Koa's
- * own takes them from the error, and wipes the others. Returns when the client has left: nobody is there to read an answer,
- * or a log line, about that.
+ * Throws the error. The headers of a refusal are set on the response too, for an error handler of the app that answers by
+ * itself; Koa's own takes them from the error and removes all others. Returns when the client has gone: there is no reader
+ * of a response, and no news for a log.
  */
 export function refuse(error: unknown, ctx: Context): void {
   if (isDeparture(error, ctx.res)) return

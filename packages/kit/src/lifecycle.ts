@@ -13,7 +13,7 @@ export interface Closable extends AsyncDisposable {
 }
 
 /**
- * Makes `close` idempotent: the work is done once and every caller gets the same promise.
+ * Makes `close` idempotent: `release` runs once, and each caller gets the same promise.
  * The order inside `release` is always: stop admitting, drain, release, clear timers.
  */
 export function closeOnce(

@@ -1,12 +1,12 @@
-/** What can stand in a {@link LinkedList}; at most in one. */
+/** A member of a {@link LinkedList}; of at most one at a time. */
 export interface Linked {
   next: this | undefined
   previous: this | undefined
 }
 
 /**
- * A set in the order of arrival, whose members are linked to their neighbours. For many short lives it is cheaper than a
- * Map or a Set: the tables that those outgrow keep the dead members alive through every young collection of V8.
+ * Intrusive doubly linked list, in insertion order. With many short-lived members it is cheaper than a Map or a Set, whose
+ * outgrown hash tables keep dead members alive through every young collection of V8.
  */
 export class LinkedList<T extends Linked> {
   #count = 0
@@ -17,7 +17,7 @@ export class LinkedList<T extends Linked> {
     return this.#count
   }
 
-  /** Who came before all others that are still there. */
+  /** The oldest member. */
   get first(): T | undefined {
     return this.#first
   }
@@ -31,7 +31,7 @@ export class LinkedList<T extends Linked> {
     this.#count++
   }
 
-  /** Tells whether it was there. */
+  /** Removes a member; returns whether it was in the list. */
   delete(member: T): boolean {
     const { next, previous } = member
     if (previous === undefined && this.#first !== member) return false
@@ -45,7 +45,7 @@ export class LinkedList<T extends Linked> {
     return true
   }
 
-  /** A member may go while it is visited. */
+  /** The members, oldest first. The visited member may be removed meanwhile. */
   *[Symbol.iterator](): Generator<T> {
     for (let member = this.#first; member !== undefined; ) {
       const { next }: { next: T | undefined } = member

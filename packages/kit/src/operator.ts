@@ -2,24 +2,28 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Check, either, func, oneOf, optional, type Place, refuse } from './options.js'
 
-/** Who may use a route that is for those who run the service: metrics, reports, snapshots. */
+/** Access to a route for the operators of a service: metrics, reports, snapshots. */
 export interface OperatorOptions<Request> {
   /**
-   * `'local'`: this machine alone. `'anyone'`: the route is open, or a network keeps strangers out. A function: whoever it
-   * lets, and no token counts. Requests that another site's page makes are refused in any case. Default: whoever has the
-   * token where there is one, else `'local'`.
+   * `'local'`: clients on this machine. `'anyone'`: all clients, where a firewall keeps strangers out. A function: the
+   * requests for which it returns `true`; the token does not count then. A request that a page of another site makes is
+   * refused in any case. Default: requests with the token where there is a token, else `'local'`.
+   *
+   * A proxy on this machine that sends neither `X-Forwarded-For` nor the client's `Host` makes every client look local: nginx
+   * with a bare `proxy_pass` does (over HTTP/1.0, which `'local'` refuses; newer versions use 1.1). Set a token there.
    */
   readonly allow?: 'local' | 'anyone' | ((request: Request) => boolean | Promise<boolean>)
   /**
-   * At least 16 characters that a request must show, as `Authorization: Bearer <token>` or as the password of a browser's
-   * sign-in. Where there is one, this machine needs it too. Default: the environment variable `SPILLWAY_OPERATOR_TOKEN`.
+   * 16 to 512 printable characters that each request must carry, clients on this machine included, as `Authorization: Bearer
+   * <token>` or as the password of a browser's sign-in. Default: the environment variable `SPILLWAY_OPERATOR_TOKEN`.
    */
   readonly token?: string
 }
 
-/** What the guard looks at. */
+/** What the guard reads of a request. */
 export interface OperatorRequest {
   readonly headers: IncomingHttpHeaders
+  readonly httpVersion?: string
   readonly socket: { readonly remoteAddress?: string | undefined }
 }
 
@@ -36,17 +40,19 @@ export const OPERATOR_CHECKS = {
   token: optional(TOKEN),
 }
 
-/** What a refused client is told to show; `undefined`: nothing would help. */
+/** A refused request. */
 export interface OperatorRefusal {
+  /** Value of `WWW-Authenticate`; `undefined` where no credentials would help. */
   readonly challenge: string | undefined
 }
 
 const CHALLENGE = 'Basic realm="operator", charset="UTF-8"'
 
 /**
- * The guard of the operator's routes, the same in all packages. It trusts the address of the socket's peer and no header:
- * headers can only make it refuse. Behind a proxy on this machine every peer is this machine; such requests have marks of
- * their way (`X-Forwarded-For` and its like, a host name that is not this machine's), and are refused without the token.
+ * Guard of the operators' routes, the same in all packages. It trusts the address of the socket's peer and no header:
+ * headers can only make it refuse. Behind a proxy on this machine every peer is this machine; such a request is known by what
+ * proxies add (`X-Forwarded-For` and the like), by a `Host` that is not this machine's, or by HTTP/1.0, and is refused without
+ * the token.
  */
 export class OperatorGuard<Request> {
   readonly #allow: OperatorOptions<Request>['allow']
@@ -54,7 +60,7 @@ export class OperatorGuard<Request> {
 
   /**
    * @param options checked by {@link OPERATOR_CHECKS} before
-   * @param of whose options they are
+   * @param of owner of the options and code of its errors, for messages
    * @throws TypeError for a token beside an `allow` that leaves it without effect | RangeError for a weak token
    */
   constructor({ allow, token }: OperatorOptions<Request>, of: Pick<Place, 'owner' | 'code'>) {
@@ -72,7 +78,7 @@ export class OperatorGuard<Request> {
   /** Why a request is refused; `undefined` when it is not. */
   async refusal(
     request: Request,
-    { headers, socket }: OperatorRequest,
+    { headers, httpVersion, socket }: OperatorRequest,
   ): Promise<OperatorRefusal | undefined> {
     if (isCrossSite(headers)) return { challenge: undefined }
     if (typeof this.#allow === 'function') {
@@ -82,11 +88,12 @@ export class OperatorGuard<Request> {
     if (this.#token !== undefined) {
       return shows(headers.authorization, this.#token) ? undefined : { challenge: CHALLENGE }
     }
-    return isLocal(headers, socket.remoteAddress) ? undefined : { challenge: undefined }
+    const local = httpVersion !== '1.0' && isLocal(headers, socket.remoteAddress)
+    return local ? undefined : { challenge: undefined }
   }
 }
 
-/** Headers of every answer of an operator's route, pages included: nothing may frame it, run in it or read it elsewhere. */
+/** Headers of every response of an operators' route: no site may frame it, add a script to it, or read it. */
 export const OPERATOR_HEADERS: Readonly<Record<string, string>> = Object.freeze({
   'Cache-Control': 'no-store',
   'X-Content-Type-Options': 'nosniff',
@@ -97,7 +104,7 @@ export const OPERATOR_HEADERS: Readonly<Record<string, string>> = Object.freeze(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 })
 
-/** A browser's request on behalf of another site's page. The sign-in of a browser goes along with those too. */
+/** A browser's request on behalf of another site's page; the browser adds the saved password to such requests too. */
 function isCrossSite(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return true
@@ -113,7 +120,7 @@ function hostHeader(headers: IncomingHttpHeaders): string | undefined {
   return headers.host ?? (headers[':authority'] as string | undefined)
 }
 
-/** A token is compared by its digest: those have one length, and a comparison that takes the same time for all. */
+/** Tokens are compared by their digests, which have one length, in constant time. */
 function shows(authorization: string | undefined, token: Buffer): boolean {
   if (authorization === undefined || authorization.length > 2_048) return false
   const [, scheme, credentials] = /^(bearer|basic) +([^ ]+) *$/i.exec(authorization) ?? []
@@ -129,11 +136,11 @@ function digest(text: string): Buffer {
 
 const LOOPBACK = /^(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$|^::1$/i
 const LOCAL_HOST = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/i
-/** What proxies say of the way of a request. */
+/** Headers that proxies add to a request. */
 const FORWARDED =
   /^(?:forwarded|via|x-forwarded(?:-.*)?|x-real-ip|x-client-ip|x-cluster-client-ip|client-ip|true-client-ip|cf-connecting-ip|cf-ray|fastly-client-ip|x-original-.*|x-envoy-.*|x-amzn-trace-id|forwarded-for)$/
 
-/** A peer on this machine that asks for this machine by its own name: a page of another site that has its name resolve here does not. */
+/** A peer on this machine that names this machine as its `Host`; a page of a name that was made to resolve here (DNS rebinding) does not. */
 function isLocal(headers: IncomingHttpHeaders, peer: string | undefined): boolean {
   if (peer === undefined || !LOOPBACK.test(peer)) return false
   const host = hostHeader(headers)

@@ -11,7 +11,7 @@ import { sizeBytes } from './sizes.js'
  * ```
  */
 
-/** Where a value stands, for the message: `RateLimiter option "capacity"`. */
+/** The option that a value was given for, for messages: `RateLimiter option "capacity"`. */
 export interface Place {
   readonly owner: string
   readonly name: string

@@ -1,18 +1,18 @@
 import { STATUS_CODES } from 'node:http'
 import type { RejectedError } from './errors.js'
 
-/** What is sent to a client that is refused. */
+/** Body of the response to a refused client. */
 export interface Refusal {
   readonly type: string
   readonly body: string
 }
 
-/** Members of a problem document that an error of a package knows better. */
+/** An error with members of its own for its problem document. */
 export interface WithProblem {
   readonly problem?: Readonly<Record<string, unknown>>
 }
 
-/** The problem document of a refusal (RFC 9457): nothing but what the client may know. */
+/** The problem document of a refusal (RFC 9457); it holds only what the client may know. */
 export function problemOf(error: RejectedError & WithProblem): Readonly<Record<string, unknown>> {
   const { code, status, problem } = error
   return { type: 'about:blank', title: phraseOf(status), status, detail: textOf(error), code, ...problem }
@@ -33,10 +33,10 @@ function phraseOf(status: number): string {
   return STATUS_CODES[status] ?? 'Refused'
 }
 
-/** Node takes heads of 16 KiB; a client that is to be refused is not listened to for that long. */
+/** Node accepts heads of 16 KiB; parsing that much for a refused client would be work for an attacker to ask for. */
 const LONGEST = 1_024
 
-/** Whether JSON is named, and not after text (RFC 9110 section 12.5.1). Linear in the length of the field. */
+/** Whether the field names JSON, with no lower quality than text (RFC 9110 section 12.5.1). Linear in its length. */
 function prefersJson(accept = ''): boolean {
   let [json, text] = [0, 0]
   for (const range of accept.slice(0, LONGEST).toLowerCase().split(',')) {

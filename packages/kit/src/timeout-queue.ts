@@ -1,15 +1,15 @@
 import { type Linked, LinkedList } from './linked-list.js'
 
-/** Something that waits, for as long as all of its kind may. */
+/** A member of a {@link TimeoutQueue}. */
 export interface Waiting extends Linked {
   /** Milliseconds of `performance.now()`. */
   readonly since: number
 }
 
 /**
- * Tells which of many things, all with the same patience, have waited too long. One timer for all, set for the oldest: a
- * timer for each, or a Map, would cost more than the call that it guards. What is over leaves the chain at once: kept until
- * the timer, everything answered meanwhile would be copied by the garbage collector again and again.
+ * Queue of calls with the same timeout, under one timer that is set for the oldest: a timer for each call, or a Map, would cost
+ * more than the call itself. A call that ends leaves the queue at once: kept until the timer, all ended calls would be copied
+ * by every young collection.
  */
 export class TimeoutQueue<T extends Waiting> {
   readonly #list = new LinkedList<T>()
@@ -24,27 +24,27 @@ export class TimeoutQueue<T extends Waiting> {
   #timer: NodeJS.Timeout | undefined
 
   /**
-   * @param patience milliseconds
-   * @param late told of each that has waited too long; it may {@link end} it, else that is done afterwards
+   * @param patience the timeout in milliseconds
+   * @param late called for each that has waited too long; it may {@link end} the call, which else is done afterwards
    */
   constructor(patience: number, late: (item: T) => void) {
     this.#patience = patience
     this.#late = late
   }
 
-  /** How many wait. */
+  /** Calls that wait. */
   get size(): number {
     return this.#list.size
   }
 
-  /** Begins the waiting. The timer keeps the process alive as long as somebody waits: a server that hangs must not end it in silence. */
+  /** Begins the wait. While a call waits, the timer keeps the process alive, so that a server that hangs cannot end it in silence. */
   add(item: T): void {
     this.#list.add(item)
     if (this.#timer === undefined) this.#timer = setTimeout(this.#look, this.#patience)
     else if (this.#list.size === 1) this.#timer.ref()
   }
 
-  /** Ends the waiting; tells whether it still waited. */
+  /** Ends the wait; returns whether the call still waited. */
   end(item: T): boolean {
     if (!this.#list.delete(item)) return false
     this.#kept = item
@@ -52,7 +52,7 @@ export class TimeoutQueue<T extends Waiting> {
     return true
   }
 
-  /** Nothing waits any more; returns what did. */
+  /** Ends all waits; returns the calls that waited. */
   drain(): readonly T[] {
     const waiting = [...this.#list]
     for (const item of waiting) this.end(item)
@@ -61,7 +61,7 @@ export class TimeoutQueue<T extends Waiting> {
     return waiting
   }
 
-  // After a pause of this process its timers fire before it reads what came meanwhile: read once more, then judge.
+  // After a pause of this process, timers fire before sockets are read: let the event loop read answers first, then judge.
   readonly #look = () => setImmediate(this.#judge)
 
   readonly #judge = (): void => {

@@ -22,7 +22,7 @@ const unaddressed = async (headers: IncomingHttpHeaders) =>
 
 afterEach(() => vi.unstubAllEnvs())
 
-describe('S12 the guard of operators’ routes', () => {
+describe('S12 OperatorGuard', () => {
   it.each(['127.0.0.1', '127.8.9.1', '::1', '::ffff:127.0.0.1'])(
     'S12 lets this machine (%s) in',
     async (peer) => {
@@ -61,6 +61,18 @@ describe('S12 the guard of operators’ routes', () => {
     'x-envoy-external-address',
   ])('S12 takes a request with %s for one that a proxy on this machine hands on', async (name) => {
     expect(await guarded()({ [name]: '127.0.0.1' })).toBe(false)
+  })
+
+  it('S12 takes a request over HTTP/1.0 for one of nginx with a bare proxy_pass, and refuses it without the token', async () => {
+    const ask = (httpVersion: string, options: OperatorOptions<unknown> = {}) => {
+      const headers = { host: '127.0.0.1:3000', authorization: `Bearer ${TOKEN}` }
+      const guard = new OperatorGuard(options, { owner: 'route', code: 'ERR_KIT_OPTION' })
+      return guard.refusal({}, { headers, httpVersion, socket: { remoteAddress: '127.0.0.1' } })
+    }
+    expect(await ask('1.0')).toBeDefined()
+    expect(await ask('1.1')).toBeUndefined()
+    expect(await ask('1.0', { token: TOKEN })).toBeUndefined()
+    expect(await ask('1.0', { allow: 'anyone' })).toBeUndefined()
   })
 
   it.each([
