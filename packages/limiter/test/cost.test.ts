@@ -88,7 +88,8 @@ describe('the cost of what comes from outside', () => {
   it('S4 no regular expression repeats without a bound', () => {
     const source = new URL('../src/', import.meta.url)
     const found: string[] = []
-    for (const file of readdirSync(source)) {
+    for (const file of readdirSync(source, { encoding: 'utf8', recursive: true })) {
+      if (!file.endsWith('.ts')) continue
       const text = readFileSync(new URL(file, source), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')
       for (const [regex] of text.matchAll(
         /(?<=[(:=,|&?]\s*)\/(?![*/])(?:\\.|\[(?:\\.|[^\]])*\]|[^/\n[\\])+\/[dgimsuy]*/g,
@@ -98,6 +99,6 @@ describe('the cost of what comes from outside', () => {
       }
     }
     // The prefix of redisStore() is the developer's own, and one class from start to end is linear.
-    expect(found).toEqual(['redis-store.ts /^[^{}]+$/'])
+    expect(found).toEqual(['stores/redis/redis-store.ts /^[^{}]+$/'])
   })
 })
