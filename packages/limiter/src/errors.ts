@@ -1,6 +1,6 @@
 import { brand, misuse, RejectedError, retryAfterSeconds } from '@spillway/kit'
 import type { Decision } from './bucket/decision.js'
-import { problemOf } from './http/fields.js'
+import { problemOf } from './http/rate-limit-headers.js'
 
 /** The key is over its limit: 429. */
 export class RateLimitError extends RejectedError {

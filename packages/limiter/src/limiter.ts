@@ -11,11 +11,11 @@ import { chargedParts, type Decision } from './bucket/decision.js'
 import { keptKey } from './bucket/key.js'
 import { type Limit, type LimitOptions, limitFrom, limitOf } from './bucket/limit.js'
 import type { Answer, Buckets, Remembered, Store, StoreStats } from './bucket/store.js'
-import { Tally } from './bucket/tally.js'
+import { LimiterCounters } from './bucket/limiter-counters.js'
 import { LimiterClosedError, RateLimitError, refusalOf, refuseCost } from './errors.js'
 import { type RateLimiterOptions, resolveRateLimiterOptions } from './options.js'
 import { memoryStore } from './stores/memory/memory-store.js'
-import { WaitingLines } from './waiting.js'
+import { WaitQueues } from './wait-queues.js'
 
 export interface ConsumeOptions {
   /** Tokens to take; finite, not negative; fractions are fine. Default: 1. */
@@ -53,7 +53,7 @@ export interface RateLimiterStats {
 }
 
 /** What an adapter knows of a limiter that it makes. */
-export interface Place {
+export interface NamingHints {
   /** Each call brings its own limit, so the numbers of the limiter's own are no name. */
   readonly varies?: boolean
   /** Tells its buckets from those of other unnamed limiters with the same numbers, in all processes alike. */
@@ -78,25 +78,25 @@ const MOST_WAITING = 10_000
 export class RateLimiter<R extends Answer = Decision> implements Closable {
   readonly #buckets: Buckets<R>
   readonly #store: Store<R>
-  readonly #tally = new Tally()
-  readonly #lines = new WaitingLines()
+  readonly #counters = new LimiterCounters()
+  readonly #lines = new WaitQueues()
   readonly #settled = new WeakSet<Decision>()
   /** Ends the waiting when the limiter is closed. */
   readonly #closing = new AbortController()
   #closed = false
 
   /** @param place where it stands, as far as an adapter that makes it can tell */
-  constructor(options: RateLimiterOptions<R>, place?: Place)
+  constructor(options: RateLimiterOptions<R>, place?: NamingHints)
   /** Several limiters decided at once; `limiters.all` is the way to say it. */
   constructor(members: readonly RateLimiter<R>[])
-  constructor(given: RateLimiterOptions<R> | readonly RateLimiter<R>[], { varies, scope }: Place = {}) {
+  constructor(given: RateLimiterOptions<R> | readonly RateLimiter<R>[], { varies, scope }: NamingHints = {}) {
     if (isMembers(given)) {
       const [first, ...others] = given
       if (first === undefined) throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'There is no limiter to join')
       this.#store = first.#store
       this.#buckets = first.#buckets.join(
         others.map((member) => member.#buckets),
-        this.#tally,
+        this.#counters,
       )
       return
     }
@@ -104,7 +104,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     this.#store = given.store ?? (memoryStore() as Store<Answer> as Store<R>)
     const named = settings.name !== undefined
     const limit = limitFrom({ ...settings, varies })
-    this.#buckets = this.#store.open(limit, { ...settings, named, scope, tally: this.#tally })
+    this.#buckets = this.#store.open(limit, { ...settings, named, scope, counters: this.#counters })
   }
 
   /** The limits, as resolved; one, unless made by `limiters.all`. */
@@ -195,10 +195,10 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
   stats(): RateLimiterStats {
     return {
       limits: this.limits,
-      allowed: this.#tally.allowed,
-      denied: this.#tally.denied,
-      shadowed: this.#tally.shadowed,
-      fallbacks: this.#tally.fallbacks,
+      allowed: this.#counters.allowed,
+      denied: this.#counters.denied,
+      shadowed: this.#counters.shadowed,
+      fallbacks: this.#counters.fallbacks,
       waiting: this.#lines.waiting,
       remembered: this.#buckets.remembered(),
       store: this.#store.stats(),

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { keptKey } from '../src/bucket/key.js'
 import { ClientAddress } from '../src/http/address.js'
 import { bareAddress, canonicalGroups } from '../src/http/ip.js'
-import { KeyWatch } from '../src/http/key-watch.js'
+import { Ipv6KeyWarning } from '../src/http/ipv6-key-warning.js'
 import { memoryStore, RateLimiter, redisStore } from '../src/index.js'
 import { parseMessage } from '../src/stores/cluster/cluster-message.js'
 import { ServedTables } from '../src/stores/cluster/served-tables.js'
@@ -23,7 +23,7 @@ const readers: Record<string, (n: number) => () => unknown> = {
           (n: number) => forwardedOf(part.repeat(n), ['10.0.0.0/8']),
         ],
         [`an address of '${part}'`, (n: number) => () => canonicalGroups(bareAddress(part.repeat(n)))],
-        [`a key of '${part}'`, (n: number) => () => new KeyWatch(false).see(keptKey(part.repeat(n)))],
+        [`a key of '${part}'`, (n: number) => () => new Ipv6KeyWarning(false).see(keptKey(part.repeat(n)))],
       ],
     ),
   ),

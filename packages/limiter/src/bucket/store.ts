@@ -1,7 +1,7 @@
 import type { CloseOptions } from '@spillway/kit'
 import type { Decision } from './decision.js'
 import type { Limit } from './limit.js'
-import type { Tally } from './tally.js'
+import type { LimiterCounters } from './limiter-counters.js'
 
 /** What a store answers with: a decision at once, where the state is in this process, or a promise of one. */
 export type Answer = Decision | Promise<Decision>
@@ -28,7 +28,7 @@ export interface Buckets<R extends Answer> {
   /** Makes the buckets of the key full. */
   reset(key: string): R
   /** Buckets that decide over these and the others at once, on the same state. */
-  join(others: readonly Buckets<R>[], tally: Tally): Buckets<R>
+  join(others: readonly Buckets<R>[], counters: LimiterCounters): Buckets<R>
   /** What is remembered beside the store itself. */
   remembered(): Remembered
   /** Gives back leases. */
@@ -62,7 +62,7 @@ export interface LeaseOptions {
 /** How one limiter wants its buckets. */
 export interface BucketSettings {
   /** Sees every decision of `take` before the caller does, and may replace it. */
-  readonly tally: Tally
+  readonly counters: LimiterCounters
   /** Whether the user gave the limit its name; else its buckets are shared with no other limiter. */
   readonly named: boolean
   /** Where an unnamed limit stands, if that is known: the same in all processes. */

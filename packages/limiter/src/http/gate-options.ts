@@ -19,8 +19,8 @@ import { RateLimiter } from '../limiter.js'
 import { RATE_LIMITER_CHECKS, type RateLimiterOptions } from '../options.js'
 import type { Trust } from './address.js'
 import { CLIENT_ADDRESS_CHECKS, CLIENT_ADDRESS_DEFAULTS } from './client-address.js'
-import type { HeaderStyle } from './fields.js'
-import { FOREIGN_CHECKS, type ForeignOptions } from './foreign-options.js'
+import type { HeaderStyle } from './rate-limit-headers.js'
+import { COMPAT_CHECKS, type CompatOptions } from './compat-options.js'
 
 export type MaybePromise<T> = T | Promise<T>
 
@@ -60,7 +60,7 @@ export type PerCall = Limit | LimitOptions | Readonly<Record<string, Limit | Lim
 
 /** Options of `rateLimit`: the limit itself, or a `limiter`, and how requests are measured by it. */
 export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
-  ForeignOptions<Args> &
+  CompatOptions<Args> &
   Partial<Omit<RateLimiterOptions, 'limit'>> & {
     readonly capacity?: number
     readonly refill?: { readonly tokens: number; readonly per: Duration }
@@ -85,7 +85,7 @@ const GATE_CHECKS = {
   statusCode: integer({ min: 400, max: 599 }),
   problem: boolean,
   refundOn: optional(func()),
-  ...FOREIGN_CHECKS,
+  ...COMPAT_CHECKS,
 } as const
 
 export const RATE_LIMIT_DEFAULTS = Object.freeze({

@@ -6,14 +6,14 @@ import type { Answer } from '../bucket/store.js'
 import { refusalOf } from '../errors.js'
 import type { ConsumeOptions, RateLimiter } from '../limiter.js'
 import { ClientAddress } from './address.js'
-import { Fields, listed, problemOf } from './fields.js'
+import { RateLimitHeaders, listed, problemOf } from './rate-limit-headers.js'
 import {
-  inOwnWords,
+  withoutAliases,
   type OptionsUsed,
   type RateLimitInfo,
-  refuseForeign,
+  refuseUnsupported,
   warnsOf,
-} from './foreign-options.js'
+} from './compat-options.js'
 import {
   limiterFor,
   limitRule,
@@ -23,7 +23,7 @@ import {
   type RateLimitOptions,
   resolveGate,
 } from './gate-options.js'
-import { KeyWatch } from './key-watch.js'
+import { Ipv6KeyWarning } from './ipv6-key-warning.js'
 
 /** A body that the adapter sends itself, because the user asked for it instead of an error. */
 export interface Reply {
@@ -60,10 +60,10 @@ export class RateLimitGate<Args extends unknown[]> {
   readonly limiter: RateLimiter<Answer>
   readonly statusCode: number
   readonly #options: RateLimitOptions<Args>
-  readonly #fields: Fields
+  readonly #fields: RateLimitHeaders
   readonly #address: ClientAddress
   readonly #key: ((...args: Args) => MaybePromise<string | undefined>) | undefined
-  readonly #watch: KeyWatch | undefined
+  readonly #watch: Ipv6KeyWarning | undefined
   readonly #limitFor: ((...args: Args) => MaybePromise<PerCall>) | undefined
   /** Answers a refusal, where the options have a function for that. */
   readonly handler: ((...args: Args) => unknown) | undefined
@@ -73,18 +73,18 @@ export class RateLimitGate<Args extends unknown[]> {
    * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
    */
   constructor(given: RateLimitOptions<Args>, scope?: string) {
-    refuseForeign(given)
+    refuseUnsupported(given)
     resolveGate(given)
-    const options = inOwnWords(given)
+    const options = withoutAliases(given)
     const { headers, statusCode, trust, ipv6Prefix } = resolveGate(options)
     this.#options = options
     this.statusCode = statusCode
     this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given, 'xForwardedForHeader'))
     this.#key = options.key
-    if (this.#key !== undefined) this.#watch = new KeyWatch(warnsOf(given, 'keyGeneratorIpFallback'))
+    if (this.#key !== undefined) this.#watch = new Ipv6KeyWarning(warnsOf(given, 'keyGeneratorIpFallback'))
     this.limiter = limiterFor(options, scope)
     this.#limitFor = limitRule(options, this.limiter.limits[0]!)
-    this.#fields = new Fields(this.limiter.limits, headers === false ? [] : [headers].flat())
+    this.#fields = new RateLimitHeaders(this.limiter.limits, headers === false ? [] : [headers].flat())
     const { handler } = options
     if (handler !== undefined) {
       const used = this.#optionsUsed(given)

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { type Duration, defineOptions, duration } from '@spillway/kit'
-import { BucketNames } from '../../bucket/names.js'
+import { BucketNames } from '../../bucket/bucket-names.js'
 import { MEMORY_STORE_DEFAULTS } from '../memory/memory-store.js'
 import { type Request, SharedStore } from '../shared/shared-store.js'
 import { type ClusterMessage, machineTime, PROTOCOL, parseMessage } from './cluster-message.js'

@@ -10,9 +10,9 @@ import {
   Terms,
 } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
-import { BucketNames } from '../../bucket/names.js'
+import { BucketNames } from '../../bucket/bucket-names.js'
 import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from '../../bucket/store.js'
-import type { Tally } from '../../bucket/tally.js'
+import type { LimiterCounters } from '../../bucket/limiter-counters.js'
 import { MemoryTable, NONE, sizesOf } from './memory-table.js'
 
 export interface MemoryStoreOptions {
@@ -48,9 +48,9 @@ export class MemoryStore implements Store<Decision> {
     this.#clock = clock
   }
 
-  open(limit: Limit, { tally, named, scope }: BucketSettings): MemoryBuckets {
+  open(limit: Limit, { counters, named, scope }: BucketSettings): MemoryBuckets {
     const { name, release } = this.#names.claim(limit, named, scope)
-    return new MemoryBuckets(this.#table(name), this.#clock, limit, tally, 'memory', release)
+    return new MemoryBuckets(this.#table(name), this.#clock, limit, counters, 'memory', release)
   }
 
   #table(name: string): MemoryTable {
@@ -80,7 +80,7 @@ export class MemoryBuckets implements Buckets<Decision> {
   readonly #table: MemoryTable
   readonly #clock: Clock
   readonly #limit: Limit
-  readonly #tally: Tally
+  readonly #counters: LimiterCounters
   /** Of a call of cost 1 under the limiter's own limit. */
   readonly #terms: Terms
 
@@ -90,7 +90,7 @@ export class MemoryBuckets implements Buckets<Decision> {
     table: MemoryTable,
     clock: Clock,
     limit: Limit,
-    tally: Tally,
+    counters: LimiterCounters,
     source: Source,
     release = () => {},
   ) {
@@ -99,7 +99,7 @@ export class MemoryBuckets implements Buckets<Decision> {
     this.#table = table
     this.#clock = clock
     this.#limit = limit
-    this.#tally = tally
+    this.#counters = counters
     this.#terms = new Terms(limit, 1, source)
     table.noteLimit(limit)
   }
@@ -112,18 +112,18 @@ export class MemoryBuckets implements Buckets<Decision> {
     const now = microseconds(this.#clock.now())
     const slot = table.find(key)
     if (slot === NONE) {
-      if (cost > limit.capacity) return this.#tally.note(standing(terms, key, 0, 0))
+      if (cost > limit.capacity) return this.#counters.note(standing(terms, key, 0, 0))
       if (cost > 0) table.insert(key, cost, now, limit)
-      this.#tally.allowed++
+      this.#counters.allowed++
       return admitted(terms, key, cost)
     }
     const used = table.used(slot)
     const at = table.at(slot)
     const elapsed = now > at ? now - at : 0
     const level = levelAt(used, elapsed, limit) + cost
-    if (level > limit.capacity) return this.#tally.note(standing(terms, key, used, elapsed))
+    if (level > limit.capacity) return this.#counters.note(standing(terms, key, used, elapsed))
     table.write(slot, level, at + elapsed)
-    this.#tally.allowed++
+    this.#counters.allowed++
     return admitted(terms, key, level)
   }
 
@@ -161,8 +161,8 @@ export class MemoryBuckets implements Buckets<Decision> {
     return NOTHING
   }
 
-  join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {
-    return new JoinedBuckets([this, ...others], tally)
+  join(others: readonly Buckets<Decision>[], counters: LimiterCounters): Buckets<Decision> {
+    return new JoinedBuckets([this, ...others], counters)
   }
 
   async close(): Promise<void> {
@@ -179,11 +179,11 @@ export class MemoryBuckets implements Buckets<Decision> {
 class JoinedBuckets implements Buckets<Decision> {
   readonly limits: readonly Limit[]
   readonly #members: readonly Buckets<Decision>[]
-  readonly #tally: Tally
+  readonly #counters: LimiterCounters
 
-  constructor(members: readonly Buckets<Decision>[], tally: Tally) {
+  constructor(members: readonly Buckets<Decision>[], counters: LimiterCounters) {
     this.#members = members
-    this.#tally = tally
+    this.#counters = counters
     this.limits = members.flatMap((member) => member.limits)
     if (new Set(this.limits.map(({ name }) => name)).size < this.limits.length) {
       throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters with different names')
@@ -194,11 +194,11 @@ class JoinedBuckets implements Buckets<Decision> {
     signal?.throwIfAborted()
     const before = this.#members.map((member, i) => member.peek(key, cost, [limits[i]!]))
     const decision = combined(before)
-    if (!decision.allowed) return this.#tally.note(decision)
+    if (!decision.allowed) return this.#counters.note(decision)
     const parts = before.map((part, i) =>
       part.allowed ? this.#members[i]!.charge(key, cost, [part.limit]) : part,
     )
-    return this.#tally.note(combined(parts))
+    return this.#counters.note(combined(parts))
   }
 
   peek(key: string, cost: number, limits = this.limits): Decision {
@@ -225,8 +225,8 @@ class JoinedBuckets implements Buckets<Decision> {
     return NOTHING
   }
 
-  join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {
-    return new JoinedBuckets([...this.#members, ...others], tally)
+  join(others: readonly Buckets<Decision>[], counters: LimiterCounters): Buckets<Decision> {
+    return new JoinedBuckets([...this.#members, ...others], counters)
   }
 
   async close(): Promise<void> {}

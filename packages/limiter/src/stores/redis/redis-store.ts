@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Duration, defineOptions, duration, having, misuse, string } from '@spillway/kit'
 import { microseconds } from '../../bucket/bucket.js'
-import { BucketNames } from '../../bucket/names.js'
+import { BucketNames } from '../../bucket/bucket-names.js'
 import { type Request, SharedStore } from '../shared/shared-store.js'
 import {
   type Commands,
@@ -14,7 +14,7 @@ import {
   whenReady,
 } from './redis-client.js'
 import { SCRIPT, SCRIPT_SHA } from './redis-script.js'
-import { slotOfKey } from './slot.js'
+import { slotOfKey } from './redis-slot.js'
 
 export interface RedisStoreOptions {
   /** Begins every key, after the `keyPrefix` of the client. No braces. Default: `'spillway'`. */

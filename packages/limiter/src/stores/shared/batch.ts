@@ -1,13 +1,13 @@
 import { sameLimits } from '../../bucket/limit.js'
-import type { Question } from './question.js'
-import { isGroup } from './wire.js'
+import type { PendingDecision } from './pending-decision.js'
+import { isGroup } from './protocol.js'
 
 /**
  * Questions that travel together. For each key they stand in the order of the calls, so the result is that of the calls
  * one by one.
  */
 export class Batch {
-  readonly #questions: Question[] = []
+  readonly #questions: PendingDecision[] = []
   #buckets = 0
 
   /** Buckets asked about. */
@@ -15,7 +15,7 @@ export class Batch {
     return this.#buckets
   }
 
-  add(question: Question): void {
+  add(question: PendingDecision): void {
     this.#questions.push(question)
     this.#buckets += question.buckets.length
   }
@@ -24,7 +24,7 @@ export class Batch {
   encode(): { keys: string[]; numbers: number[] } {
     const keys: string[] = []
     const numbers: number[] = []
-    let run: Question | undefined
+    let run: PendingDecision | undefined
     let length = 0
     for (const question of this.#questions) {
       for (const bucket of question.buckets) keys.push(bucket)
@@ -74,6 +74,6 @@ export class Batch {
   }
 }
 
-function isSameRun(a: Question, b: Question): boolean {
+function isSameRun(a: PendingDecision, b: PendingDecision): boolean {
   return a.kind === b.kind && a.cost === b.cost && a.count === b.count && sameLimits(a.limits, b.limits)
 }

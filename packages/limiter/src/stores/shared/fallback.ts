@@ -2,7 +2,7 @@ import { monotonicClock, workerCount } from '@spillway/kit'
 import { admitted, type Decision, Terms, unknown } from '../../bucket/decision.js'
 import { type Limit, shareOfLimit } from '../../bucket/limit.js'
 import type { Buckets, FailurePolicy, Remembered } from '../../bucket/store.js'
-import { Tally } from '../../bucket/tally.js'
+import { LimiterCounters } from '../../bucket/limiter-counters.js'
 import { MemoryBuckets } from '../memory/memory-store.js'
 import { MemoryTable, sizesOf } from '../memory/memory-table.js'
 
@@ -27,11 +27,11 @@ export class Fallback {
           monotonicClock,
           shareOfLimit(limit, this.#share),
           // These decisions are counted by those who ask for them.
-          new Tally(),
+          new LimiterCounters(),
           'fallback',
         ),
     )
-    this.#local = others.length === 0 ? first! : first!.join(others, new Tally())
+    this.#local = others.length === 0 ? first! : first!.join(others, new LimiterCounters())
   }
 
   get remembered(): Remembered {

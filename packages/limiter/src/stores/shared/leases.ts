@@ -2,7 +2,7 @@ import { levelAt } from '../../bucket/bucket.js'
 import { admitted, combined, type Decision, Terms } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
 import type { LeaseOptions, Remembered } from '../../bucket/store.js'
-import { leasable } from './wire.js'
+import { leasable } from './protocol.js'
 
 interface Lease {
   /** Tokens paid for and not spent. */

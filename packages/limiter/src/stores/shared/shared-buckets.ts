@@ -2,27 +2,27 @@ import { abortable, type Caller, type CloseOptions, misuse } from '@spillway/kit
 import { chargedParts, type Decision, Terms } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
 import type { BucketSettings, Buckets, FailurePolicy, LeaseOptions, Remembered } from '../../bucket/store.js'
-import { callerOfDecision, type Tally } from '../../bucket/tally.js'
-import { Denials } from './denials.js'
+import { callerOfDecision, type LimiterCounters } from '../../bucket/limiter-counters.js'
+import { DenyCache } from './deny-cache.js'
 import { Fallback } from './fallback.js'
 import { Leases } from './leases.js'
-import type { Asker, Question } from './question.js'
+import type { DecisionOwner, PendingDecision } from './pending-decision.js'
 import type { SharedStore } from './shared-store.js'
-import { Turns } from './turns.js'
-import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './wire.js'
+import { DecisionReplay } from './decision-replay.js'
+import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './protocol.js'
 
 /** The buckets of one limit, or of several decided together, in a shared store. */
-export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
+export class SharedBuckets implements Buckets<Promise<Decision>>, DecisionOwner {
   readonly limits: readonly Limit[]
   readonly store: SharedStore
   readonly settings: BucketSettings
   /** How the store names the buckets of each limit. */
   readonly #names: readonly string[]
   readonly #release: () => void
-  readonly #tally: Tally
+  readonly #counters: LimiterCounters
   readonly #terms: Terms
   readonly #fallback: Fallback
-  readonly #denials: Denials | undefined
+  readonly #denials: DenyCache | undefined
   readonly #leases: Leases | undefined
 
   constructor(
@@ -37,10 +37,10 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     this.#names = names
     this.#release = release
     this.settings = settings
-    this.#tally = settings.tally
+    this.#counters = settings.counters
     this.#terms = new Terms(limits[0]!, 1, store.source)
     this.#fallback = new Fallback(settings.onStoreFailure, limits)
-    if (settings.denyCache !== false) this.#denials = new Denials(settings.denyCache)
+    if (settings.denyCache !== false) this.#denials = new DenyCache(settings.denyCache)
     if (settings.lease !== false) {
       this.#leases = new Leases(limits, settings.lease, (key, tokens) => this.charge(key, -tokens))
     }
@@ -78,7 +78,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     return this.#ask(RESET, key, 0, this.limits)
   }
 
-  join(others: readonly Buckets<Promise<Decision>>[], tally: Tally): SharedBuckets {
+  join(others: readonly Buckets<Promise<Decision>>[], counters: LimiterCounters): SharedBuckets {
     const members = [this, ...others].map((member) => {
       if (member instanceof SharedBuckets && member.store === this.store) return member
       throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters of one store')
@@ -93,7 +93,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     const deciding = (enforced.length > 0 ? enforced : members).map((member) => member.settings)
     const names = members.flatMap((member) => member.#names)
     return new SharedBuckets(this.store, limits, names, {
-      tally,
+      counters,
       named: true,
       onStoreFailure: strictest(deciding.map(({ onStoreFailure }) => onStoreFailure)),
       denyCache: settings.reduce<number | false>(
@@ -123,7 +123,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
   #take(key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
     const leases = limits === this.limits ? this.#leases : undefined
     const known = leases?.spend(key, cost) ?? this.#denials?.find(key, cost, limits)
-    if (known !== undefined) return Promise.resolve(this.#tally.note(known))
+    if (known !== undefined) return Promise.resolve(this.#counters.note(known))
     return leases?.admits(key) ? this.#takeInAdvance(leases, key, cost) : this.#ask(TAKE, key, cost, limits)
   }
 
@@ -134,7 +134,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     const caller = callerOfDecision()
     return new Promise((resolve) => {
       const go = (paid: Decision | undefined): void =>
-        resolve(paid === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#tally.note(paid, caller))
+        resolve(paid === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#counters.note(paid, caller))
       leases.queue(
         key,
         cost,
@@ -153,26 +153,26 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     return limits.map(({ name }) => this.#names[this.limits.findIndex((own) => own.name === name)]!)
   }
 
-  answered(question: Question, granted: number, state: readonly number[], at: number, sent: number): void {
+  answered(question: PendingDecision, granted: number, state: readonly number[], at: number, sent: number): void {
     const { kind, key, waiting, callers } = question
-    const turns = new Turns(question, state, at, this.#terms)
+    const turns = new DecisionReplay(question, state, at, this.#terms)
     if (kind !== TAKE && kind !== LEASE) {
       waiting[0]!(turns.unasked())
       return
     }
     const admissions = Math.min(granted, waiting.length)
-    for (let i = 0; i < admissions; i++) waiting[i]!(this.#tally.note(turns.admit(), callers?.[i]))
+    for (let i = 0; i < admissions; i++) waiting[i]!(this.#counters.note(turns.admit(), callers?.[i]))
     if (admissions < waiting.length) {
       const denial = turns.deny()
       this.#denials?.note(denial, question.limits, turns.state, sent)
-      for (let i = admissions; i < waiting.length; i++) waiting[i]!(this.#tally.note(denial, callers?.[i]))
+      for (let i = admissions; i < waiting.length; i++) waiting[i]!(this.#counters.note(denial, callers?.[i]))
     }
     // Those who stand in line for a lease come after the call that asked for it.
     if (kind === LEASE) this.#leases?.end(key, question.advance, granted > 0 ? turns.levels : undefined)
   }
 
   /** The policy decides instead. */
-  failed({ kind, key, cost, limits, waiting, callers }: Question): void {
+  failed({ kind, key, cost, limits, waiting, callers }: PendingDecision): void {
     for (const [i, resolve] of waiting.entries())
       resolve(this.#fallBack(kind, key, cost, limits, callers?.[i]))
     if (kind === LEASE) this.#leases?.end(key, 0, undefined)
@@ -182,7 +182,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     if (kind === PEEK) return this.#fallback.peek(key, cost, limits)
     if (kind === CHARGE) return this.#fallback.charge(key, cost, limits)
     if (kind === RESET) return this.#fallback.reset(key, limits)
-    return this.#tally.note(this.#fallback.take(key, cost, limits), caller)
+    return this.#counters.note(this.#fallback.take(key, cost, limits), caller)
   }
 }
 

@@ -11,13 +11,13 @@ import {
 import type { Decision } from '../../bucket/decision.js'
 import { wireKey } from '../../bucket/key.js'
 import type { Limit } from '../../bucket/limit.js'
-import type { BucketNames } from '../../bucket/names.js'
+import type { BucketNames } from '../../bucket/bucket-names.js'
 import type { BucketSettings, Store, StoreStats } from '../../bucket/store.js'
 import { Batch } from './batch.js'
 import { Breaker } from './breaker.js'
-import { type Asker, Question } from './question.js'
+import { type DecisionOwner, PendingDecision } from './pending-decision.js'
 import { SharedBuckets } from './shared-buckets.js'
-import type { Kind } from './wire.js'
+import type { Kind } from './protocol.js'
 
 /** A shared store, or a node of it, stopped answering or answers again. */
 export interface StoreChange {
@@ -59,7 +59,7 @@ interface SlotBatch {
 }
 
 /** A batch under way. */
-interface Journey extends Waiting {
+interface InFlightBatch extends Waiting {
   readonly id: number
   readonly batch: Batch
   readonly node: string
@@ -84,13 +84,13 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   readonly #down = new Set<string>()
   #lookAgainAt = 0
   /** What is under way, and how it ends when it is late. */
-  readonly #open: TimeoutQueue<Journey>
+  readonly #open: TimeoutQueue<InFlightBatch>
   /** What will be sent next. */
   #collected: SlotBatch[] = []
   /** The open batch of each slot, and the last question for each key, but for the newest: mostly there is only one. */
   #batches = new Map<number, SlotBatch>()
-  #questions = new Map<string, Question>()
-  #newest: Question | undefined
+  #questions = new Map<string, PendingDecision>()
+  #newest: PendingDecision | undefined
   #closed = false
   #calls = 0
   #lastId = 0
@@ -133,12 +133,12 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
    *
    * @param advance most tokens in advance, for a lease
    */
-  ask(asker: Asker, kind: Kind, key: string, cost: number, limits: readonly Limit[], advance = 0) {
+  ask(asker: DecisionOwner, kind: Kind, key: string, cost: number, limits: readonly Limit[], advance = 0) {
     let question = this.#newest?.key === key ? this.#newest : this.#questions.get(key)
     if (question === undefined || !question.covers(asker, kind, cost, limits)) {
       const kept = wireKey(key)
       const buckets = asker.bucketNames(limits).map((name) => this.bucketOf(kept, name))
-      question = new Question(asker, kind, key, cost, limits, buckets, advance)
+      question = new PendingDecision(asker, kind, key, cost, limits, buckets, advance)
       this.#collect(question)
     }
     const decided = new Promise<Decision>(question.join)
@@ -181,7 +181,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     this.#breakers.get(node)?.retryNow()
   }
 
-  #collect(question: Question): void {
+  #collect(question: PendingDecision): void {
     this.#batchFor(this.slotOf(question.buckets[0]!)).add(question)
     if (this.#newest !== undefined) this.#questions.set(this.#newest.key, this.#newest)
     this.#newest = question
@@ -226,7 +226,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     }
     this.#calls++
     const id = this.nextId()
-    const journey: Journey = {
+    const journey: InFlightBatch = {
       id,
       batch,
       node,
@@ -244,7 +244,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
   }
 
   /** Once for each; an answer after the deadline finds it gone. */
-  #answered(journey: Journey, numbers: readonly number[]): void {
+  #answered(journey: InFlightBatch, numbers: readonly number[]): void {
     if (!journey.batch.accepts(numbers)) {
       this.#failed(journey, misuse(TypeError, 'ERR_LIMITER_REPLY', `The ${this.source} store gave no answer`))
       return
@@ -257,7 +257,7 @@ export abstract class SharedStore extends EventEmitter<StoreEvents> implements S
     batch.answer(numbers, since)
   }
 
-  #failed(journey: Journey, reason: Error): void {
+  #failed(journey: InFlightBatch, reason: Error): void {
     if (!this.#open.end(journey)) return
     const { id, batch, node } = journey
     this.forget(id)

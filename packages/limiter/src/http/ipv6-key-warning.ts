@@ -1,7 +1,7 @@
 import { canonicalGroups, isMappedIPv4 } from './ip.js'
 
 /** Tells once of a key function that makes each address of an IPv6 customer, who has 2^64 of them, a client of its own. */
-export class KeyWatch {
+export class Ipv6KeyWarning {
   #isOver: boolean
 
   constructor(warns: boolean) {

@@ -9,9 +9,9 @@ import {
   type RateLimiterOptions,
   type RedisStore,
   redisStore,
-} from '../src/index.js'
+} from '../../src/index.js'
 import { fresh } from './contract.js'
-import { quiet } from './subjects.js'
+import { quiet } from '../subjects.js'
 
 let server: RedisServer
 const clients: Redis[] = []

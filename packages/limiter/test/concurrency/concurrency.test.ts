@@ -9,10 +9,10 @@ import {
   visit,
 } from '@spillway/kit/testing'
 import { describe, expect, it } from 'vitest'
-import { limitConcurrency as express } from '../src/express.js'
-import { limitConcurrency as fastify } from '../src/fastify.js'
-import { adaptiveLimit, ConcurrencyLimiter } from '../src/index.js'
-import { limitConcurrency as koa } from '../src/koa.js'
+import { limitConcurrency as express } from '../../src/express.js'
+import { limitConcurrency as fastify } from '../../src/fastify.js'
+import { adaptiveLimit, ConcurrencyLimiter } from '../../src/index.js'
+import { limitConcurrency as koa } from '../../src/koa.js'
 
 gateSuite('limitConcurrency', {
   setup(mode) {

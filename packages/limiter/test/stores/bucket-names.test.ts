@@ -5,8 +5,8 @@ import express, { type RequestHandler } from 'express'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type ExpressRateLimitOptions, rateLimit } from '../src/express.js'
-import { rateLimit as fastifyRateLimit } from '../src/fastify.js'
+import { type ExpressRateLimitOptions, rateLimit } from '../../src/express.js'
+import { rateLimit as fastifyRateLimit } from '../../src/fastify.js'
 import {
   type Answer,
   clusterStore,
@@ -18,8 +18,8 @@ import {
   redisStore,
   type Store,
   serveClusterStore,
-} from '../src/index.js'
-import { forkWorker, quiet } from './subjects.js'
+} from '../../src/index.js'
+import { forkWorker, quiet } from '../subjects.js'
 
 let server: RedisServer
 const clients: Redis[] = []
@@ -179,7 +179,7 @@ describe('names that nobody gave', () => {
 
   it('L50 warn once when their order decides', async () => {
     vi.resetModules()
-    const { RateLimiter, redisStore } = await import('../src/index.js')
+    const { RateLimiter, redisStore } = await import('../../src/index.js')
     const warning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const store = redisStore(redis(), { prefix: 'order' })
     for (let i = 0; i < 3; i++) new RateLimiter({ limit: 7, window: '1h', store })

@@ -3,7 +3,7 @@ import { type RedisCluster, startRedisCluster } from '@spillway/testkit'
 import { Cluster } from 'ioredis'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { storeContract } from './contract.js'
-import { quiet, redisWorld } from './subjects.js'
+import { quiet, redisWorld } from '../subjects.js'
 
 /*
  * All cases once more, while each master in turn hands its slots over to its replica and becomes one itself. A planned

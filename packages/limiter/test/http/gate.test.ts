@@ -1,8 +1,8 @@
 import { gateSuite } from '@spillway/kit/testing'
-import { rateLimit as express } from '../src/express.js'
-import { rateLimit as fastify } from '../src/fastify.js'
-import { memoryStore, RateLimiter, redisStore } from '../src/index.js'
-import { rateLimit as koa } from '../src/koa.js'
+import { rateLimit as express } from '../../src/express.js'
+import { rateLimit as fastify } from '../../src/fastify.js'
+import { memoryStore, RateLimiter, redisStore } from '../../src/index.js'
+import { rateLimit as koa } from '../../src/koa.js'
 
 /** A client of a Redis that is not there. */
 const gone = {

@@ -2,9 +2,9 @@ import { heardInRequests } from '@spillway/kit/testing'
 import { type RedisServer, startRedis } from '@spillway/testkit'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { RateLimiter, type RateLimiterOptions, redisStore } from '../src/index.js'
+import { RateLimiter, type RateLimiterOptions, redisStore } from '../../src/index.js'
 import { fresh } from './contract.js'
-import { quiet } from './subjects.js'
+import { quiet } from '../subjects.js'
 
 /** Decisions travel together; each denial is told of in the context of the request that it was for. */
 

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { type Answer, ask } from '@spillway/kit/testing'
 import type { RequestHandler } from 'express'
 import { describe, expect, it } from 'vitest'
-import { askHttp2 } from '../../kit/testing/client-http2.js'
-import { limitConcurrency, rateLimit } from '../src/express.js'
-import { ConcurrencyLimiter } from '../src/index.js'
+import { askHttp2 } from '../../../kit/testing/client-http2.js'
+import { limitConcurrency, rateLimit } from '../../src/express.js'
+import { ConcurrencyLimiter } from '../../src/index.js'
 
 /** One request over the limit of a gate that stands before a plain `node:http` or `node:http2` handler. */
 async function second(gate: RequestHandler, http2: boolean, accept = '*/*'): Promise<[Answer, unknown[]]> {

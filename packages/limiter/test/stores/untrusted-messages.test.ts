@@ -15,8 +15,8 @@ import {
   redisStore,
   type Store,
   serveClusterStore,
-} from '../src/index.js'
-import { forkWorker, quiet } from './subjects.js'
+} from '../../src/index.js'
+import { forkWorker, quiet } from '../subjects.js'
 
 const limit = [5, 5, 1e9, 0]
 const ask = (keys: unknown, numbers: unknown, more: object = {}) => ({
@@ -48,7 +48,7 @@ describe('the primary of a cluster', () => {
   it.each(Object.keys(lookalikes))('S8 outlives a lookalike of its messages: %s', async (name) => {
     const primary = spawn(
       process.execPath,
-      [fileURLToPath(new URL('./fixtures/hostile-primary.mjs', import.meta.url))],
+      [fileURLToPath(new URL('../fixtures/hostile-primary.mjs', import.meta.url))],
       {
         env: { ...process.env, MESSAGES: JSON.stringify([lookalikes[name]]) },
         stdio: ['ignore', 'pipe', 'ignore'],

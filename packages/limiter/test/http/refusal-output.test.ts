@@ -28,7 +28,7 @@ const SCRIPT = `
 describe('L52 the quick start on Express 5', () => {
   it.each(['production', 'development'])('prints nothing of 100 refusals, with NODE_ENV=%s', async (env) => {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', SCRIPT], {
-      cwd: fileURLToPath(new URL('..', import.meta.url)),
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
       env: { ...process.env, NODE_ENV: env },
     })
     let [out, err] = ['', '']

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Decision } from '../src/index.js'
-import { memoryWorld, type Options, type Subject, type World } from './subjects.js'
+import type { Decision } from '../../src/index.js'
+import { memoryWorld, type Options, type Subject, type World } from '../subjects.js'
 
 let names = 0
 /** A fresh name, so that tests do not meet in a store. */

@@ -1,18 +1,18 @@
 import { charged, levelAt } from '../../bucket/bucket.js'
 import { admitted, combined, type Decision, EXAMPLE, standing, type Terms } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
-import type { Question } from './question.js'
-import { CHARGE, RESET, TAKE } from './wire.js'
+import type { PendingDecision } from './pending-decision.js'
+import { CHARGE, RESET, TAKE } from './protocol.js'
 
-type Asked = Pick<Question, 'kind' | 'key' | 'cost' | 'limits'>
+type Asked = Pick<PendingDecision, 'kind' | 'key' | 'cost' | 'limits'>
 
 /**
  * The calls of one question, one after the other, on what a shared store said of the buckets. The store did the same steps
  * on the same doubles, so each call learns how the buckets were when its turn came.
  */
-export class Turns {
+export class DecisionReplay {
   /** As in `decision.ts`: with one of them the compiled code is kept. */
-  static readonly kept = new Turns(
+  static readonly kept = new DecisionReplay(
     { kind: TAKE, key: '', cost: 1, limits: [EXAMPLE.limit] },
     [0, 0.5],
     0,

@@ -4,7 +4,7 @@ import { abortable } from '@spillway/kit'
  * One line per key: whoever comes first is served first. A line is a chain of promises; leaving it early (abort,
  * out of time) passes the turn on when it comes.
  */
-export class WaitingLines {
+export class WaitQueues {
   readonly #last = new Map<string, Promise<void>>()
   waiting = 0
 

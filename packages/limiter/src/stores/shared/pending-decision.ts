@@ -1,34 +1,34 @@
 import type { Caller } from '@spillway/kit'
 import type { Decision } from '../../bucket/decision.js'
 import { type Limit, sameLimits } from '../../bucket/limit.js'
-import { callerOfDecision } from '../../bucket/tally.js'
-import { type Kind, LEASE, MOST_COUNT, TAKE } from './wire.js'
+import { callerOfDecision } from '../../bucket/limiter-counters.js'
+import { type Kind, LEASE, MOST_COUNT, TAKE } from './protocol.js'
 
 /** Makes decisions of what a shared store says, or of its silence. */
-export interface Asker {
+export interface DecisionOwner {
   /**
    * The store has answered: `admitted` says how often the cost was charged. From `at` on, `state` has two numbers for
    * each limit as its bucket was before: tokens in use, and how many microseconds ago that was noted.
    */
-  answered(question: Question, admitted: number, state: readonly number[], at: number, sent: number): void
+  answered(question: PendingDecision, admitted: number, state: readonly number[], at: number, sent: number): void
   /** How the store names the buckets of these limits. */
   bucketNames(limits: readonly Limit[]): readonly string[]
   /** The store did not answer, or too late. */
-  failed(question: Question): void
+  failed(question: PendingDecision): void
 }
 
 /**
  * What a shared store is asked about one key, and who waits for the answer: calls that are alike and follow each other
  * within a turn are one question with a count.
  */
-export class Question {
+export class PendingDecision {
   /** In the order of their calls. */
   readonly waiting: ((decision: Decision) => void)[] = []
   /** The context of each, for those who came while somebody listened to denials. */
   callers: (Caller | undefined)[] | undefined
 
   constructor(
-    readonly asker: Asker,
+    readonly asker: DecisionOwner,
     readonly kind: Kind,
     readonly key: string,
     readonly cost: number,
@@ -54,7 +54,7 @@ export class Question {
   }
 
   /** Whether a call may join. */
-  covers(asker: Asker, kind: Kind, cost: number, limits: readonly Limit[]): boolean {
+  covers(asker: DecisionOwner, kind: Kind, cost: number, limits: readonly Limit[]): boolean {
     return (
       kind === TAKE &&
       this.kind === TAKE &&

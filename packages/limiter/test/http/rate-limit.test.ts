@@ -19,10 +19,10 @@ import {
   decisionOf as decisionOfExpress,
   type ExpressRateLimitOptions,
   rateLimit as expressRateLimit,
-} from '../src/express.js'
-import { type FastifyRateLimitOptions, rateLimit as fastifyRateLimit } from '../src/fastify.js'
-import { limiters, memoryStore, RateLimiter, redisStore } from '../src/index.js'
-import { type KoaRateLimitOptions, rateLimit as koaRateLimit } from '../src/koa.js'
+} from '../../src/express.js'
+import { type FastifyRateLimitOptions, rateLimit as fastifyRateLimit } from '../../src/fastify.js'
+import { limiters, memoryStore, RateLimiter, redisStore } from '../../src/index.js'
+import { type KoaRateLimitOptions, rateLimit as koaRateLimit } from '../../src/koa.js'
 
 /** Options that need nothing of the framework. */
 type Options = ExpressRateLimitOptions & FastifyRateLimitOptions & KoaRateLimitOptions

@@ -14,8 +14,8 @@ import {
   redisStore,
   type Store,
   serveClusterStore,
-} from '../src/index.js'
-import { forkWorker, quiet } from './subjects.js'
+} from '../../src/index.js'
+import { forkWorker, quiet } from '../subjects.js'
 
 let server: RedisServer
 let client: Redis

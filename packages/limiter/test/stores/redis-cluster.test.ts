@@ -2,9 +2,9 @@ import { type RedisCluster, startRedisCluster } from '@spillway/testkit'
 import { Cluster } from 'ioredis'
 import { Cluster as Cluster5 } from 'ioredis5'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { limiters, RateLimiter, type RedisClient, redisStore } from '../src/index.js'
+import { limiters, RateLimiter, type RedisClient, redisStore } from '../../src/index.js'
 import { fresh, storeContract } from './contract.js'
-import { quiet, redisWorld } from './subjects.js'
+import { quiet, redisWorld } from '../subjects.js'
 
 let servers: RedisCluster
 const clients: { disconnect(): void }[] = []

@@ -18,9 +18,9 @@ import {
   type RedisStoreOptions,
   redisStore,
   type StoreChange,
-} from '../src/index.js'
+} from '../../src/index.js'
 import { fresh } from './contract.js'
-import { quiet } from './subjects.js'
+import { quiet } from '../subjects.js'
 
 /*
  * What happens when Redis fails. `deadline` is how long a caller waits at most; the ways to fail are those of a real

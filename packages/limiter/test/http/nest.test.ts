@@ -15,9 +15,9 @@ import { ExpressAdapter } from '@nestjs/platform-express'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { type Answer, ask, printedDuring } from '@spillway/kit/testing'
 import { describe, expect, it } from 'vitest'
-import { limitConcurrency as expressConcurrency, rateLimit as expressLimit } from '../src/express.js'
-import { limitConcurrency as fastifyConcurrency, rateLimit as fastifyLimit } from '../src/fastify.js'
-import { ConcurrencyLimiter } from '../src/index.js'
+import { limitConcurrency as expressConcurrency, rateLimit as expressLimit } from '../../src/express.js'
+import { limitConcurrency as fastifyConcurrency, rateLimit as fastifyLimit } from '../../src/fastify.js'
+import { ConcurrencyLimiter } from '../../src/index.js'
 
 const SECRET = 'sk-live-SECRET'
 

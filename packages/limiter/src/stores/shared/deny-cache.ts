@@ -17,10 +17,10 @@ const MOST_KEYS = 10_000
 const ENTRY_BYTES = 512
 
 /**
- * Denials that a shared store gave, repeated as long as they must hold: others can only take more. So a client that
+ * DenyCache that a shared store gave, repeated as long as they must hold: others can only take more. So a client that
  * keeps knocking costs the store nothing. Who asks for less, or by another limit, is sent on.
  */
-export class Denials {
+export class DenyCache {
   readonly #known = new Map<string, Denial>()
   readonly #life: number
 

@@ -3,10 +3,10 @@ import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { RateLimiter, type RedisClient, redisStore } from '../src/index.js'
-import { SCRIPT } from '../src/stores/redis/redis-script.js'
+import { RateLimiter, type RedisClient, redisStore } from '../../src/index.js'
+import { SCRIPT } from '../../src/stores/redis/redis-script.js'
 import { fresh, storeContract } from './contract.js'
-import { quiet, redisWorld } from './subjects.js'
+import { quiet, redisWorld } from '../subjects.js'
 
 let server: RedisServer
 const clients: { disconnect(): void }[] = []

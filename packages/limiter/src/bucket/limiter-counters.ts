@@ -22,7 +22,7 @@ export function callerOfDecision(): Caller | undefined {
  * What a limiter has decided so far. Stores tell it of every decision and hand on what it returns; for a plain admission
  * they may count `allowed` themselves.
  */
-export class Tally {
+export class LimiterCounters {
   allowed = 0
   denied = 0
   shadowed = 0

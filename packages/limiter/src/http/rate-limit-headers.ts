@@ -13,7 +13,7 @@ export type HeaderStyle = 'draft-8' | 'draft-7' | 'triple' | 'legacy'
 const [POLICY, STATE] = ['ratelimit-policy', 'ratelimit']
 
 /** The header fields for the decisions of one limiter; what is the same in all responses is written once. */
-export class Fields {
+export class RateLimitHeaders {
   readonly #limits: readonly Limit[]
   readonly #styles: readonly HeaderStyle[]
   readonly #isDraft8: boolean

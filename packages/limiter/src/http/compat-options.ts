@@ -12,7 +12,7 @@ import {
   optional,
   string,
 } from '@spillway/kit'
-import type { HeaderStyle } from './fields.js'
+import type { HeaderStyle } from './rate-limit-headers.js'
 import type { MaybePromise, RateLimitOptions } from './gate-options.js'
 
 type StandardHeaders = boolean | 'draft-6' | 'draft-7' | 'draft-8'
@@ -38,7 +38,7 @@ export interface RateLimitInfo {
 }
 
 /** Options in the words of express-rate-limit, so that an app moves over by changing its import. */
-export interface ForeignOptions<Args extends unknown[]> {
+export interface CompatOptions<Args extends unknown[]> {
   /** Same as `window`. */
   readonly windowMs?: Duration
   /** Same as `limit`. */
@@ -107,7 +107,7 @@ const VALIDATIONS = [
   'knownOptions',
 ] as const
 
-export const FOREIGN_CHECKS = {
+export const COMPAT_CHECKS = {
   windowMs: optional(duration({ min: 1 })),
   max: optional(either(func(), integer({ min: 0 }))),
   keyGenerator: optional(func()),
@@ -166,7 +166,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
  *
  * @throws TypeError `ERR_LIMITER_OPTION`
  */
-export function refuseForeign(options: object): void {
+export function refuseUnsupported(options: object): void {
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(ELSEWHERE, name)) refuse(`has no option "${name}": ${ELSEWHERE[name]}`)
   }
@@ -182,7 +182,7 @@ export function refuseForeign(options: object): void {
 }
 
 /** The same options in the words of this package. What is said in both words stands as said in these. */
-export function inOwnWords<Args extends unknown[]>(options: RateLimitOptions<Args>): RateLimitOptions<Args> {
+export function withoutAliases<Args extends unknown[]>(options: RateLimitOptions<Args>): RateLimitOptions<Args> {
   return { ...options, ...defined(translated(options)) }
 }
 
@@ -238,7 +238,7 @@ function refundRule<Args extends unknown[]>(
 
 /** Whether to warn about a header with addresses that does not count, or about keys that are IPv6 addresses. */
 export function warnsOf(
-  { validate = true }: ForeignOptions<never>,
+  { validate = true }: CompatOptions<never>,
   what: 'xForwardedForHeader' | 'keyGeneratorIpFallback',
 ): boolean {
   if (typeof validate === 'boolean') return validate

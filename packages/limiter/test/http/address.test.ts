@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { ClientAddress, type Trust } from '../src/http/address.js'
+import { ClientAddress, type Trust } from '../../src/http/address.js'
 
 function keyOf(socket: string | undefined, forwarded?: string, trust: Trust = 0, prefix = 64) {
   const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }

@@ -5,8 +5,8 @@ import express, { type Express, type Request, type Response } from 'express'
 import express4 from 'express4'
 import { Redis } from 'ioredis'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type ExpressRateLimitOptions, rateLimit } from '../src/express.js'
-import { type OptionsUsed, type RateLimitInfo, redisStore } from '../src/index.js'
+import { type ExpressRateLimitOptions, rateLimit } from '../../src/express.js'
+import { type OptionsUsed, type RateLimitInfo, redisStore } from '../../src/index.js'
 
 /*
  * Middleware that was written for express-rate-limit 8, by its documentation: the import is changed, nothing else.

@@ -7,10 +7,10 @@ import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { clientAddress as ofExpress, rateLimit } from '../src/express.js'
-import { clientAddress as ofFastify } from '../src/fastify.js'
-import { clientAddress } from '../src/index.js'
-import { clientAddress as ofKoa } from '../src/koa.js'
+import { clientAddress as ofExpress, rateLimit } from '../../src/express.js'
+import { clientAddress as ofFastify } from '../../src/fastify.js'
+import { clientAddress } from '../../src/index.js'
+import { clientAddress as ofKoa } from '../../src/koa.js'
 
 function request(remoteAddress: string | undefined, forwarded?: string): IncomingMessage {
   const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }
