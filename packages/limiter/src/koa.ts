@@ -4,9 +4,11 @@ import type { Decision } from './bucket/decision.js'
 import { clientAddress as addressOf, type ClientAddressOptions } from './http/client-address.js'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './http/concurrency-gate.js'
 import { decisionOn, type GateVerdict, joined, RateLimitGate } from './http/gate.js'
-import type { RateLimitOptions } from './http/gate-options.js'
+import type { RateLimitOptions } from './http/rate-limit-options.js'
 
+/** Options of `rateLimit` on Koa. */
 export type KoaRateLimitOptions = RateLimitOptions<[ctx: Context]>
+/** Options of `limitConcurrency` on Koa. */
 export type KoaLimitConcurrencyOptions = LimitConcurrencyOptions<[ctx: Context]>
 
 /**
@@ -59,7 +61,7 @@ export function decisionOf(ctx: Context): Decision | undefined {
 }
 
 function apply(gate: RateLimitGate<[Context]>, given: GateVerdict, ctx: Context, next: Next): unknown {
-  const verdict = joined(given, (name) => ctx.response.get(name) || undefined)
+  const verdict = given.again ? joined(given, (name) => ctx.response.get(name) || undefined) : given
   const { error } = verdict
   if (error === undefined || !gate.answersItself) {
     applyVerdict(verdict, ctx)

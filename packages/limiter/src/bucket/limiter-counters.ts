@@ -1,4 +1,4 @@
-import { type Caller, callerOf, channel } from '@spillway/kit'
+import { type Caller, caller, channel } from '@spillway/kit'
 import { type Decision, shadowed } from './decision.js'
 
 /** A denial, without its key. */
@@ -11,16 +11,18 @@ interface Denial {
 }
 
 const denials = channel<Denial>('spillway:limiter:denied')
-const LISTENED = [denials]
 
-/** The context of a caller whose decision will come with those of others; `undefined` when nobody listens to denials. */
+/**
+ * The asynchronous context of a call whose decision will come in another one, with those of other calls; `undefined` while
+ * the channel of denials has no listener.
+ */
 export function callerOfDecision(): Caller | undefined {
-  return callerOf(LISTENED)
+  return denials.active ? caller() : undefined
 }
 
 /**
- * What a limiter has decided so far. Stores tell it of every decision and hand on what it returns; for a plain admission
- * they may count `allowed` themselves.
+ * Counters of a limiter. Stores pass every decision through `note` and return what it returns; for a plain admission they
+ * may count `allowed` themselves.
  */
 export class LimiterCounters {
   allowed = 0

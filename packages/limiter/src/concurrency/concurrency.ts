@@ -16,6 +16,7 @@ import {
   optional,
   orFalse,
 } from '@spillway/kit'
+import { boundedKey } from '../bucket/key.js'
 import { ConcurrencyError, LimiterClosedError } from '../errors.js'
 import type { AdaptiveLimit } from './adaptive-limit.js'
 
@@ -122,8 +123,9 @@ export class ConcurrencyLimiter implements Closable {
 
   /** A place, if there is one now. */
   tryAcquire(key?: string): Permit | undefined {
-    if (this.#closed || this.#queue.size > 0 || !this.#fits(key)) return undefined
-    return this.#admit(key)
+    const kept = key && boundedKey(key)
+    if (this.#closed || this.#queue.size > 0 || !this.#fits(kept)) return undefined
+    return this.#admit(kept)
   }
 
   /**
@@ -132,8 +134,9 @@ export class ConcurrencyLimiter implements Closable {
    * @throws ConcurrencyError `ERR_LIMITER_CONCURRENCY` when the queue is full or the wait too long
    * @throws LimiterClosedError `ERR_LIMITER_CLOSED`
    */
-  async acquire({ key, signal }: AcquireOptions = {}): Promise<Permit> {
+  async acquire({ key: given, signal }: AcquireOptions = {}): Promise<Permit> {
     signal?.throwIfAborted()
+    const key = given && boundedKey(given)
     if (this.#closed) throw new LimiterClosedError()
     if (this.#fits(key) && !this.#isAheadOf(key)) return this.#admit(key)
     if (this.#queue.size >= this.#options.queue) throw this.#refuse(this.#isFull() ? 'full' : 'key')

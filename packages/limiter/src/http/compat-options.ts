@@ -1,7 +1,6 @@
 import {
   anything,
   boolean,
-  type Duration,
   duration,
   either,
   func,
@@ -13,77 +12,9 @@ import {
   string,
 } from '@spillway/kit'
 import type { HeaderStyle } from './rate-limit-headers.js'
-import type { MaybePromise, RateLimitOptions } from './gate-options.js'
+import type { CompatOptions, RateLimitOptions, StandardHeaders } from './rate-limit-options.js'
 
-type StandardHeaders = boolean | 'draft-6' | 'draft-7' | 'draft-8'
-
-/** What an own `handler` gets as its last argument: the options as given, and what handlers of express-rate-limit read. */
-export interface OptionsUsed {
-  readonly statusCode: number
-  /** As given; else the text that express-rate-limit would send. */
-  readonly message: unknown
-  readonly windowMs: number
-  readonly limit: unknown
-  readonly [name: string]: unknown
-}
-
-/** What the option `requestPropertyName` puts on a request. */
-export interface RateLimitInfo {
-  readonly limit: number
-  readonly used: number
-  readonly remaining: number
-  /** When the bucket is full again, if nobody takes tokens. */
-  readonly resetTime: Date | undefined
-  readonly key: string
-}
-
-/** Options in the words of express-rate-limit, so that an app moves over by changing its import. */
-export interface CompatOptions<Args extends unknown[]> {
-  /** Same as `window`. */
-  readonly windowMs?: Duration
-  /** Same as `limit`. */
-  readonly max?: number | ((...args: Args) => MaybePromise<number>)
-  /** Same as `key`. */
-  readonly keyGenerator?: (...args: Args) => MaybePromise<string | undefined>
-  /** `true` and `'draft-6'` are `headers: 'triple'`; the others are called the same here. */
-  readonly standardHeaders?: StandardHeaders
-  /** `true` adds `headers: 'legacy'`. Here the default is `false`. */
-  readonly legacyHeaders?: boolean
-  /** A text that names the limit; same as `name`. */
-  readonly identifier?: string
-  /**
-   * Answer refusals with this body instead of the app's error handler. A function gets what a middleware gets and
-   * returns the body, or sends the response itself.
-   */
-  readonly message?: unknown
-  /** Answer refusals by this function; it gets what a middleware gets, then the options in effect. */
-  readonly handler?: (...args: [...args: Args, options: OptionsUsed]) => unknown
-  /** The request has a {@link RateLimitInfo} by this name. Default: `'rateLimit'` with `windowMs`, else none. */
-  readonly requestPropertyName?: string
-  /** Give the cost back for requests that were successful. */
-  readonly skipSuccessfulRequests?: boolean
-  /** Give the cost back for requests that were not successful, and when the client went away. */
-  readonly skipFailedRequests?: boolean
-  /** What successful means for these two; gets what a middleware gets. Default: a status below 400. */
-  readonly requestWasSuccessful?: (...args: Args) => MaybePromise<boolean>
-  /** Same as `ipv6Prefix`; `false` is 128. Here the default is 64. */
-  readonly ipv6Subnet?: number | false
-  /** `true` is `onStoreFailure: 'allow'`, `false` is `'deny'`. */
-  readonly passOnStoreError?: boolean
-  /**
-   * `false` for no warnings; `{ xForwardedForHeader: false }` for none about an `X-Forwarded-For` that does not count,
-   * `{ keyGeneratorIpFallback: false }` for none about a `key` that returns IPv6 addresses.
-   */
-  readonly validate?:
-    | boolean
-    | {
-        readonly default?: boolean
-        readonly xForwardedForHeader?: boolean
-        readonly keyGeneratorIpFallback?: boolean
-      }
-}
-
-/** All their validations; here a mistake in the options always throws, so only two of them have a meaning. */
+/** The validations of express-rate-limit. Here a mistake in the options always throws, so only two of them have a meaning. */
 const VALIDATIONS = [
   'default',
   'ip',
@@ -127,7 +58,7 @@ export const COMPAT_CHECKS = {
   ),
 } as const
 
-/** Options of other limiters that mean nothing here, and what to use instead. */
+/** Options of other limiters that have no meaning here, and what to use instead. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   // express-rate-limit
   draft_polli_ratelimit_headers: 'use headers: "triple"',
@@ -162,7 +93,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 }
 
 /**
- * Refuses what only other limiters understand, and says what to use instead.
+ * Refuses options that only other limiters understand, and says what to use instead.
  *
  * @throws TypeError `ERR_LIMITER_OPTION`
  */
@@ -181,8 +112,10 @@ export function refuseUnsupported(options: object): void {
   }
 }
 
-/** The same options in the words of this package. What is said in both words stands as said in these. */
-export function withoutAliases<Args extends unknown[]>(options: RateLimitOptions<Args>): RateLimitOptions<Args> {
+/** The same options by the names of this package. Where an option is given by both names, that of this package counts. */
+export function withoutAliases<Args extends unknown[]>(
+  options: RateLimitOptions<Args>,
+): RateLimitOptions<Args> {
   return { ...options, ...defined(translated(options)) }
 }
 

@@ -1,6 +1,6 @@
 import { canonicalGroups, isMappedIPv4 } from './ip.js'
 
-/** Tells once of a key function that makes each address of an IPv6 customer, who has 2^64 of them, a client of its own. */
+/** Warns once when a `key` function returns a bare IPv6 address: a customer has 2^64 of them, and each would be a client. */
 export class Ipv6KeyWarning {
   #isOver: boolean
 
@@ -18,7 +18,7 @@ export class Ipv6KeyWarning {
   }
 }
 
-/** One that carries an IPv4 address is no client's choice. */
+/** Not an address that carries an IPv4 one, which no client can choose. */
 function isBareIPv6(key: string): boolean {
   const groups = canonicalGroups(key.split('%', 1)[0]!)
   return groups !== undefined && !isMappedIPv4(groups)

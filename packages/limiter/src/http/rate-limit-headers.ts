@@ -1,6 +1,6 @@
-import { rateLimitPolicyField } from '@spillway/kit'
 import type { Decision } from '../bucket/decision.js'
 import { type Limit, windowOf } from '../bucket/limit.js'
+import { rateLimitPolicyField } from './rate-limit-policy.js'
 
 /**
  * How limits are shown in headers: `'draft-8'` is `RateLimit` and `RateLimit-Policy` in the form of
@@ -9,10 +9,10 @@ import { type Limit, windowOf } from '../bucket/limit.js'
  */
 export type HeaderStyle = 'draft-8' | 'draft-7' | 'triple' | 'legacy'
 
-/** In small letters: Node would make them small for each response. */
+/** In lower case: Node would convert them for each response. */
 const [POLICY, STATE] = ['ratelimit-policy', 'ratelimit']
 
-/** The header fields for the decisions of one limiter; what is the same in all responses is written once. */
+/** Formats the header fields for the decisions of one limiter; parts that are the same in all responses are made once. */
 export class RateLimitHeaders {
   readonly #limits: readonly Limit[]
   readonly #styles: readonly HeaderStyle[]
@@ -28,7 +28,7 @@ export class RateLimitHeaders {
     this.#prefix = prefixOf(limits[0]!)
   }
 
-  /** A store that failed has nothing to say about limits, and a limit in shadow mode is not shown: clients would heed it. */
+  /** No fields for a decision by the policy for failures, nor for a limit in shadow mode: clients would obey it. */
   of(decision: Decision): Record<string, string> {
     const { source, limit } = decision
     if (source === 'fallback' || limit.shadow) return {}
@@ -123,18 +123,4 @@ function integer(value: number): number {
 function resetOf({ resetAfter }: Decision, style: HeaderStyle): number {
   const seconds = Number.isFinite(resetAfter) ? Math.ceil(resetAfter / 1_000) : 999_999_999
   return style === 'legacy' ? Math.ceil(Date.now() / 1_000) + seconds : seconds
-}
-
-/** The body of RFC 9457 for a refusal, with the problem types of the rate-limit drafts. */
-export function problemOf(decision: Decision, status: number): Record<string, unknown> {
-  const types = 'https://iana.org/assignments/http-problem-types#'
-  const denied = (decision.parts ?? [decision]).filter((part) => !part.allowed)
-  return decision.unavailable
-    ? { type: `${types}temporary-reduced-capacity`, title: 'The service is temporarily limited', status }
-    : {
-        type: `${types}quota-exceeded`,
-        title: 'Too many requests',
-        status,
-        'violated-policies': denied.map(({ limit }) => limit.name),
-      }
 }

@@ -2,8 +2,8 @@ import cluster, { type Worker } from 'node:cluster'
 import { eventually } from '@spillway/testkit'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type ClusterStoreServer, clusterStore, RateLimiter, serveClusterStore } from '../../src/index.js'
-import { storeContract } from './contract.js'
 import { clusterWorld, forkWorker, type Options, type TestWorker } from '../subjects.js'
+import { storeContract } from './contract.js'
 
 storeContract('the primary of node:cluster', clusterWorld)
 

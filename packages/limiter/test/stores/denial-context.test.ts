@@ -3,8 +3,8 @@ import { type RedisServer, startRedis } from '@spillway/testkit'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RateLimiter, type RateLimiterOptions, redisStore } from '../../src/index.js'
-import { fresh } from './contract.js'
 import { quiet } from '../subjects.js'
+import { fresh } from './contract.js'
 
 /** Decisions travel together; each denial is told of in the context of the request that it was for. */
 

@@ -19,8 +19,8 @@ import {
   redisStore,
   type StoreChange,
 } from '../../src/index.js'
-import { fresh } from './contract.js'
 import { quiet } from '../subjects.js'
+import { fresh } from './contract.js'
 
 /*
  * What happens when Redis fails. `deadline` is how long a caller waits at most; the ways to fail are those of a real

@@ -1,4 +1,4 @@
-import { storeContract } from './contract.js'
 import { memoryWorld } from '../subjects.js'
+import { storeContract } from './contract.js'
 
 storeContract('memory', memoryWorld)

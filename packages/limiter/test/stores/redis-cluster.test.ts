@@ -3,8 +3,8 @@ import { Cluster } from 'ioredis'
 import { Cluster as Cluster5 } from 'ioredis5'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { limiters, RateLimiter, type RedisClient, redisStore } from '../../src/index.js'
-import { fresh, storeContract } from './contract.js'
 import { quiet, redisWorld } from '../subjects.js'
+import { fresh, storeContract } from './contract.js'
 
 let servers: RedisCluster
 const clients: { disconnect(): void }[] = []

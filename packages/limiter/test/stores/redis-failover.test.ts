@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type RedisCluster, startRedisCluster } from '@spillway/testkit'
 import { Cluster } from 'ioredis'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { storeContract } from './contract.js'
 import { quiet, redisWorld } from '../subjects.js'
+import { storeContract } from './contract.js'
 
 /*
  * All cases once more, while each master in turn hands its slots over to its replica and becomes one itself. A planned

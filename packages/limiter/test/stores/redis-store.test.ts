@@ -5,8 +5,8 @@ import { Redis as Redis5 } from 'ioredis5'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RateLimiter, type RedisClient, redisStore } from '../../src/index.js'
 import { SCRIPT } from '../../src/stores/redis/redis-script.js'
-import { fresh, storeContract } from './contract.js'
 import { quiet, redisWorld } from '../subjects.js'
+import { fresh, storeContract } from './contract.js'
 
 let server: RedisServer
 const clients: { disconnect(): void }[] = []
@@ -106,7 +106,7 @@ describe('the Redis store', () => {
         async (limit, window, cost) => {
           const limiter = new RateLimiter({ name: fresh(), limit, window, store })
           const { resetAfter, allowed } = await limiter.consume('a', { cost: Math.min(cost, limit) })
-          const left = await client.pttl(store.bucketOf('a', limiter.limits[0]!.name))
+          const left = await client.pttl(`spillway:{a}:${limiter.limits[0]!.name}`)
           expect(allowed).toBe(true)
           expect(left).toBeLessThanOrEqual(resetAfter + 1_000)
           // -2: it is full and gone already.
@@ -123,7 +123,7 @@ describe('the Redis store', () => {
     const client = connect(new Redis(server.port, server.host))
     const store = redisStore(client)
     const limiter = new RateLimiter({ name: fresh(), limit: 2, window: '1h', store })
-    const bucket = store.bucketOf('a', limiter.limits[0]!.name)
+    const bucket = `spillway:{a}:${limiter.limits[0]!.name}`
     await client.set(bucket, 'nonsense')
     expect(await limiter.consume('a')).toMatchObject({ source: 'redis', remaining: 1 })
     await store.close()

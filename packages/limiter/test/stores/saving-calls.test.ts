@@ -10,8 +10,8 @@ import {
   type RedisStore,
   redisStore,
 } from '../../src/index.js'
-import { fresh } from './contract.js'
 import { quiet } from '../subjects.js'
+import { fresh } from './contract.js'
 
 let server: RedisServer
 const clients: Redis[] = []

@@ -8,11 +8,14 @@ import { answerFrom, isSound } from '../shared/protocol.js'
 const MOST_LIMITS = 1_024
 const LONGEST_NAME = 128
 
-/** Buckets by limit, for requests as they come over a wire. Bucket names are `<limit> <key>`. */
+/** The memory tables that a primary serves to its workers, one for each limit. Bucket names are `<limit> <key>`. */
 export class ServedTables {
   readonly #tables = new Map<string, MemoryTable>()
   readonly #maxKeys: number
   readonly #clock: Clock
+  /** The limit of the last bucket, with the blank, and its table: most buckets of a request are of one limit. */
+  #lastLimit = ''
+  #lastTable: MemoryTable | undefined
 
   constructor({ maxKeys, clock }: Required<MemoryStoreOptions>) {
     this.#maxKeys = maxKeys
@@ -27,15 +30,27 @@ export class ServedTables {
     return this.#tables.values()
   }
 
-  /** `undefined`, and nothing is done, for keys and numbers that do not fit together. */
+  /** Decides a request. Returns `undefined`, and changes nothing, for keys and numbers that do not fit together. */
   answer(keys: readonly string[], numbers: readonly number[]): number[] | undefined {
-    if (!isSound(keys.length, numbers) || !keys.every(namesBucket)) return undefined
+    if (!isSound(keys.length, numbers)) return undefined
+    for (let i = 0; i < keys.length; i++)
+      if (!this.#isOfLastLimit(keys[i]!) && !namesBucket(keys[i]!)) return undefined
     return answerFrom(this.#tableOf, keys, numbers, microseconds(this.#clock.now()))
   }
 
   readonly #tableOf = (bucket: string): MemoryTable => {
+    if (this.#isOfLastLimit(bucket)) return this.#lastTable!
     const limit = bucket.slice(0, bucket.indexOf(' '))
-    return this.#tables.get(limit) ?? this.#create(limit)
+    const table = this.#tables.get(limit) ?? this.#create(limit)
+    this.#lastLimit = `${limit} `
+    this.#lastTable = table
+    return table
+  }
+
+  /** Whether this is the name of a bucket of the last limit. */
+  #isOfLastLimit(bucket: string): boolean {
+    const limit = this.#lastLimit
+    return this.#lastTable !== undefined && bucket.length > limit.length && bucket.startsWith(limit)
   }
 
   #create(limit: string): MemoryTable {
@@ -46,7 +61,7 @@ export class ServedTables {
     return table
   }
 
-  /** Something makes up limits: those with few clients are most likely its own. */
+  /** So many limits are made up by a worker: those with few clients are most likely not of the app. */
   #dropSmallest(): void {
     let smallest: string | undefined
     let least = Number.POSITIVE_INFINITY
@@ -56,6 +71,7 @@ export class ServedTables {
       smallest = limit
     }
     if (smallest !== undefined) this.#tables.delete(smallest)
+    this.#lastTable = undefined
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Clock, closeOnce, defineOptions, having, integer, misuse, monotonicClock } from '@spillway/kit'
 import { charged, levelAt, microseconds } from '../../bucket/bucket.js'
+import { BucketNames, type Claim } from '../../bucket/bucket-names.js'
 import {
   admitted,
   chargedParts,
@@ -10,9 +11,8 @@ import {
   Terms,
 } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
-import { BucketNames } from '../../bucket/bucket-names.js'
-import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from '../../bucket/store.js'
 import type { LimiterCounters } from '../../bucket/limiter-counters.js'
+import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from '../../bucket/store.js'
 import { MemoryTable, NONE, sizesOf } from './memory-table.js'
 
 export interface MemoryStoreOptions {
@@ -49,8 +49,8 @@ export class MemoryStore implements Store<Decision> {
   }
 
   open(limit: Limit, { counters, named, scope }: BucketSettings): MemoryBuckets {
-    const { name, release } = this.#names.claim(limit, named, scope)
-    return new MemoryBuckets(this.#table(name), this.#clock, limit, counters, 'memory', release)
+    const claim = this.#names.claim(limit, named, scope)
+    return new MemoryBuckets(this.#table(claim.name), this.#clock, limit, counters, 'memory', claim)
   }
 
   #table(name: string): MemoryTable {
@@ -84,7 +84,8 @@ export class MemoryBuckets implements Buckets<Decision> {
   /** Of a call of cost 1 under the limiter's own limit. */
   readonly #terms: Terms
 
-  readonly #release: () => void
+  /** Holds the name of the table; without one the buckets belong to no store. */
+  readonly #claim: Claim | undefined
 
   constructor(
     table: MemoryTable,
@@ -92,9 +93,9 @@ export class MemoryBuckets implements Buckets<Decision> {
     limit: Limit,
     counters: LimiterCounters,
     source: Source,
-    release = () => {},
+    claim?: Claim,
   ) {
-    this.#release = release
+    this.#claim = claim
     this.limits = [limit]
     this.#table = table
     this.#clock = clock
@@ -166,7 +167,7 @@ export class MemoryBuckets implements Buckets<Decision> {
   }
 
   async close(): Promise<void> {
-    this.#release()
+    this.#claim?.release()
   }
 
   #noted(limit: Limit): Limit {

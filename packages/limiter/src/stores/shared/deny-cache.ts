@@ -7,7 +7,7 @@ interface Denial {
   readonly limits: readonly Limit[]
   /** Tokens in use, and microseconds since that was noted, of each bucket. */
   readonly state: readonly number[]
-  /** When the question was sent: never later than the store's clock saw it, so a denial never outlives its cause. */
+  /** When the request was sent: before the store saw it, so that a denial never outlives its cause. */
   readonly since: number
   readonly until: number
 }
@@ -17,11 +17,12 @@ const MOST_KEYS = 10_000
 const ENTRY_BYTES = 512
 
 /**
- * DenyCache that a shared store gave, repeated as long as they must hold: others can only take more. So a client that
- * keeps knocking costs the store nothing. Who asks for less, or by another limit, is sent on.
+ * Cache of denials by a shared store. A denial holds until the bucket has refilled, since other calls can only take more
+ * tokens; until then it is repeated without asking the store. A call with a smaller cost or another limit is not answered
+ * from here.
  */
 export class DenyCache {
-  readonly #known = new Map<string, Denial>()
+  readonly #denials = new Map<string, Denial>()
   readonly #life: number
 
   /** @param life the longest time a denial is repeated, in milliseconds */
@@ -30,15 +31,15 @@ export class DenyCache {
   }
 
   get remembered(): Remembered {
-    return { keys: this.#known.size, bytes: ENTRY_BYTES * this.#known.size }
+    return { keys: this.#denials.size, bytes: ENTRY_BYTES * this.#denials.size }
   }
 
   find(key: string, cost: number, limits: readonly Limit[]): Decision | undefined {
-    const denial = this.#known.size === 0 ? undefined : this.#known.get(key)
+    const denial = this.#denials.size === 0 ? undefined : this.#denials.get(key)
     if (denial === undefined) return undefined
     const now = performance.now()
     if (now >= denial.until) {
-      this.#known.delete(key)
+      this.#denials.delete(key)
       return undefined
     }
     if (cost < denial.cost || !sameLimits(limits, denial.limits)) return undefined
@@ -53,12 +54,12 @@ export class DenyCache {
 
   note(decision: Decision, limits: readonly Limit[], state: readonly number[], since: number): void {
     const { key, cost, retryAfter } = decision
-    this.#known.delete(key)
-    if (this.#known.size >= MOST_KEYS) this.#known.delete(this.#known.keys().next().value!)
-    this.#known.set(key, { cost, limits, state, since, until: since + Math.min(retryAfter, this.#life) })
+    this.#denials.delete(key)
+    if (this.#denials.size >= MOST_KEYS) this.#denials.delete(this.#denials.keys().next().value!)
+    this.#denials.set(key, { cost, limits, state, since, until: since + Math.min(retryAfter, this.#life) })
   }
 
   forget(key: string): void {
-    this.#known.delete(key)
+    this.#denials.delete(key)
   }
 }

@@ -1,8 +1,8 @@
 import { monotonicClock, workerCount } from '@spillway/kit'
 import { admitted, type Decision, Terms, unknown } from '../../bucket/decision.js'
 import { type Limit, shareOfLimit } from '../../bucket/limit.js'
-import type { Buckets, FailurePolicy, Remembered } from '../../bucket/store.js'
 import { LimiterCounters } from '../../bucket/limiter-counters.js'
+import type { Buckets, FailurePolicy, Remembered } from '../../bucket/store.js'
 import { MemoryBuckets } from '../memory/memory-store.js'
 import { MemoryTable, sizesOf } from '../memory/memory-table.js'
 

@@ -4,31 +4,41 @@ import { type Limit, sameLimits } from '../../bucket/limit.js'
 import { callerOfDecision } from '../../bucket/limiter-counters.js'
 import { type Kind, LEASE, MOST_COUNT, TAKE } from './protocol.js'
 
-/** Makes decisions of what a shared store says, or of its silence. */
+/** The buckets that a call is about: they turn the answer of the store, or its failure, into decisions. */
 export interface DecisionOwner {
-  /**
-   * The store has answered: `admitted` says how often the cost was charged. From `at` on, `state` has two numbers for
-   * each limit as its bucket was before: tokens in use, and how many microseconds ago that was noted.
-   */
-  answered(question: PendingDecision, admitted: number, state: readonly number[], at: number, sent: number): void
   /** How the store names the buckets of these limits. */
   bucketNames(limits: readonly Limit[]): readonly string[]
-  /** The store did not answer, or too late. */
-  failed(question: PendingDecision): void
+  /**
+   * The store has answered.
+   *
+   * @param admitted how often the cost was charged
+   * @param state from `at` on, two numbers for each limit as its bucket was before: tokens in use, and how many
+   *   microseconds ago that was noted
+   * @param sent when the request left, in milliseconds of `performance.now()`
+   */
+  answered(
+    pending: PendingDecision,
+    admitted: number,
+    state: readonly number[],
+    at: number,
+    sent: number,
+  ): void
+  /** The store did not answer in time, or could not be asked. */
+  failed(pending: PendingDecision): void
 }
 
 /**
- * What a shared store is asked about one key, and who waits for the answer: calls that are alike and follow each other
- * within a turn are one question with a count.
+ * A coalesced request: calls about one key that are alike and follow each other within a turn of the event loop are sent as
+ * one, with a count.
  */
 export class PendingDecision {
-  /** In the order of their calls. */
+  /** Resolves the promise of each call, in the order of the calls. */
   readonly waiting: ((decision: Decision) => void)[] = []
-  /** The context of each, for those who came while somebody listened to denials. */
+  /** The asynchronous context of each call that came while the channel of denials had a listener. */
   callers: (Caller | undefined)[] | undefined
 
   constructor(
-    readonly asker: DecisionOwner,
+    readonly owner: DecisionOwner,
     readonly kind: Kind,
     readonly key: string,
     readonly cost: number,
@@ -43,7 +53,7 @@ export class PendingDecision {
     return this.kind === LEASE ? this.advance : this.waiting.length
   }
 
-  /** The executor of a caller's promise. */
+  /** The executor of a call's promise. */
   readonly join = (resolve: (decision: Decision) => void): void => {
     const caller = callerOfDecision()
     if (caller !== undefined) {
@@ -54,11 +64,11 @@ export class PendingDecision {
   }
 
   /** Whether a call may join. */
-  covers(asker: DecisionOwner, kind: Kind, cost: number, limits: readonly Limit[]): boolean {
+  covers(owner: DecisionOwner, kind: Kind, cost: number, limits: readonly Limit[]): boolean {
     return (
       kind === TAKE &&
       this.kind === TAKE &&
-      this.asker === asker &&
+      this.owner === owner &&
       this.waiting.length < MOST_COUNT &&
       this.cost === cost &&
       sameLimits(this.limits, limits)

@@ -1,7 +1,6 @@
 import { charged, levelAt, MOST_USED } from '../../bucket/bucket.js'
 import { type Limit, MOST_TOKENS, TEN_YEARS } from '../../bucket/limit.js'
-import type { MemoryTable } from '../memory/memory-table.js'
-import { NONE } from '../memory/memory-table.js'
+import { type MemoryTable, NONE } from '../memory/memory-table.js'
 
 /**
  * How calls travel to a shared store: bucket keys, and numbers that say what to do with them. The numbers are runs,
@@ -20,17 +19,17 @@ export const LEASE = 4
 
 export type Kind = typeof TAKE | typeof PEEK | typeof CHARGE | typeof RESET | typeof LEASE
 
-/** A lease leaves three quarters of what is there to others. */
+/** A lease takes at most a quarter of the tokens that are left. */
 export const LEASE_PART = 4
 
-/** Calls that one question counts at most: each is a step of a loop, in a process that others wait for. */
+/** Most calls that one pending decision counts: each is a step of a loop in a server that serves others. */
 export const MOST_COUNT = 1_000
-/** Limits of one question. */
+/** Most limits of one decision. */
 export const MOST_LIMITS = 32
 /** Microseconds since a bucket was noted. */
 const MOST_ELAPSED = 1e18
 
-/** Whether numbers are such runs, for so many keys. What comes from another process may be anything. */
+/** Whether numbers are such runs, for so many keys. Another process may send anything. */
 export function isSound(keys: number, numbers: readonly number[]): boolean {
   let left = keys
   let i = 0
@@ -82,12 +81,12 @@ function isWhole(value: number, min: number, max: number): boolean {
   return Number.isInteger(value) && value >= min && value <= max
 }
 
-/** Also false for what is no number at all. */
+/** False for anything but a number from 0 to `max`. */
 function isWithin(value: number, max: number): boolean {
-  return value >= 0 && value <= max
+  return typeof value === 'number' && value >= 0 && value <= max
 }
 
-/** Carries out a request on buckets in this process, all at the time `now` (microseconds). */
+/** Decides a request on buckets in this process, all at the time `now` (microseconds). */
 export function answerFrom(
   tableOf: (key: string) => MemoryTable,
   keys: readonly string[],
@@ -101,9 +100,16 @@ export function answerFrom(
     const [groups, n] = [numbers[i + 3]!, numbers[i + 4]!]
     const limits = limitsIn(numbers, i + 5, n)
     for (let group = 0; group < groups; group++, next += n) {
-      const slots = limits.map((limit, k) => new Slot(tableOf(keys[next + k]!), keys[next + k]!, limit, now))
-      answer.push(carryOut(kind, cost, count, slots))
-      for (const { used, elapsed } of slots) answer.push(used, elapsed)
+      if (n === 1) {
+        const cursor = new BucketCursor(tableOf(keys[next]!), keys[next]!, limits[0]!, now)
+        answer.push(decideOne(kind, cost, count, cursor), cursor.used, cursor.elapsed)
+        continue
+      }
+      const cursors = limits.map(
+        (limit, k) => new BucketCursor(tableOf(keys[next + k]!), keys[next + k]!, limit, now),
+      )
+      answer.push(decideTogether(kind, cost, count, cursors))
+      for (const { used, elapsed } of cursors) answer.push(used, elapsed)
     }
     i += 5 + 4 * n
   }
@@ -118,33 +124,60 @@ function limitsIn(numbers: readonly number[], from: number, n: number): Limit[] 
   })
 }
 
-function carryOut(kind: Kind, cost: number, count: number, slots: readonly Slot[]): number {
+/** Decides about one bucket alone: the usual case, without the lists that several buckets need. */
+function decideOne(kind: Kind, cost: number, count: number, cursor: BucketCursor): number {
   if (kind === PEEK) return 0
   if (kind === RESET) {
-    for (const slot of slots) slot.drop()
+    cursor.drop()
     return 1
   }
   let admitted = 0
   if (kind === CHARGE) {
-    for (const slot of slots) slot.charge(cost)
+    cursor.charge(cost)
     admitted = 1
   } else {
     const most = kind === LEASE ? 1 : count
-    while (admitted < most && slots.every((slot) => slot.limit.shadow || slot.fits(cost))) {
-      for (const slot of slots) if (slot.fits(cost)) slot.charge(cost)
+    for (; admitted < most && (cursor.limit.shadow || cursor.fits(cost)); admitted++) {
+      if (cursor.fits(cost)) cursor.charge(cost)
+    }
+    if (kind === LEASE && admitted === 1) {
+      const extra = leasable([cursor.level], [cursor.limit], count)
+      cursor.charge(extra)
+      admitted += extra
+    }
+  }
+  cursor.save()
+  return admitted
+}
+
+/** Decides about the buckets of several limits at once: all that are not in shadow mode must have room. */
+function decideTogether(kind: Kind, cost: number, count: number, cursors: readonly BucketCursor[]): number {
+  if (kind === PEEK) return 0
+  if (kind === RESET) {
+    for (const cursor of cursors) cursor.drop()
+    return 1
+  }
+  let admitted = 0
+  if (kind === CHARGE) {
+    for (const cursor of cursors) cursor.charge(cost)
+    admitted = 1
+  } else {
+    const most = kind === LEASE ? 1 : count
+    while (admitted < most && cursors.every((cursor) => cursor.limit.shadow || cursor.fits(cost))) {
+      for (const cursor of cursors) if (cursor.fits(cost)) cursor.charge(cost)
       admitted++
     }
     if (kind === LEASE && admitted === 1) {
       const extra = leasable(
-        slots.map(({ level }) => level),
-        slots.map(({ limit }) => limit),
+        cursors.map(({ level }) => level),
+        cursors.map(({ limit }) => limit),
         count,
       )
-      for (const slot of slots) slot.charge(extra)
+      for (const cursor of cursors) cursor.charge(extra)
       admitted += extra
     }
   }
-  for (const slot of slots) slot.save()
+  for (const cursor of cursors) cursor.save()
   return admitted
 }
 
@@ -155,7 +188,7 @@ export function leasable(levels: readonly number[], limits: readonly Limit[], mo
 }
 
 /** One bucket while a request is carried out. */
-class Slot {
+class BucketCursor {
   readonly used: number
   readonly elapsed: number
   level: number
