@@ -1,14 +1,15 @@
 import { abortable } from '@spillway/kit'
 
 /**
- * One line per key: whoever comes first is served first. A line is a chain of promises; leaving it early (abort,
- * out of time) passes the turn on when it comes.
+ * FIFO queue per key. A queue is a chain of promises; a call that leaves early (abort, out of time) passes its turn on when
+ * the turn comes.
  */
 export class WaitQueues {
   readonly #last = new Map<string, Promise<void>>()
+  /** Calls in a queue, the one being served included. */
   waiting = 0
 
-  /** Runs `serve` when everyone before has been served. */
+  /** Runs `serve` when all calls of the key that came before have been served. */
   async queue<T>(key: string, signal: AbortSignal | undefined, serve: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key)
     let pass = () => {}

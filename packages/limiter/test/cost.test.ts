@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { describe, expect, it } from 'vitest'
+import { BucketNames } from '../src/bucket/bucket-names.js'
 import { keptKey } from '../src/bucket/key.js'
 import { ClientAddress } from '../src/http/address.js'
 import { bareAddress, canonicalGroups } from '../src/http/ip.js'
 import { Ipv6KeyWarning } from '../src/http/ipv6-key-warning.js'
-import { memoryStore, RateLimiter, redisStore } from '../src/index.js'
+import { defineLimit, memoryStore, RateLimiter, redisStore } from '../src/index.js'
 import { parseMessage } from '../src/stores/cluster/cluster-message.js'
 import { ServedTables } from '../src/stores/cluster/served-tables.js'
 import { workOf } from './work.js'
@@ -55,6 +56,11 @@ const readers: Record<string, (n: number) => () => unknown> = {
     const store = redisStore({ callBuffer: async () => reply, on() {}, off() {} })
     const limiter = new RateLimiter({ name: 'a', limit: 5, window: '1h', store })
     return () => Promise.all(Array.from({ length: n }, (_, i) => limiter.consume(`${i % 9}`)))
+  },
+  'limiters without a name': (n) => () => {
+    const names = new BucketNames()
+    const limit = defineLimit({ limit: 5, window: '1h' })
+    return Array.from({ length: n }, () => names.claim(limit, false))
   },
   'new keys in memory': (n) => {
     const limiter = new RateLimiter({ limit: 5, window: '1h', store: memoryStore({ maxKeys: 4 }) })

@@ -6,7 +6,7 @@ export function parseIPv4(text: string): number[] | undefined {
   return bytes.every((byte) => byte < 256) ? bytes : undefined
 }
 
-/** Of an IPv6 address with a dotted tail. */
+/** Length of the longest text of an address: IPv6 with a dotted tail. */
 const LONGEST = 45
 
 /** The eight groups of an IPv6 address (RFC 4291 section 2.2: `::`, dotted tail), or `undefined`. */
@@ -46,7 +46,7 @@ export function bareAddress(text: string): string {
 
 /**
  * An address as 16 bytes-in-groups, IPv4 as IPv4-mapped IPv6 (`::ffff:0:0/96`), so that one comparison serves both.
- * What NAT64 (`64:ff9b::/96`, RFC 6052) carries is the IPv4 client behind it.
+ * An address of NAT64 (`64:ff9b::/96`, RFC 6052) is that of the IPv4 client behind it.
  */
 export function canonicalGroups(text: string): number[] | undefined {
   if (text.length > LONGEST) return undefined
@@ -59,6 +59,7 @@ export function canonicalGroups(text: string): number[] | undefined {
   return isNat64 ? [0, 0, 0, 0, 0, 0xffff, groups[6]!, groups[7]!] : groups
 }
 
+/** Whether this is an IPv4 address, as {@link canonicalGroups} has it. */
 export function isMappedIPv4(groups: readonly number[]): boolean {
   return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0)
 }
@@ -71,6 +72,7 @@ export function prefixOf(groups: readonly number[], bits: number): number[] {
   })
 }
 
+/** A range of addresses. */
 export interface Subnet {
   readonly groups: readonly number[]
   readonly bits: number
@@ -86,6 +88,7 @@ export function parseSubnet(text: string): Subnet | undefined {
   return bits > 128 ? undefined : { groups: prefixOf(groups, bits), bits }
 }
 
+/** Whether an address lies in a subnet. */
 export function isInside(groups: readonly number[], subnet: Subnet): boolean {
   return prefixOf(groups, subnet.bits).every((group, i) => group === subnet.groups[i])
 }

@@ -1,16 +1,15 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import express from 'express'
 import Fastify from 'fastify'
 import Koa from 'koa'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { clientAddress as ofExpress, rateLimit } from '../../src/express.js'
+import { limitConcurrency, clientAddress as ofExpress, rateLimit } from '../../src/express.js'
 import { clientAddress as ofFastify } from '../../src/fastify.js'
 import { clientAddress } from '../../src/index.js'
 import { clientAddress as ofKoa } from '../../src/koa.js'
+import { collect } from '../collect.js'
 
 function request(remoteAddress: string | undefined, forwarded?: string): IncomingMessage {
   const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }
@@ -39,6 +38,31 @@ describe('clientAddress', () => {
     )
     expect(() => clientAddress(req, { trusts: 1 } as never)).toThrow(/did you mean "trust"/)
     expect(() => clientAddress(req, { trust: 1, ipv6Prefix: 16 })).toThrow(/"ipv6Prefix"/)
+  })
+
+  it('L53 refuses wrong options whatever was given before', () => {
+    const req = request('10.0.0.1', '6.6.6.6')
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    for (const trust of [0, 1, ['10.0.0.0/8']]) {
+      clientAddress(req, { trust })
+      clientAddress(req, {})
+      for (const wrong of [
+        () => true,
+        Symbol('s'),
+        1n,
+        Number.NaN,
+        true,
+        [['10.0.0.0/8']],
+        ['10.0.0.0/8,'],
+        '1',
+      ]) {
+        const call = () => clientAddress(req, { trust: wrong } as never)
+        expect(call, String(wrong)).toThrow(expect.objectContaining({ code: 'ERR_LIMITER_OPTION' }))
+      }
+      expect(() => clientAddress(req, { trusts: undefined, trusted: () => 1 } as never)).toThrow(
+        /trusted|trusts/,
+      )
+    }
   })
 
   it('L53 is there for each framework', async () => {
@@ -88,15 +112,49 @@ describe('a key function', () => {
   )
 
   it.each([
-    'user:17',
-    '1.2.3.4',
-    '::ffff:1.2.3.4',
-    '2001:db8:1:2:0:0:0:0/64',
-    'a:b',
-    'x'.repeat(5_000),
-    ':'.repeat(300),
-  ])('L53 that returns %s is not', async (key) => {
+    ['a user', 'user:17'],
+    ['an IPv4 address', '1.2.3.4'],
+    ['an IPv4 address in IPv6 notation', '::ffff:1.2.3.4'],
+    ['the network of an IPv6 client', '2001:db8:1:2:0:0:0:0/64'],
+    ['a text with a colon', 'a:b'],
+    ['a long text', 'x'.repeat(5_000)],
+    ['many colons', ':'.repeat(300)],
+  ])('L53 that returns %s is not warned of', async (_, key) => {
     expect(await calling(() => key)).toEqual([])
+  })
+
+  it('L53 that returns an IPv6 address is warned of once in limitConcurrency, too', () => {
+    const warning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const gate = limitConcurrency({ limit: 9, key: (req) => req.socket.remoteAddress })
+    const res = { once() {}, destroyed: false, writableFinished: false }
+    for (const address of ['2001:db8::1', '2001:db8::2', '1.2.3.4']) {
+      gate(request(address) as never, { ...res } as never, () => {})
+    }
+    expect(warning.mock.calls.map(([, options]) => (options as { code: string }).code)).toEqual([
+      'SPILLWAY_IPV6_KEY',
+    ])
+    warning.mockRestore()
+  })
+
+  it('S15 that returns a part of a long header does not keep the whole header alive', () => {
+    const middleware = rateLimit({
+      limit: 9,
+      window: '1h',
+      key: (req) => req.headers.authorization?.slice(7, 47),
+    })
+    const call = (authorization: string) => {
+      const req = { ...request('1.1.1.1'), headers: { authorization } }
+      middleware(req as never, { setHeader() {} } as never, () => {})
+    }
+    call('Bearer first')
+    collect()
+    const before = process.memoryUsage().heapUsed
+    for (let i = 0; i < 2_000; i++) {
+      // As it comes from the parser: one text of its own.
+      call(Buffer.from(`Bearer ${String(i).padStart(40, '0')}${'x'.repeat(14_000)}`).toString('latin1'))
+    }
+    collect()
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(2_000 * 1_000)
   })
 
   it('L53 is not warned of where the options say so', async () => {
@@ -107,8 +165,6 @@ describe('a key function', () => {
 })
 
 it('S15 the key of an address does not keep the whole X-Forwarded-For alive', () => {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
   const kept: unknown[] = []
   collect()
   const before = process.memoryUsage().heapUsed

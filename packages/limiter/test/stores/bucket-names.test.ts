@@ -1,45 +1,27 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { type RedisServer, startRedis } from '@spillway/testkit'
+import { setImmediate } from 'node:timers/promises'
 import express, { type RequestHandler } from 'express'
 import Fastify from 'fastify'
-import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { BucketNames } from '../../src/bucket/bucket-names.js'
 import { type ExpressRateLimitOptions, rateLimit } from '../../src/express.js'
 import { rateLimit as fastifyRateLimit } from '../../src/fastify.js'
 import {
   type Answer,
-  clusterStore,
   defineLimit,
   limiters,
-  memoryStore,
   RateLimiter,
   type RateLimiterOptions,
   redisStore,
-  type Store,
   serveClusterStore,
 } from '../../src/index.js'
-import { forkWorker, quiet } from '../subjects.js'
+import { collect } from '../collect.js'
+import { forkWorker } from '../subjects.js'
+import { everyStore } from './every-store.js'
 
-let server: RedisServer
-const clients: Redis[] = []
-
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(async () => {
-  for (const client of clients) client.disconnect()
-  await server[Symbol.asyncDispose]()
-})
-afterEach(async () => {
-  await server.command('FLUSHALL')
-})
-
-function redis(): Redis {
-  const client = quiet(new Redis(server.port, server.host))
-  clients.push(client)
-  return client
-}
+const { redis, flush, stores } = everyStore()
+afterEach(flush)
 
 type Ways = Record<string, (limit: number) => ExpressRateLimitOptions>
 
@@ -56,12 +38,6 @@ const ways: Ways = {
     const plan = defineLimit({ name: 'plan', limit, window: '15m' })
     return { limit: 1, window: '15m', limitFor: () => plan }
   },
-}
-
-const stores: Record<string, () => Store<Answer>> = {
-  memory: () => memoryStore(),
-  'the cluster store, in one process': () => clusterStore(),
-  Redis: () => redisStore(redis()),
 }
 
 /** Statuses of so many calls of a path. */
@@ -144,6 +120,91 @@ describe.each(Object.entries(stores))('on %s', (_, open) => {
       const parts = (await each.peek('a', { cost: 0 })).parts
       expect(parts?.map(({ remaining }) => remaining)).toEqual([0, 1])
     }
+  })
+})
+
+describe('limiters that are not closed', () => {
+  it('L50 leave no names behind when they are garbage', async () => {
+    const names = new BucketNames()
+    const limit = defineLimit({ limit: 1, window: '1h' })
+    for (let i = 1; i <= 1_000; i++) names.claim(limit, false)
+    await expect
+      .poll(
+        () => {
+          collect()
+          return names.claim(limit, false).ordinal
+        },
+        { timeout: 20_000 },
+      )
+      .toBeLessThan(1_000)
+  })
+
+  it.each(Object.keys(stores))(
+    'L50 keep their names as long as a set of limits uses them: %s',
+    async (kind) => {
+      vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+      const store = stores[kind]!()
+      const made = (limit: number) =>
+        new RateLimiter<Answer>({ limit, window: '1h', store } as RateLimiterOptions)
+      // In a function of its own: no variable of this one keeps the members.
+      const both = (() => limiters.all([made(2), made(3)]))()
+      for (let i = 0; i < 2; i++) expect((await both.consume('a')).allowed).toBe(true)
+      for (let i = 0; i < 5; i++) {
+        collect()
+        await setImmediate()
+      }
+      expect((await made(2).consume('a')).remaining).toBe(1)
+      expect((await both.consume('a')).allowed).toBe(false)
+    },
+  )
+})
+
+describe('a limiter that is made while a request is handled', () => {
+  async function warned(build: (rateLimit: typeof fastifyRateLimit) => Promise<ReturnType<typeof Fastify>>) {
+    const codes: unknown[] = []
+    vi.spyOn(process, 'emitWarning').mockImplementation((_, options) => {
+      codes.push((options as { code?: string }).code)
+    })
+    const app = await build(fastifyRateLimit)
+    onTestFinished(() => app.close())
+    for (let i = 0; i < 3; i++) expect((await app.inject('/')).statusCode).toBe(200)
+    return codes
+  }
+
+  it('L50 is warned of once, since it counts nothing', async () => {
+    vi.resetModules()
+    const { rateLimit } = await import('../../src/express.js')
+    const warning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const store = redisStore(redis(), { deadline: '20s' })
+    const call = await serving({
+      '/': (req, res, next) => void rateLimit({ limit: 1, window: '1h', store })(req, res, next),
+    })
+    await call('/', 3)
+    const codes = warning.mock.calls.map(([, options]) => (options as { code: string }).code)
+    expect(codes.filter((code) => code === 'SPILLWAY_LIMIT_PER_REQUEST')).toHaveLength(1)
+  })
+
+  it('L50 is not warned of when it is that of a route registered before the plugin, made once', async () => {
+    const codes = await warned(async (rateLimit) => {
+      const app = Fastify()
+      app.get('/', { config: { rateLimit: { limit: 9, window: '1h' } } }, async () => 'ok')
+      await app.register(rateLimit, { limit: 9, window: '1h' })
+      return app
+    })
+    expect(codes).toEqual([])
+  })
+
+  it('L50 is not warned of when the limiter itself was made before', async () => {
+    vi.resetModules()
+    const { rateLimit } = await import('../../src/express.js')
+    const { RateLimiter } = await import('../../src/index.js')
+    const warning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const limiter = new RateLimiter({ limit: 1, window: '1h' })
+    const call = await serving({
+      '/': (req, res, next) => void rateLimit({ limiter })(req, res, next),
+    })
+    expect(await call('/', 2)).toEqual([200, 429])
+    expect(warning).not.toHaveBeenCalled()
   })
 })
 

@@ -1,41 +1,25 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-import { type RedisServer, startRedis } from '@spillway/testkit'
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { Redis } from 'ioredis'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import {
   type Answer,
-  clusterStore,
+  ConcurrencyLimiter,
   limiters,
-  memoryStore,
   RateLimiter,
   type RateLimiterOptions,
   redisStore,
-  type Store,
   serveClusterStore,
 } from '../../src/index.js'
-import { forkWorker, quiet } from '../subjects.js'
+import { collect } from '../collect.js'
+import { forkWorker } from '../subjects.js'
+import { everyStore } from './every-store.js'
 
-let server: RedisServer
+const { redis, stores } = everyStore()
 let client: Redis
-beforeAll(async () => {
-  server = await startRedis()
-  client = quiet(new Redis(server.port, server.host))
-})
-afterAll(async () => {
-  client.disconnect()
-  await server[Symbol.asyncDispose]()
+beforeAll(() => {
+  client = redis()
 })
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-
-const stores: Record<string, () => Store<Answer>> = {
-  memory: () => memoryStore(),
-  'the cluster store, in one process': () => clusterStore(),
-  Redis: () => redisStore(client, { deadline: '20s' }),
-}
 const digest = /^#[\da-f]{64}$/
 
 describe.each(Object.entries(stores))('keys on %s', (_, open) => {
@@ -67,6 +51,22 @@ describe.each(Object.entries(stores))('keys on %s', (_, open) => {
       expect((await limiter.reset(key)).remaining).toBe(3)
       expect((await limiter.wait(key)).remaining).toBe(2)
     }
+  })
+
+  it('S15 with lone surrogates, which are one character in UTF-8, are told apart', async () => {
+    const limiter = limiterOf({ limit: 1 })
+    const keys = [
+      '\ud800',
+      '\ud801',
+      '\udc00',
+      '\ufffd',
+      'a\ud800',
+      'a\ufffd',
+      '\ud83d\ude00',
+      '\ude00\ud83d',
+    ]
+    for (const key of keys) expect((await limiter.consume(key)).allowed, JSON.stringify(key)).toBe(true)
+    for (const key of keys) expect((await limiter.consume(key)).allowed, JSON.stringify(key)).toBe(false)
   })
 
   it('S15 that look like a digest are not the key that they are the digest of', async () => {
@@ -168,6 +168,21 @@ describe('what a table keeps', () => {
     both.consume('x'.repeat(99))
     expect(both.stats().remembered).toEqual({ keys: 0, bytes: 0 })
     await limiter.close()
+  })
+
+  it('S15 of calls in flight is some hundred bytes for each key', () => {
+    const limiter = new ConcurrencyLimiter({ limit: 3_000, perKey: 1 })
+    collect()
+    const before = process.memoryUsage().heapUsed
+    const permits = Array.from({ length: 3_000 }, (_, i) =>
+      limiter.tryAcquire(Buffer.alloc(14_000, `${i}-`).toString('latin1')),
+    )
+    collect()
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(3_000 * 1_500)
+    expect(limiter.stats().keys).toBe(3_000)
+    expect(limiter.tryAcquire(Buffer.alloc(14_000, '7-').toString('latin1'))).toBeUndefined()
+    for (const permit of permits) permit?.release()
+    expect(limiter.stats()).toMatchObject({ keys: 0, inFlight: 0 })
   })
 
   it('S15 in the lines of wait is bounded', async () => {

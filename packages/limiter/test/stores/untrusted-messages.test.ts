@@ -292,11 +292,14 @@ describe('numbers at the edge', () => {
       const store = stores[name]!()
       const debtor = new RateLimiter<Answer>({ name: 'a', limit: 5, window: '1h', store } as never)
       for (let i = 0; i < 3; i++) {
-        await debtor.settle(await debtor.consume(`d${i}`), Number.MAX_VALUE)
-        await debtor.settle(await debtor.consume(`d${i}`, { cost: 0 }), Number.MAX_VALUE)
+        // Both are admitted before the real cost is known; the sum of the costs is beyond all numbers.
+        const admitted = [await debtor.consume(`d${i}`), await debtor.consume(`d${i}`)]
+        for (const decision of admitted) await debtor.settle(decision, Number.MAX_VALUE)
         const decision = await debtor.consume(`d${i}`)
         expect(decision).toMatchObject({ allowed: false, remaining: 0 })
         expect(decision.retryAfter).toBeGreaterThan(0)
+        expect(Number.isFinite(decision.retryAfter)).toBe(true)
+        expect((await debtor.refund(`d${i}`, Number.MAX_VALUE)).remaining).toBe(5)
       }
       const slow = new RateLimiter<Answer>({
         name: 'b',

@@ -15,8 +15,9 @@ import type { LimiterCounters } from '../../bucket/limiter-counters.js'
 import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from '../../bucket/store.js'
 import { MemoryTable, NONE, sizesOf } from './memory-table.js'
 
+/** Options of `memoryStore` and `serveClusterStore`. */
 export interface MemoryStoreOptions {
-  /** Most keys each limit remembers; a key takes about 55 bytes beside itself. Default: 500,000. */
+  /** Most keys that each limit remembers; a bucket takes about 55 bytes beside its key. Default: 500,000. */
   readonly maxKeys?: number
   /** Milliseconds that never go back. Default: `performance.now()`. */
   readonly clock?: Clock
@@ -36,6 +37,7 @@ export function memoryStore(options?: MemoryStoreOptions): MemoryStore {
   return new MemoryStore(options)
 }
 
+/** A store in the memory of this process. */
 export class MemoryStore implements Store<Decision> {
   readonly #tables = new Map<string, MemoryTable>()
   readonly #names = new BucketNames()
@@ -71,10 +73,10 @@ export class MemoryStore implements Store<Decision> {
   })
 }
 
-/** Everything is in the store. */
+/** All keys are in the store. */
 const NOTHING: Remembered = Object.freeze({ keys: 0, bytes: 0 })
 
-/** One limit in memory. */
+/** The buckets of one limit in memory. */
 export class MemoryBuckets implements Buckets<Decision> {
   readonly limits: readonly [Limit]
   readonly #table: MemoryTable
@@ -176,7 +178,7 @@ export class MemoryBuckets implements Buckets<Decision> {
   }
 }
 
-/** Several limits in memory. Nothing runs between looking at all and charging all, so it is one decision. */
+/** The buckets of several limits in memory. Looking at all and charging all is one synchronous step, so one decision. */
 class JoinedBuckets implements Buckets<Decision> {
   readonly limits: readonly Limit[]
   readonly #members: readonly Buckets<Decision>[]

@@ -9,7 +9,7 @@ import { MemoryTable, sizesOf } from '../memory/memory-table.js'
 const MOST_KEYS = 100_000
 const RETRY_AFTER = 1_000
 
-/** Decides while a shared store does not answer. */
+/** Decides by the policy for failures while a shared store does not answer. */
 export class Fallback {
   readonly policy: FailurePolicy
   readonly #share: number
@@ -26,7 +26,7 @@ export class Fallback {
           this.#tables[i]!,
           monotonicClock,
           shareOfLimit(limit, this.#share),
-          // These decisions are counted by those who ask for them.
+          // The limiter that asks counts these decisions.
           new LimiterCounters(),
           'fallback',
         ),
@@ -71,7 +71,7 @@ export class Fallback {
   }
 }
 
-/** A policy speaks in the name of a limit that can refuse, if there is one. */
+/** The decision names a limit that can refuse, if there is one. */
 function termsOf(limits: readonly Limit[], cost: number): Terms {
   return new Terms(limits.find(({ shadow }) => !shadow) ?? limits[0]!, cost, 'fallback')
 }
