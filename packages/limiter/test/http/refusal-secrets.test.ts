@@ -48,7 +48,7 @@ describe('the error of a refusal', () => {
       const error = await new Promise<Error>((resolve) => {
         const req = { headers: {}, socket: {}, method: 'GET' }
         const res = { setHeader() {}, headersSent: false, req }
-        const middleware = express({ limiter, key: () => KEY, onRefused: 'next' } as never)
+        const middleware = express({ limiter, key: () => KEY } as never)
         middleware(req as never, res as never, resolve as never)
       })
       const copied = Object.fromEntries(Object.entries(error))

@@ -13,15 +13,13 @@ export class ServedTables {
   readonly #tables = new Map<string, MemoryTable>()
   readonly #maxKeys: number
   readonly #clock: Clock
-  /** The limit of the last bucket, with the blank, and its table: most buckets of a request are of one limit. */
-  #lastLimit = ''
-  #lastTable: MemoryTable | undefined
 
   constructor({ maxKeys, clock }: Required<MemoryStoreOptions>) {
     this.#maxKeys = maxKeys
     this.#clock = clock
   }
 
+  /** Limits that have a table. */
   get size(): number {
     return this.#tables.size
   }
@@ -33,24 +31,20 @@ export class ServedTables {
   /** Decides a request. Returns `undefined`, and changes nothing, for keys and numbers that do not fit together. */
   answer(keys: readonly string[], numbers: readonly number[]): number[] | undefined {
     if (!isSound(keys.length, numbers)) return undefined
-    for (let i = 0; i < keys.length; i++)
-      if (!this.#isOfLastLimit(keys[i]!) && !namesBucket(keys[i]!)) return undefined
-    return answerFrom(this.#tableOf, keys, numbers, microseconds(this.#clock.now()))
-  }
-
-  readonly #tableOf = (bucket: string): MemoryTable => {
-    if (this.#isOfLastLimit(bucket)) return this.#lastTable!
-    const limit = bucket.slice(0, bucket.indexOf(' '))
-    const table = this.#tables.get(limit) ?? this.#create(limit)
-    this.#lastLimit = `${limit} `
-    this.#lastTable = table
-    return table
-  }
-
-  /** Whether this is the name of a bucket of the last limit. */
-  #isOfLastLimit(bucket: string): boolean {
-    const limit = this.#lastLimit
-    return this.#lastTable !== undefined && bucket.length > limit.length && bucket.startsWith(limit)
+    const limits = limitsOf(keys)
+    if (limits === undefined) return undefined
+    // Most buckets of a request are of one limit, so its table is looked up once.
+    let limit: string | undefined
+    let table: MemoryTable | undefined
+    const tableAt = (index: number): MemoryTable => {
+      const wanted = limits[index]!
+      if (wanted !== limit || table === undefined) {
+        limit = wanted
+        table = this.#tables.get(limit) ?? this.#create(limit)
+      }
+      return table
+    }
+    return answerFrom(tableAt, keys, numbers, microseconds(this.#clock.now()))
   }
 
   #create(limit: string): MemoryTable {
@@ -71,11 +65,21 @@ export class ServedTables {
       smallest = limit
     }
     if (smallest !== undefined) this.#tables.delete(smallest)
-    this.#lastTable = undefined
   }
 }
 
-function namesBucket(key: string): boolean {
-  const end = key.indexOf(' ')
-  return end > 0 && end <= LONGEST_NAME && end < key.length - 1
+/** The limit of each bucket; `undefined` if one of them has no name of the form `<limit> <key>`. */
+function limitsOf(keys: readonly string[]): string[] | undefined {
+  const limits: string[] = []
+  let last = ''
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!
+    const end = key.indexOf(' ')
+    if (end <= 0 || end > LONGEST_NAME || end === key.length - 1) return undefined
+    const limit = key.slice(0, end)
+    // The same text once: comparing it with itself costs nothing.
+    if (limit !== last) last = limit
+    limits.push(last)
+  }
+  return limits
 }

@@ -1,14 +1,21 @@
 import { charged, levelAt } from '../../bucket/bucket.js'
-import { admitted, combined, type Decision, standing, type Terms } from '../../bucket/decision.js'
+import { admitted, combined, type Decision, EXAMPLE, standing, type Terms } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
 import type { PendingDecision } from './pending-decision.js'
-import { CHARGE, RESET } from './protocol.js'
+import { CHARGE, RESET, TAKE } from './protocol.js'
 
 /**
  * Replays coalesced calls, one after the other, on the bucket state that the store returned: each call gets its own
  * `remaining`. The store did the same steps on the same doubles.
  */
 export class DecisionReplay {
+  static readonly kept = new DecisionReplay(
+    { kind: TAKE, key: '', cost: 1, limits: [EXAMPLE.limit] } as unknown as PendingDecision,
+    [0, 0.5],
+    0,
+    EXAMPLE,
+  )
+
   /** `used` and `elapsed` of each bucket before the next call. */
   readonly state: number[]
   readonly #pending: PendingDecision

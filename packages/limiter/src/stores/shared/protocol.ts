@@ -86,9 +86,13 @@ function isWithin(value: number, max: number): boolean {
   return typeof value === 'number' && value >= 0 && value <= max
 }
 
-/** Decides a request on buckets in this process, all at the time `now` (microseconds). */
+/**
+ * Decides a request on buckets in this process, all at the time `now` (microseconds).
+ *
+ * @param tableAt the table of the bucket that the key at this index names
+ */
 export function answerFrom(
-  tableOf: (key: string) => MemoryTable,
+  tableAt: (index: number) => MemoryTable,
   keys: readonly string[],
   numbers: readonly number[],
   now: number,
@@ -101,12 +105,12 @@ export function answerFrom(
     const limits = limitsIn(numbers, i + 5, n)
     for (let group = 0; group < groups; group++, next += n) {
       if (n === 1) {
-        const cursor = new BucketCursor(tableOf(keys[next]!), keys[next]!, limits[0]!, now)
+        const cursor = new BucketCursor(tableAt(next), keys[next]!, limits[0]!, now)
         answer.push(decideOne(kind, cost, count, cursor), cursor.used, cursor.elapsed)
         continue
       }
       const cursors = limits.map(
-        (limit, k) => new BucketCursor(tableOf(keys[next + k]!), keys[next + k]!, limit, now),
+        (limit, k) => new BucketCursor(tableAt(next + k), keys[next + k]!, limit, now),
       )
       answer.push(decideTogether(kind, cost, count, cursors))
       for (const { used, elapsed } of cursors) answer.push(used, elapsed)
