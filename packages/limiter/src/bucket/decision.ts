@@ -1,4 +1,5 @@
 import { levelAt, timeToFit, timeToFull } from './bucket.js'
+import { keepShape } from './keep-shape.js'
 import type { Limit } from './limit.js'
 
 /** Where the decision was made: in a store, a lease, the deny cache, or by the policy for a store that failed. */
@@ -51,7 +52,7 @@ export class Terms {
 }
 
 const NO_LIMIT = { name: '', capacity: 0, tokens: 0, micros: 1, shadow: false }
-/** Terms of the decisions that are kept as examples. */
+/** Terms of the examples for {@link keepShape}. */
 export const EXAMPLE = new Terms(NO_LIMIT, 1, 'memory')
 
 /**
@@ -61,12 +62,6 @@ export const EXAMPLE = new Terms(NO_LIMIT, 1, 'memory')
  * from storing numbers as numbers.
  */
 class Admission implements Decision {
-  /**
-   * One is kept: V8 forgets the shape of a class that has no instance at a collection, and drops the code it has compiled
-   * for it. Its level has a fraction, so that this field is a double from the beginning.
-   */
-  static readonly kept = new Admission(EXAMPLE, '', 0.5)
-
   declare readonly terms: Terms
   declare readonly key: string
   /** Tokens in use. */
@@ -135,8 +130,6 @@ Object.assign(Admission.prototype, {
 
 /** Any decision that is not a plain admission. */
 class FullDecision extends Admission {
-  static override readonly kept = new FullDecision(EXAMPLE, '', 0.5, { allowed: false, retryAfter: 0.5 })
-
   declare readonly allowed: boolean
   declare readonly retryAfter: number
   declare readonly impossible: boolean
@@ -159,6 +152,9 @@ class FullDecision extends Admission {
     this.parts = more.parts
   }
 }
+
+keepShape(new Admission(EXAMPLE, '', 0.5))
+keepShape(new FullDecision(EXAMPLE, '', 0.5, { allowed: false, retryAfter: 0.5 }))
 
 /** An admission that left the bucket at `level`. */
 export function admitted(terms: Terms, key: string, level: number): Decision {

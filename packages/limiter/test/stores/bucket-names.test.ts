@@ -1,8 +1,10 @@
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import express, { type RequestHandler } from 'express'
 import Fastify from 'fastify'
+import Koa from 'koa'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { BucketNames } from '../../src/bucket/bucket-names.js'
 import { type ExpressRateLimitOptions, rateLimit } from '../../src/express.js'
@@ -16,6 +18,7 @@ import {
   redisStore,
   serveClusterStore,
 } from '../../src/index.js'
+import { rateLimit as koaRateLimit } from '../../src/koa.js'
 import { collect } from '../collect.js'
 import { forkWorker } from '../subjects.js'
 import { everyStore } from './every-store.js'
@@ -209,6 +212,35 @@ describe('a limiter that is made while a request is handled', () => {
 })
 
 describe('names that nobody gave', () => {
+  it('L50 are apart for the same limit on three frameworks, over one Redis', async () => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const limit = () => ({
+      limit: 1,
+      window: '3h' as const,
+      key: () => 'a',
+      store: redisStore(redis(), { deadline: '20s' }),
+    })
+    const fastify = Fastify()
+    onTestFinished(() => fastify.close())
+    await fastify.register(fastifyRateLimit, limit())
+    fastify.get('/', async () => 'ok')
+    const koa = new Koa()
+    koa.use(koaRateLimit(limit()))
+    koa.use((ctx) => {
+      ctx.body = 'ok'
+    })
+    const call = await serving({ '/': rateLimit(limit()) })
+    const koaServer = createServer(koa.callback()).listen(0, '127.0.0.1')
+    await once(koaServer, 'listening')
+    onTestFinished(() => void koaServer.close())
+    const origin = `http://127.0.0.1:${(koaServer.address() as AddressInfo).port}`
+    for (const status of [200, 429]) {
+      expect(await call('/', 1)).toEqual([status])
+      expect((await fastify.inject('/')).statusCode).toBe(status)
+      expect((await fetch(origin)).status).toBe(status)
+    }
+  })
+
   it('L50 agree in all workers that make the same limiters, and are apart for each limiter', async () => {
     const primary = serveClusterStore()
     const workers = await Promise.all([1, 2].map(() => forkWorker({ deadline: '20s' })))

@@ -4,6 +4,12 @@ import { afterAll, beforeAll } from 'vitest'
 import { type Answer, clusterStore, memoryStore, redisStore, type Store } from '../../src/index.js'
 import { quiet } from '../subjects.js'
 
+/** Each store that needs no server. */
+export const LOCAL_STORES: Readonly<Record<string, () => Store<Answer>>> = {
+  memory: () => memoryStore(),
+  'the cluster store, in one process': () => clusterStore(),
+}
+
 /** Opens each kind of store, for what must hold on all of them. The test file gets a Redis server of its own. */
 export function everyStore() {
   let server: RedisServer
@@ -21,15 +27,9 @@ export function everyStore() {
     clients.push(client)
     return client
   }
-  const local: Record<string, () => Store<Answer>> = {
-    memory: () => memoryStore(),
-    'the cluster store, in one process': () => clusterStore(),
-  }
   return {
     redis,
     flush: () => server.command('FLUSHALL'),
-    /** The stores that need no server. */
-    local,
-    stores: { ...local, Redis: () => redisStore(redis(), { deadline: '20s' }) } as typeof local,
+    stores: { ...LOCAL_STORES, Redis: () => redisStore(redis(), { deadline: '20s' }) } as typeof LOCAL_STORES,
   }
 }

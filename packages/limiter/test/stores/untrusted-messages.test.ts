@@ -6,17 +6,9 @@ import { type RedisServer, startRedis } from '@spillway/testkit'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import {
-  type Answer,
-  clusterStore,
-  limiters,
-  memoryStore,
-  RateLimiter,
-  redisStore,
-  type Store,
-  serveClusterStore,
-} from '../../src/index.js'
+import { type Answer, limiters, RateLimiter, redisStore, serveClusterStore } from '../../src/index.js'
 import { forkWorker, quiet } from '../subjects.js'
+import { LOCAL_STORES } from './every-store.js'
 
 const limit = [5, 5, 1e9, 0]
 const ask = (keys: unknown, numbers: unknown, more: object = {}) => ({
@@ -281,15 +273,10 @@ describe('a Redis', () => {
 })
 
 describe('numbers at the edge', () => {
-  const stores: Record<string, () => Store<Answer>> = {
-    memory: () => memoryStore(),
-    'the cluster store, in one process': () => clusterStore(),
-  }
-
-  it.each(Object.keys(stores))(
+  it.each(Object.keys(LOCAL_STORES))(
     'S8 a debt without end and a rate near zero end in a decision: %s',
     async (name) => {
-      const store = stores[name]!()
+      const store = LOCAL_STORES[name]!()
       const debtor = new RateLimiter<Answer>({ name: 'a', limit: 5, window: '1h', store } as never)
       for (let i = 0; i < 3; i++) {
         // Both are admitted before the real cost is known; the sum of the costs is beyond all numbers.

@@ -1,28 +1,24 @@
 import { charged, levelAt } from '../../bucket/bucket.js'
 import { admitted, combined, type Decision, EXAMPLE, standing, type Terms } from '../../bucket/decision.js'
+import { keepShape } from '../../bucket/keep-shape.js'
 import type { Limit } from '../../bucket/limit.js'
 import type { PendingDecision } from './pending-decision.js'
 import { CHARGE, RESET, TAKE } from './protocol.js'
+
+type Replayed = Pick<PendingDecision, 'kind' | 'key' | 'cost' | 'limits'>
 
 /**
  * Replays coalesced calls, one after the other, on the bucket state that the store returned: each call gets its own
  * `remaining`. The store did the same steps on the same doubles.
  */
 export class DecisionReplay {
-  static readonly kept = new DecisionReplay(
-    { kind: TAKE, key: '', cost: 1, limits: [EXAMPLE.limit] } as unknown as PendingDecision,
-    [0, 0.5],
-    0,
-    EXAMPLE,
-  )
-
   /** `used` and `elapsed` of each bucket before the next call. */
   readonly state: number[]
-  readonly #pending: PendingDecision
+  readonly #pending: Replayed
   readonly #usual: Terms
 
   /** @param usual terms of most calls, to share */
-  constructor(pending: PendingDecision, answer: readonly number[], at: number, usual: Terms) {
+  constructor(pending: Replayed, answer: readonly number[], at: number, usual: Terms) {
     this.state = answer.slice(at, at + 2 * pending.limits.length)
     this.#pending = pending
     this.#usual = usual
@@ -83,3 +79,5 @@ export class DecisionReplay {
     return levelAt(this.state[2 * i]!, this.state[2 * i + 1]!, limit)
   }
 }
+
+keepShape(new DecisionReplay({ kind: TAKE, key: '', cost: 1, limits: [EXAMPLE.limit] }, [0, 0.5], 0, EXAMPLE))
