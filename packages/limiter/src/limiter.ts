@@ -17,29 +17,32 @@ import { type RateLimiterOptions, resolveRateLimiterOptions } from './options.js
 import { memoryStore } from './stores/memory/memory-store.js'
 import { WaitQueues } from './wait-queues.js'
 
+/** Options of one call of `consume`. */
 export interface ConsumeOptions {
   /** Tokens to take; finite, not negative; fractions are fine. Default: 1. */
   readonly cost?: number
-  /** Another limit for this call, such as the plan of the user; what was used so far still counts. */
+  /** Another limit for this call, such as the plan of the user; tokens used so far still count. */
   readonly limit?: Limit | LimitOptions
-  /** The same with several limits: by name, for those that differ. */
+  /** As `limit`, for a limiter made by `limiters.all`: by name, the limits that differ. */
   readonly limits?: Readonly<Record<string, Limit | LimitOptions>>
-  /** Rejects with `signal.reason`; what was taken for the call meanwhile is given back. */
+  /** Aborts the call, which rejects with `signal.reason`; tokens taken for it meanwhile are given back. */
   readonly signal?: AbortSignal
 }
 
+/** Options of one call of `wait`. */
 export interface WaitOptions extends ConsumeOptions {
-  /** Gives up when it would take longer. Default: `'30s'`. */
+  /** Longest wait; a call that would wait longer is rejected. Default: `'30s'`. */
   readonly maxWait?: Duration
   /** Keeps the process alive while waiting. Default: `false`. */
   readonly ref?: boolean
 }
 
+/** Figures of a limiter. */
 export interface RateLimiterStats {
   readonly limits: readonly Limit[]
   /** Calls of `consume` that were admitted. */
   readonly allowed: number
-  /** Calls that were refused, those of shadow mode included. */
+  /** Calls that were refused, including those that shadow mode admitted. */
   readonly denied: number
   /** Calls let through although a limit in shadow mode said no. */
   readonly shadowed: number

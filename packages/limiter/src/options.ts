@@ -39,6 +39,7 @@ export type RateLimiterOptions<R extends Answer = Answer> = LimitOptions & {
   readonly shadow?: boolean
 }
 
+/** Defaults of {@link RateLimiterOptions}; durations in milliseconds. */
 export const RATE_LIMITER_DEFAULTS = Object.freeze({
   onStoreFailure: 'local',
   denyCache: 1_000,
@@ -51,7 +52,7 @@ const policy: Check<FailurePolicy> = either(
   nested({ local: number({ min: 0, max: 1 }) }),
 )
 
-/** The names of these options; the adapters hand them on. */
+/** The checks of these options; the adapters use them, too. */
 export const RATE_LIMITER_CHECKS = {
   ...LIMIT_CHECKS,
   store: optional(having<Store<Answer>>('a store', 'open', 'stats', 'close')),

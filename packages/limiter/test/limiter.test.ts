@@ -54,7 +54,7 @@ describe('the token bucket', () => {
     )
   })
 
-  it('L30: whoever waits for retryAfter is admitted; a header in whole seconds is long enough too', () => {
+  it('L30: admits a call after retryAfter; Retry-After in whole seconds is long enough, too', () => {
     fc.assert(
       fc.property(rates, fc.integer({ min: 1, max: 50 }), ({ capacity, tokens, per }, cost) => {
         const { clock, limiter } = fake({ capacity, refill: { tokens, per } })
@@ -135,8 +135,8 @@ describe('the token bucket', () => {
   })
 })
 
-describe('memory', () => {
-  it('L22: is bounded, and forgets buckets that are full again', () => {
+describe('the table of the memory store', () => {
+  it('L22: is bounded, and drops buckets that are full again', () => {
     const clock = new FakeClock()
     const store = memoryStore({ clock, maxKeys: 10_000 })
     const limiter = new RateLimiter({ limit: 5, window: '1s', store })
@@ -153,7 +153,7 @@ describe('memory', () => {
     expect(store.stats().keys).toBeLessThan(1_000)
   })
 
-  it('L23: the exhausted are not forgiven for fresh keys', () => {
+  it('L23: keeps exhausted keys when fresh keys come', () => {
     const { limiter } = fake({ limit: 10, window: '30d' }, 1_000)
     for (let i = 0; i < 10; i++) limiter.consume('victim')
     for (let i = 0; i < 5_000; i++) limiter.consume(`fresh${i}`)
@@ -164,7 +164,7 @@ describe('memory', () => {
     expect(keys).toBe(1_000)
   })
 
-  it('sweeping changes no decision', () => {
+  it('decides alike with and without a sweep', () => {
     const calls = fc.array(fc.tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 900 })), {
       maxLength: 300,
     })
@@ -204,7 +204,7 @@ describe('limiters.all', () => {
   const day = () => new RateLimiter({ name: 'day', capacity: 10, refill: { tokens: 0, per: '1d' }, store })
   let store = memoryStore()
 
-  it('L32: the tightest speaks, and names itself', () => {
+  it('L32: names the tightest limit in the decision', () => {
     store = memoryStore()
     const both = limiters.all([day(), burst()])
     expect(both.consume('a')).toMatchObject({ allowed: true, remaining: 1, limit: { name: 'burst' } })
@@ -260,7 +260,7 @@ describe('wait', () => {
     expect(limiter.stats().waiting).toBe(0)
   })
 
-  it('leaves on abort, with the reason, and those behind move up', async () => {
+  it('rejects on abort with the reason, and the next calls move up', async () => {
     const limiter = new RateLimiter({ capacity: 1, refill: { tokens: 1, per: '50ms' } })
     await limiter.wait('a')
     const controller = new AbortController()
@@ -315,7 +315,7 @@ describe('a limiter', () => {
     ])
   })
 
-  it('names itself after its numbers', () => {
+  it('has a name made of its numbers', () => {
     expect(defineLimit({ limit: 100, window: '15m' }).name).toBe('100-in-15m')
     expect(defineLimit({ capacity: 20, refill: { tokens: 5, per: '1s' } }).name).toBe('5-in-1s-burst-20')
   })

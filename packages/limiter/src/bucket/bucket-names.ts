@@ -59,7 +59,7 @@ export class BucketNames {
 
   /**
    * @param named whether the user gave the limit its name
-   * @param scope tells unnamed limits of the same numbers apart, whatever the order in which they are made
+   * @param scope tells unnamed limits of the same numbers apart, in any order in which they are made
    */
   claim({ name }: Limit, named: boolean, scope?: string): Claim {
     if (named) return { name, ordinal: 1, release() {} }

@@ -42,6 +42,7 @@ export interface WindowLimitOptions {
   readonly window: Duration
 }
 
+/** A limit, in one of the two forms. */
 export type LimitOptions = BucketLimitOptions | WindowLimitOptions
 
 /** A limit as the package works with it: `tokens` tokens every `micros` microseconds, up to `capacity`. */

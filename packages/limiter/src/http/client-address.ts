@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { defineOptions, integer } from '@spillway/kit'
 import { ClientAddress, type Trust, trustCheck } from './address.js'
 
+/** Options of `clientAddress`. */
 export interface ClientAddressOptions {
-  /** Proxies in front: how many, or in which subnets. Default: `0`, the address of the socket counts. */
+  /** Proxies in front of the app: their number, or their subnets. Default: `0`, the address of the socket counts. */
   readonly trust?: Trust
   /** Bits of an IPv6 address that are one client, 32 to 128. Default: 64. */
   readonly ipv6Prefix?: number
@@ -29,7 +30,7 @@ const known = new Map<string, ClientAddress>()
 const MOST_KNOWN = 64
 
 /**
- * The address of a client as `rateLimit` takes it for the key: one text for all notations of an address, the prefix for
+ * The address of a client as `rateLimit` uses it for the key: one text for all notations of an address, the prefix for
  * an IPv6 client, and never a part of `X-Forwarded-For` that the client itself wrote. For a `key` of your own, with the same
  * options as the limiter:
  *

@@ -36,6 +36,7 @@ export interface ConcurrencyGateOptions<Args extends unknown[]> {
   readonly ipv6Prefix?: number
 }
 
+/** Options of `limitConcurrency`: the limit itself, or a `limiter`, and how requests are counted. */
 export type LimitConcurrencyOptions<Args extends unknown[]> = ConcurrencyGateOptions<Args> &
   Partial<ConcurrencyLimiterOptions>
 

@@ -111,7 +111,7 @@ export function hasOwnLimiter<Args extends unknown[]>(own: RateLimitOptions<Args
   )
 }
 
-/** The options of a route: its own, and those of the whole app where it says nothing. A limit is never mixed. */
+/** The options of a route: its own, completed by those of the app. A limit comes from one of the two, never from both. */
 export function overriding<Args extends unknown[]>(
   options: RateLimitOptions<Args>,
   own: RateLimitOptions<Args>,

@@ -24,11 +24,11 @@ export interface GateOptions<Args extends unknown[]> {
   readonly limitFor?: (...args: Args) => MaybePromise<PerCall>
   /** Requests that are not counted. Default: none. */
   readonly skip?: (...args: Args) => MaybePromise<boolean>
-  /** Proxies in front: how many, or in which subnets. Default: `0`, the address of the socket counts. */
+  /** Proxies in front of the app: their number, or their subnets. Default: `0`, the address of the socket counts. */
   readonly trust?: Trust
   /** Bits of an IPv6 address that make the key, 32 to 128. Default: 64. */
   readonly ipv6Prefix?: number
-  /** What to do without a key: `'error'` (500), `'allow'`, or `'deny'` (429). Default: `'error'`. */
+  /** Policy for a request without a key: `'error'` (500), `'allow'`, or `'deny'` (429). Default: `'error'`. */
   readonly onMissingKey?: 'error' | 'allow' | 'deny'
   /** Header fields that show the limits. Default: `'draft-8'`. */
   readonly headers?: HeaderStyle | readonly HeaderStyle[] | false
@@ -40,6 +40,7 @@ export interface GateOptions<Args extends unknown[]> {
   readonly refundOn?: (status: number, aborted: boolean, ...args: Args) => MaybePromise<boolean>
 }
 
+/** A limit for one request; for several limits, a record by name. `undefined`: the limit of the limiter. */
 export type PerCall = Limit | LimitOptions | Readonly<Record<string, Limit | LimitOptions>> | undefined
 
 /** Options of `rateLimit`: the limit itself, or a `limiter`, and how requests are measured by it. */
@@ -55,7 +56,7 @@ export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
 
 export type StandardHeaders = boolean | 'draft-6' | 'draft-7' | 'draft-8'
 
-/** What an own `handler` gets as its last argument: the options as given, and what handlers of express-rate-limit read. */
+/** Last argument of a `handler`: the options as given, and the members that handlers for express-rate-limit read. */
 export interface OptionsUsed {
   readonly statusCode: number
   /** As given; else the text that express-rate-limit would send. */
@@ -65,10 +66,13 @@ export interface OptionsUsed {
   readonly [name: string]: unknown
 }
 
-/** What the option `requestPropertyName` puts on a request. */
+/** The value of the request property that the option `requestPropertyName` names. */
 export interface RateLimitInfo {
+  /** Requests, or tokens, of a full bucket. */
   readonly limit: number
+  /** Tokens in use. */
   readonly used: number
+  /** Tokens left. */
   readonly remaining: number
   /** When the bucket is full again, if no call takes tokens. */
   readonly resetTime: Date | undefined
@@ -90,11 +94,11 @@ export interface CompatOptions<Args extends unknown[]> {
   /** A text that names the limit; same as `name`. */
   readonly identifier?: string
   /**
-   * Answer refusals with this body instead of the app's error handler. A function gets what a middleware gets and
-   * returns the body, or sends the response itself.
+   * Answer refusals with this body instead of the app's error handler. A function gets the arguments of a
+   * middleware and returns the body, or sends the response itself.
    */
   readonly message?: unknown
-  /** Answer refusals by this function; it gets what a middleware gets, then the options in effect. */
+  /** Answer refusals by this function; it gets the arguments of a middleware, then the options in effect. */
   readonly handler?: (...args: [...args: Args, options: OptionsUsed]) => unknown
   /** The request has a {@link RateLimitInfo} by this name. Default: `'rateLimit'` with `windowMs`, else none. */
   readonly requestPropertyName?: string
@@ -102,7 +106,7 @@ export interface CompatOptions<Args extends unknown[]> {
   readonly skipSuccessfulRequests?: boolean
   /** Give the cost back for requests that were not successful, and when the client went away. */
   readonly skipFailedRequests?: boolean
-  /** What successful means for these two; gets what a middleware gets. Default: a status below 400. */
+  /** Whether a request was successful, for these two; gets the arguments of a middleware. Default: a status below 400. */
   readonly requestWasSuccessful?: (...args: Args) => MaybePromise<boolean>
   /** Same as `ipv6Prefix`; `false` is 128. Here the default is 64. */
   readonly ipv6Subnet?: number | false

@@ -58,7 +58,7 @@ describe.each(FRAMEWORKS)('limitConcurrency on %s', (framework) => {
     })
   })
 
-  it('forgets who leaves while waiting', async () => {
+  it('drops a waiting request whose client leaves', async () => {
     const limiter = new ConcurrencyLimiter({ limit: 1, queue: 5, maxWait: '20s' })
     const permit = limiter.tryAcquire()!
     await serving(framework, { routes: { 'GET /': () => ({}) }, mounts: mountsOf(limiter) }, async (app) => {
@@ -94,7 +94,7 @@ describe('ConcurrencyLimiter', () => {
     expect(limiter.stats()).toMatchObject({ inFlight: 0, keys: 0, admitted: 30, refused: 0 })
   })
 
-  it('limits each key, and one that is full blocks nobody else', async () => {
+  it('limits each key, and a key at its limit blocks no other', async () => {
     const limiter = new ConcurrencyLimiter({ limit: 10, perKey: 1, queue: 10 })
     const first = await limiter.acquire({ key: 'a' })
     const second = limiter.acquire({ key: 'a' })
@@ -109,7 +109,7 @@ describe('ConcurrencyLimiter', () => {
     expect(limiter.stats()).toMatchObject({ inFlight: 0, keys: 0 })
   })
 
-  it('refuses when the queue is full, and who waits too long', async () => {
+  it('refuses a call when the queue is full, and a call that waits too long', async () => {
     const limiter = new ConcurrencyLimiter({ limit: 1, queue: 1, maxWait: '20ms' })
     limiter.tryAcquire()
     const waits = limiter.acquire()
@@ -137,7 +137,7 @@ describe('ConcurrencyLimiter', () => {
     expect(await limiter.run(() => 7)).toBe(7)
   })
 
-  it('closes when the last one is through, and sends those in line away', async () => {
+  it('closes when the last call has ended, and rejects waiting calls', async () => {
     const limiter = new ConcurrencyLimiter({ limit: 1, queue: 1 })
     const held = limiter.tryAcquire()!
     const waits = limiter.acquire()

@@ -83,7 +83,7 @@ describe.each([
     expect(seen).toEqual([])
   })
 
-  it('limitConcurrency too', async () => {
+  it('a refusal of limitConcurrency goes to next, too', async () => {
     const limiter = new ConcurrencyLimiter({ limit: 1 })
     limiter.tryAcquire()
     const [answer] = await second(limitConcurrency({ limiter, onRefused: 'answer' }), http2)

@@ -82,7 +82,7 @@ describe.each(FRAMEWORKS)('rateLimit on %s', (framework) => {
     }
   })
 
-  it('L33: every limiter on a route counts', () =>
+  it('L33: counts in every limiter on a route', () =>
     serving(
       framework,
       {
@@ -276,7 +276,7 @@ describe.each(FRAMEWORKS)('rateLimit on %s', (framework) => {
     })
   })
 
-  it('an own handler answers', async () => {
+  it('is answered by a handler of the app', async () => {
     const all: Mounts = {
       express: (app) =>
         app.use(
@@ -350,8 +350,8 @@ describe.each(FRAMEWORKS)('rateLimit on %s', (framework) => {
   })
 })
 
-describe('Fastify', () => {
-  it('L34: earlier routes, later routes and unknown paths are limited', async () => {
+describe('rateLimit on Fastify only', () => {
+  it('L34: limits earlier routes, later routes and unknown paths', async () => {
     for (const path of ['/early', '/late', '/nowhere']) {
       const app = Fastify()
       onTestFinished(() => app.close())
@@ -382,8 +382,8 @@ describe('Fastify', () => {
   })
 })
 
-describe('Express', () => {
-  it('per route, and the decision at hand for the real cost', async () => {
+describe('rateLimit on Express only', () => {
+  it('limits a single route, and gives the decision to settle the real cost', async () => {
     const app = express()
     const limiter = new RateLimiter({ capacity: 100, refill: { tokens: 0, per: '1s' } })
     app.post('/tokens', expressRateLimit({ limiter, key: () => 'a', cost: 50 }), async (req, res) => {

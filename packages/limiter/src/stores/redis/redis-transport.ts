@@ -45,7 +45,7 @@ export class RedisTransport implements Transport {
     if (client.isCluster) this.sharding = shardingOf(client, this.#keyPrefix)
   }
 
-  /** The key of the user is the hash tag, whatever is in it, so all buckets of one decision share a slot. */
+  /** The user's key, with braces escaped, is the hash tag, so all buckets of one decision share a slot. */
   bucketOf(key: string, limit: string): string {
     return `${this.#prefix}:{${BRACES.test(key) ? key.replace(/[%{}]/g, encodeURIComponent) : key}}:${limit}`
   }

@@ -3,8 +3,8 @@ import type { PendingDecision } from './pending-decision.js'
 import { isGroup } from './protocol.js'
 
 /**
- * Pending decisions that travel in one request. Those of one key keep the order of their calls, so the result is that of
- * the calls one by one.
+ * Pending decisions that travel in one request. The decisions of one key keep the order of their calls, so the
+ * result is that of the calls one by one.
  */
 export class Batch {
   readonly #pending: PendingDecision[] = []

@@ -20,7 +20,7 @@ export class NodeHealth {
     this.#onChange = onChange
   }
 
-  /** Whether no node is down, those that keep no slot any more left out. */
+  /** Whether no node is down. Nodes that keep no slot any more do not count. */
   get isUp(): boolean {
     for (const node of this.#down) if (this.#knows(node)) return false
     return true
