@@ -64,7 +64,7 @@ export function isMappedIPv4(groups: readonly number[]): boolean {
   return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0)
 }
 
-/** The first `bits` bits, the rest zero. */
+/** The first `bits` bits of an address; the rest is zero. */
 export function prefixOf(groups: readonly number[], bits: number): number[] {
   return groups.map((group, i) => {
     const kept = Math.min(16, Math.max(0, bits - i * 16))
@@ -78,14 +78,17 @@ export interface Subnet {
   readonly bits: number
 }
 
-/** `10.0.0.0/8`, `2001:db8::/32` or a single address; `undefined` when it is none. */
+/** The subnet in `10.0.0.0/8`, `2001:db8::/32` or a single address; `undefined` for any other text. */
 export function parseSubnet(text: string): Subnet | undefined {
   const [address = '', size, rest] = text.split('/')
   const groups = canonicalGroups(address)
   if (groups === undefined || rest !== undefined) return undefined
   const shift = parseIPv4(address) === undefined ? 0 : 96
   const bits = size === undefined ? 128 : /^\d{1,3}$/.test(size) ? Number(size) + shift : 129
-  return bits > 128 ? undefined : { groups: prefixOf(groups, bits), bits }
+  if (bits > 128) return undefined
+  // `::ffff:10.0.0.0/8` would be all of IPv4 and more, and is meant as 10.0.0.0/8.
+  if (isMappedIPv4(groups) && bits < 96) return undefined
+  return { groups: prefixOf(groups, bits), bits }
 }
 
 /** Whether an address lies in a subnet. */

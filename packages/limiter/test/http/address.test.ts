@@ -93,6 +93,16 @@ describe('the key of a client', () => {
     }
   })
 
+  it('L53 refuses an IPv6 notation of an IPv4 subnet that would hold all of IPv4', () => {
+    for (const subnet of ['::ffff:10.0.0.0/8', '::ffff:a00:0/95', '64:ff9b::a00:0/32', '::ffff:0:0/0']) {
+      expect(() => new ClientAddress([subnet], 64), subnet).toThrow(
+        expect.objectContaining({ code: 'ERR_LIMITER_OPTION' }),
+      )
+    }
+    expect(keyOf('10.0.0.1', '9.9.9.9', ['::ffff:10.0.0.0/104'])).toBe('9.9.9.9')
+    expect(keyOf('11.0.0.1', '9.9.9.9', ['::ffff:10.0.0.0/104'])).toBe('11.0.0.1')
+  })
+
   it('does not depend on the notation of the same address', () => {
     fc.assert(
       fc.property(fc.ipV6(), (address) => {
