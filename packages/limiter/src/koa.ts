@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+import { misuse } from '@spillway/kit'
 import { applyVerdict, refuse } from '@spillway/kit/koa'
 import type { Context, Middleware, Next } from 'koa'
 import type { Decision } from './bucket/decision.js'
@@ -22,6 +24,7 @@ export type KoaLimitConcurrencyOptions = LimitConcurrencyOptions<[ctx: Context]>
  */
 export function rateLimit(options: KoaRateLimitOptions): Middleware {
   const gate = new RateLimitGate(options)
+  if (!gate.answersItself) refuseUnknownStatus(gate.statusCode)
   return (ctx, next) => {
     const verdict = gate.check(ctx.req, ctx.res, ctx)
     return verdict instanceof Promise
@@ -58,6 +61,16 @@ export function clientAddress(ctx: Context, options?: ClientAddressOptions): str
 /** The decision about a request, to settle its cost later. */
 export function decisionOf(ctx: Context): Decision | undefined {
   return decisionOn(ctx.req)
+}
+
+/** Koa's error handler answers with 500 when it does not know the status of an error. */
+function refuseUnknownStatus(status: number): void {
+  if (STATUS_CODES[status] !== undefined) return
+  throw misuse(
+    RangeError,
+    'ERR_LIMITER_OPTION',
+    `rateLimit option "statusCode" must be a status that Koa knows, such as 429 or 503, not ${status}: Koa would answer with 500. With "message", "problem" or "handler" any status is fine`,
+  )
 }
 
 function apply(gate: RateLimitGate<[Context]>, given: GateVerdict, ctx: Context, next: Next): unknown {

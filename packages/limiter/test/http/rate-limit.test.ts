@@ -382,6 +382,25 @@ describe('rateLimit on Fastify only', () => {
   })
 })
 
+describe('rateLimit on Koa only', () => {
+  it('L51 refuses a status that Koa would turn into 500, unless it answers by itself', async () => {
+    const limit = { limit: 0, window: '1h' } as const
+    expect(() => koaRateLimit({ ...limit, statusCode: 420 })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_LIMITER_OPTION',
+        message: expect.stringContaining('"statusCode"'),
+      }),
+    )
+    for (const options of [{ statusCode: 503 }, { statusCode: 420, problem: true }]) {
+      await withApp('koa3', { ...limit, ...options }, async (app) => {
+        const { status, headers } = await app.ask('/')
+        expect(status).toBe(options.statusCode)
+        expect(headers).toHaveProperty('ratelimit-policy')
+      })
+    }
+  })
+})
+
 describe('rateLimit on Express only', () => {
   it('limits a single route, and gives the decision to settle the real cost', async () => {
     const app = express()
