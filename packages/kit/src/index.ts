@@ -47,10 +47,4 @@ export { problemOf } from './problem.js'
 export { shareOf, workerCount } from './share.js'
 export { type Size, sizeBytes } from './sizes.js'
 export { TimeoutQueue, type Waiting } from './timeout-queue.js'
-export {
-  ADMIT,
-  type RateLimitPolicy,
-  rateLimitPolicyField,
-  retryAfterSeconds,
-  type Verdict,
-} from './verdict.js'
+export { ADMIT, retryAfterSeconds, type Verdict } from './verdict.js'

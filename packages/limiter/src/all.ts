@@ -1,13 +1,14 @@
 import { misuse } from '@spillway/kit'
 import type { Answer } from './bucket/store.js'
 import { RateLimiter } from './limiter.js'
-import { MOST_LIMITS } from './stores/shared/wire.js'
+import { MOST_LIMITS } from './stores/shared/protocol.js'
 
+/** Functions over several limiters. */
 export const limiters = Object.freeze({
   /**
    * Several limits as one decision: all admit and are charged, or none is. The buckets stay those of the members. The
    * limiters must have different names and live in the same store (or all in memory); either all have a lease or none.
-   * Limiters in shadow mode have no say in it: when the others admit, each of them is charged that has room.
+   * A limiter in shadow mode refuses nothing here: when the others admit, it is charged if it has room.
    *
    * @throws TypeError `ERR_LIMITER_JOIN`
    */

@@ -1,6 +1,5 @@
 import { brand, misuse, RejectedError, retryAfterSeconds } from '@spillway/kit'
 import type { Decision } from './bucket/decision.js'
-import { problemOf } from './http/fields.js'
 
 /** The key is over its limit: 429. */
 export class RateLimitError extends RejectedError {
@@ -13,19 +12,19 @@ export class RateLimitError extends RejectedError {
     })
   }
 
-  /** The numbers, and the key. Not enumerable: a key is often a secret of the client, and no log is to have it. */
+  /** The numbers, and the key. Not enumerable, so that no log gets the key, which is often a secret of the client. */
   get decision(): Decision {
     return this.details.decision as Decision
   }
 
-  /** What a problem document says of it. */
+  /** The members of a problem document (RFC 9457) for this refusal. */
   get problem(): Readonly<Record<string, unknown>> {
     return problemOf(this.decision, this.status)
   }
 }
 brand(RateLimitError, 'RateLimitError')
 
-/** The store failed and the policy is `deny`: 503, since nobody knows whether the key is over its limit. */
+/** The store failed and the policy is `deny`: 503, since it is unknown whether the key is over its limit. */
 export class StoreUnavailableError extends RejectedError {
   constructor(decision: Decision) {
     super('The service is temporarily limited; please try again shortly', {
@@ -36,12 +35,12 @@ export class StoreUnavailableError extends RejectedError {
     })
   }
 
-  /** As of a {@link RateLimitError}. */
+  /** As in {@link RateLimitError.decision}. */
   get decision(): Decision {
     return this.details.decision as Decision
   }
 
-  /** What a problem document says of it. */
+  /** The members of a problem document (RFC 9457) for this refusal. */
   get problem(): Readonly<Record<string, unknown>> {
     return problemOf(this.decision, this.status)
   }
@@ -80,15 +79,6 @@ export function refusalOf(decision: Decision, headers?: Readonly<Record<string, 
     : new RateLimitError(decision, headers, status)
 }
 
-/** @throws TypeError `ERR_LIMITER_KEY` */
-export function refuseKey(key: unknown): never {
-  throw misuse(
-    TypeError,
-    'ERR_LIMITER_KEY',
-    `A key must be a non-empty string, not ${key === '' ? "''" : typeof key}`,
-  )
-}
-
 /** @throws TypeError | RangeError `ERR_LIMITER_COST` */
 export function refuseCost(cost: unknown): never {
   throw misuse(
@@ -98,13 +88,27 @@ export function refuseCost(cost: unknown): never {
   )
 }
 
+/** The body of RFC 9457 for a refusal, with the problem types of the rate-limit drafts. */
+function problemOf(decision: Decision, status: number): Record<string, unknown> {
+  const types = 'https://iana.org/assignments/http-problem-types#'
+  const denied = (decision.parts ?? [decision]).filter((part) => !part.allowed)
+  return decision.unavailable
+    ? { type: `${types}temporary-reduced-capacity`, title: 'The service is temporarily limited', status }
+    : {
+        type: `${types}quota-exceeded`,
+        title: 'Too many requests',
+        status,
+        'violated-policies': denied.map(({ limit }) => limit.name),
+      }
+}
+
 function messageOf({ impossible, limit, cost, retryAfter }: Decision): string {
   if (impossible) return `The cost ${cost} is more than the limit "${limit.name}" ever allows`
   if (retryAfter === Number.POSITIVE_INFINITY) return `The limit "${limit.name}" is used up`
   return `Too many requests for the limit "${limit.name}"; try again in ${retryAfterSeconds(retryAfter)} s`
 }
 
-/** A client that waits for ever needs no header that says when to come back. */
+/** No header when waiting would not help. */
 function retryHeader({ retryAfter }: Decision): Record<string, string> {
   return Number.isFinite(retryAfter) ? { 'Retry-After': retryAfterSeconds(retryAfter) } : {}
 }

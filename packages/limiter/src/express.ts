@@ -9,10 +9,13 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { Decision } from './bucket/decision.js'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './http/concurrency-gate.js'
 import { decisionOn, type GateVerdict, joined, RateLimitGate } from './http/gate.js'
-import type { RateLimitOptions } from './http/gate-options.js'
+import type { RateLimitOptions } from './http/rate-limit-options.js'
 
 type Args = [req: Request, res: Response, next: NextFunction]
+
+/** Options of `rateLimit` on Express. */
 export type ExpressRateLimitOptions = RateLimitOptions<Args> & RefusalOptions
+/** Options of `limitConcurrency` on Express. */
 export type ExpressLimitConcurrencyOptions = LimitConcurrencyOptions<[req: Request, res: Response]> &
   RefusalOptions
 
@@ -82,9 +85,11 @@ function apply(
   gate: RateLimitGate<Args>,
   onRefused: OnRefused,
   given: GateVerdict,
-  ...[req, res, next]: Args
+  req: Request,
+  res: Response,
+  next: NextFunction,
 ): void {
-  const verdict = joined(given, (name) => res.getHeader(name))
+  const verdict = given.again ? joined(given, (name) => res.getHeader(name)) : given
   const { error } = verdict
   if (error === undefined || !gate.answersItself) {
     applyVerdict(verdict, res, next, onRefused)
@@ -107,7 +112,7 @@ async function answer(gate: RateLimitGate<Args>, verdict: GateVerdict, ...args: 
   send(body, res)
 }
 
-/** As Express would; plain `node:http`, and what calls `(req, res, next)` on it, has no `res.send`. */
+/** Sends as Express would. On plain `node:http`, and on other frameworks that call `(req, res, next)`, there is no `res.send`. */
 function send(body: unknown, res: Response): void {
   if (typeof res.send === 'function') {
     res.send(body)

@@ -5,10 +5,14 @@ import type { Decision } from './bucket/decision.js'
 import { clientAddress as addressOf, type ClientAddressOptions } from './http/client-address.js'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './http/concurrency-gate.js'
 import { decisionOn, type GateVerdict, joined, RateLimitGate } from './http/gate.js'
-import { hasOwnLimiter, overriding, type RateLimitOptions } from './http/gate-options.js'
+import { hasOwnLimiter, overriding } from './http/gate-options.js'
+import type { RateLimitOptions } from './http/rate-limit-options.js'
 
 type Args = [request: FastifyRequest, reply: FastifyReply]
+
+/** Options of `rateLimit` on Fastify. */
 export type FastifyRateLimitOptions = RateLimitOptions<Args>
+/** Options of `limitConcurrency` on Fastify. */
 export type FastifyLimitConcurrencyOptions = LimitConcurrencyOptions<Args>
 
 declare module 'fastify' {
@@ -81,8 +85,8 @@ interface Route {
 }
 
 /**
- * Names the limiter of a route. Routes registered before the plugin get theirs with their first request, in an order that
- * differs from process to process. The route for HEAD that Fastify adds is that for GET.
+ * Names the limiter of a route. A route registered before the plugin gets its limiter with its first request, in an order
+ * that differs from process to process. A HEAD route, which Fastify adds, has the limiter of its GET route.
  */
 function scopeOf({ method, url }: Route): string {
   const methods = method === 'HEAD' ? 'GET' : String(method)
@@ -137,7 +141,7 @@ function apply(
   reply: FastifyReply,
   done: (error?: Error) => void,
 ): void {
-  const verdict = joined(given, (name) => reply.getHeader(name))
+  const verdict = given.again ? joined(given, (name) => reply.getHeader(name)) : given
   const { error } = verdict
   if (error === undefined || !gate.answersItself) {
     applyVerdict(verdict, reply, done)

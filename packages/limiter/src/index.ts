@@ -28,7 +28,7 @@ export {
 export { ConcurrencyError, LimiterClosedError, RateLimitError, StoreUnavailableError } from './errors.js'
 export type { Trust } from './http/address.js'
 export { type ClientAddressOptions, clientAddress } from './http/client-address.js'
-export type { OptionsUsed, RateLimitInfo } from './http/foreign-options.js'
+export type { OptionsUsed, RateLimitInfo } from './http/rate-limit-options.js'
 export { type ConsumeOptions, RateLimiter, type RateLimiterStats, type WaitOptions } from './limiter.js'
 export { RATE_LIMITER_DEFAULTS, type RateLimiterOptions } from './options.js'
 export {

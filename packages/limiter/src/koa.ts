@@ -1,12 +1,16 @@
+import { STATUS_CODES } from 'node:http'
+import { misuse } from '@spillway/kit'
 import { applyVerdict, refuse } from '@spillway/kit/koa'
 import type { Context, Middleware, Next } from 'koa'
 import type { Decision } from './bucket/decision.js'
 import { clientAddress as addressOf, type ClientAddressOptions } from './http/client-address.js'
 import { ConcurrencyGate, type LimitConcurrencyOptions } from './http/concurrency-gate.js'
 import { decisionOn, type GateVerdict, joined, RateLimitGate } from './http/gate.js'
-import type { RateLimitOptions } from './http/gate-options.js'
+import type { RateLimitOptions } from './http/rate-limit-options.js'
 
+/** Options of `rateLimit` on Koa. */
 export type KoaRateLimitOptions = RateLimitOptions<[ctx: Context]>
+/** Options of `limitConcurrency` on Koa. */
 export type KoaLimitConcurrencyOptions = LimitConcurrencyOptions<[ctx: Context]>
 
 /**
@@ -20,6 +24,7 @@ export type KoaLimitConcurrencyOptions = LimitConcurrencyOptions<[ctx: Context]>
  */
 export function rateLimit(options: KoaRateLimitOptions): Middleware {
   const gate = new RateLimitGate(options)
+  if (!gate.answersItself) refuseUnknownStatus(gate.statusCode)
   return (ctx, next) => {
     const verdict = gate.check(ctx.req, ctx.res, ctx)
     return verdict instanceof Promise
@@ -58,8 +63,18 @@ export function decisionOf(ctx: Context): Decision | undefined {
   return decisionOn(ctx.req)
 }
 
+/** Koa's error handler answers with 500 when it does not know the status of an error. */
+function refuseUnknownStatus(status: number): void {
+  if (STATUS_CODES[status] !== undefined) return
+  throw misuse(
+    RangeError,
+    'ERR_LIMITER_OPTION',
+    `rateLimit option "statusCode" must be a status that Koa knows, such as 429 or 503, not ${status}: Koa would answer with 500. With "message", "problem" or "handler" any status is fine`,
+  )
+}
+
 function apply(gate: RateLimitGate<[Context]>, given: GateVerdict, ctx: Context, next: Next): unknown {
-  const verdict = joined(given, (name) => ctx.response.get(name) || undefined)
+  const verdict = given.again ? joined(given, (name) => ctx.response.get(name) || undefined) : given
   const { error } = verdict
   if (error === undefined || !gate.answersItself) {
     applyVerdict(verdict, ctx)

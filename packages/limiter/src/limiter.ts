@@ -10,63 +10,66 @@ import {
 import { chargedParts, type Decision } from './bucket/decision.js'
 import { keptKey } from './bucket/key.js'
 import { type Limit, type LimitOptions, limitFrom, limitOf } from './bucket/limit.js'
+import { LimiterCounters } from './bucket/limiter-counters.js'
 import type { Answer, Buckets, Remembered, Store, StoreStats } from './bucket/store.js'
-import { Tally } from './bucket/tally.js'
 import { LimiterClosedError, RateLimitError, refusalOf, refuseCost } from './errors.js'
 import { type RateLimiterOptions, resolveRateLimiterOptions } from './options.js'
 import { memoryStore } from './stores/memory/memory-store.js'
-import { WaitingLines } from './waiting.js'
+import { WaitQueues } from './wait-queues.js'
 
+/** Options of one call of `consume`. */
 export interface ConsumeOptions {
   /** Tokens to take; finite, not negative; fractions are fine. Default: 1. */
   readonly cost?: number
-  /** Another limit for this call, such as the plan of the user; what was used so far still counts. */
+  /** Another limit for this call, such as the plan of the user; tokens used so far still count. */
   readonly limit?: Limit | LimitOptions
-  /** The same with several limits: by name, for those that differ. */
+  /** As `limit`, for a limiter made by `limiters.all`: by name, the limits that differ. */
   readonly limits?: Readonly<Record<string, Limit | LimitOptions>>
-  /** Rejects with `signal.reason`; what was taken for the call meanwhile is given back. */
+  /** Aborts the call, which rejects with `signal.reason`; tokens taken for it meanwhile are given back. */
   readonly signal?: AbortSignal
 }
 
+/** Options of one call of `wait`. */
 export interface WaitOptions extends ConsumeOptions {
-  /** Gives up when it would take longer. Default: `'30s'`. */
+  /** Longest wait; a call that would wait longer is rejected. Default: `'30s'`. */
   readonly maxWait?: Duration
   /** Keeps the process alive while waiting. Default: `false`. */
   readonly ref?: boolean
 }
 
+/** Figures of a limiter. */
 export interface RateLimiterStats {
   readonly limits: readonly Limit[]
   /** Calls of `consume` that were admitted. */
   readonly allowed: number
-  /** Calls that were refused, those of shadow mode included. */
+  /** Calls that were refused, including those that shadow mode admitted. */
   readonly denied: number
   /** Calls let through although a limit in shadow mode said no. */
   readonly shadowed: number
   /** Decisions by the policy for a failed store. */
   readonly fallbacks: number
-  /** Calls of `wait` that stand in line. */
+  /** Calls of `wait` in a queue. */
   readonly waiting: number
   /** Keys that are remembered beside the store: denials, leases, buckets of the policy for failures. */
   readonly remembered: Remembered
   readonly store: StoreStats
 }
 
-/** What an adapter knows of a limiter that it makes. */
-export interface Place {
-  /** Each call brings its own limit, so the numbers of the limiter's own are no name. */
+/** Hints for the names of buckets, from an adapter that makes a limiter. */
+export interface NamingHints {
+  /** Each call brings its own limit, so the buckets are not named after the numbers of the limiter's own. */
   readonly varies?: boolean
   /** Tells its buckets from those of other unnamed limiters with the same numbers, in all processes alike. */
   readonly scope?: string | undefined
 }
 
 const DEFAULT_MAX_WAIT = 30_000
-/** Calls of `wait` that may stand in the lines of one limiter. */
+/** Most calls of `wait` in the queues of one limiter. */
 const MOST_WAITING = 10_000
 
 /**
- * A token bucket per key. `consume` answers at once where the buckets are in memory (the type says so), and with a
- * promise where they are shared. A denial changes nothing.
+ * Rate limiter: a token bucket per key. `consume` returns a decision where the buckets are in memory, and a promise of one
+ * where they are shared; the type says which. A denial changes nothing.
  *
  * ```ts
  * const limiter = new RateLimiter({ limit: 100, window: '15m' })
@@ -78,25 +81,25 @@ const MOST_WAITING = 10_000
 export class RateLimiter<R extends Answer = Decision> implements Closable {
   readonly #buckets: Buckets<R>
   readonly #store: Store<R>
-  readonly #tally = new Tally()
-  readonly #lines = new WaitingLines()
+  readonly #counters = new LimiterCounters()
+  readonly #queues = new WaitQueues()
   readonly #settled = new WeakSet<Decision>()
-  /** Ends the waiting when the limiter is closed. */
+  /** Rejects waiting calls when the limiter is closed. */
   readonly #closing = new AbortController()
   #closed = false
 
-  /** @param place where it stands, as far as an adapter that makes it can tell */
-  constructor(options: RateLimiterOptions<R>, place?: Place)
-  /** Several limiters decided at once; `limiters.all` is the way to say it. */
+  /** @param hints for the names of buckets, where an adapter makes the limiter */
+  constructor(options: RateLimiterOptions<R>, hints?: NamingHints)
+  /** Several limiters decided at once; call `limiters.all` instead. */
   constructor(members: readonly RateLimiter<R>[])
-  constructor(given: RateLimiterOptions<R> | readonly RateLimiter<R>[], { varies, scope }: Place = {}) {
+  constructor(given: RateLimiterOptions<R> | readonly RateLimiter<R>[], { varies, scope }: NamingHints = {}) {
     if (isMembers(given)) {
       const [first, ...others] = given
       if (first === undefined) throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'There is no limiter to join')
       this.#store = first.#store
       this.#buckets = first.#buckets.join(
         others.map((member) => member.#buckets),
-        this.#tally,
+        this.#counters,
       )
       return
     }
@@ -104,7 +107,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     this.#store = given.store ?? (memoryStore() as Store<Answer> as Store<R>)
     const named = settings.name !== undefined
     const limit = limitFrom({ ...settings, varies })
-    this.#buckets = this.#store.open(limit, { ...settings, named, scope, tally: this.#tally })
+    this.#buckets = this.#store.open(limit, { ...settings, named, scope, counters: this.#counters })
   }
 
   /** The limits, as resolved; one, unless made by `limiters.all`. */
@@ -125,20 +128,20 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     return this.#buckets.take(kept, costOf(options), this.#limitsOf(options), options.signal)
   }
 
-  /** What `consume` would say now, without taking anything. */
+  /** The decision that `consume` would make now, without taking tokens. */
   peek(key: string, options: Omit<ConsumeOptions, 'signal'> = {}): R {
     return this.#buckets.peek(keptKey(key), costOf(options), this.#limitsOf(options))
   }
 
-  /** Gives tokens back, at most up to a full bucket. Answers with the standing afterwards. */
+  /** Gives tokens back, at most up to a full bucket. Returns the state of the bucket afterwards. */
   refund(key: string, tokens = 1): R {
     return this.#buckets.charge(keptKey(key), -checkedCost(tokens))
   }
 
   /**
-   * Corrects the cost of an admitted call, once, when the real one is known (bytes sent, tokens of a language model,
-   * nothing at all for a request that failed). More than was taken is charged even if the bucket goes into debt. A
-   * second call for the same decision, or one for a denial, changes nothing.
+   * Corrects the cost of an admitted call, once, when the real cost is known: bytes sent, tokens of a language model, 0 for a
+   * request that failed. A higher cost is charged even if the bucket goes into debt. A second call for the same decision,
+   * or one for a denial, changes nothing.
    */
   settle(decision: Decision, actualCost: number): R {
     const difference = checkedCost(actualCost) - decision.cost
@@ -155,10 +158,10 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
   }
 
   /**
-   * Waits in line (first come, first served, per key) until the cost is admitted.
+   * Waits in a queue per key, first come, first served, until the cost is admitted.
    *
    * @throws RateLimitError `ERR_LIMITER_LIMITED` when it would take longer than `maxWait`, or for ever, or when 10,000
-   *   calls stand in line
+   *   calls are waiting
    * @throws StoreUnavailableError `ERR_LIMITER_UNAVAILABLE` when the store failed for so long, with policy `deny`
    */
   async wait(key: string, { maxWait, ref = false, ...options }: WaitOptions = {}): Promise<Decision> {
@@ -167,7 +170,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
       throw misuse(TypeError, 'ERR_LIMITER_OPTION', 'wait option "maxWait" must be a duration')
     }
     options.signal?.throwIfAborted()
-    if (this.#lines.waiting >= MOST_WAITING) throw new RateLimitError(await this.peek(key, options))
+    if (this.#queues.waiting >= MOST_WAITING) throw new RateLimitError(await this.peek(key, options))
     const deadline = performance.now() + patience
     const late = new AbortController()
     const signals = [late.signal, this.#closing.signal]
@@ -175,7 +178,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     const timer = setTimeout(() => late.abort(), Math.min(patience, 2_147_483_647))
     if (!ref) timer.unref()
     try {
-      return await this.#lines.queue(keptKey(key), signal, async () => {
+      return await this.#queues.queue(keptKey(key), signal, async () => {
         for (;;) {
           const decision = await this.consume(key, options)
           if (decision.allowed) return decision
@@ -195,11 +198,11 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
   stats(): RateLimiterStats {
     return {
       limits: this.limits,
-      allowed: this.#tally.allowed,
-      denied: this.#tally.denied,
-      shadowed: this.#tally.shadowed,
-      fallbacks: this.#tally.fallbacks,
-      waiting: this.#lines.waiting,
+      allowed: this.#counters.allowed,
+      denied: this.#counters.denied,
+      shadowed: this.#counters.shadowed,
+      fallbacks: this.#counters.fallbacks,
+      waiting: this.#queues.waiting,
       remembered: this.#buckets.remembered(),
       store: this.#store.stats(),
     }
@@ -209,7 +212,7 @@ export class RateLimiter<R extends Answer = Decision> implements Closable {
     return this.close()
   }
 
-  /** Stops deciding, sends those that wait away and gives leases back. The store, and the client in it, stay open: they may serve others. */
+  /** Stops deciding, rejects waiting calls and gives leases back. The store and its client stay open: others may use them. */
   readonly close = closeOnce(async (options: CloseOptions) => {
     this.#closed = true
     this.#closing.abort(new LimiterClosedError())

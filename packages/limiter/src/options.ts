@@ -16,6 +16,7 @@ import {
 import { LIMIT_CHECKS, type LimitOptions } from './bucket/limit.js'
 import type { Answer, FailurePolicy, Store } from './bucket/store.js'
 
+/** Options of a `RateLimiter`: the limit, and how it is kept. */
 export type RateLimiterOptions<R extends Answer = Answer> = LimitOptions & {
   /** Where the buckets live. Default: a `memoryStore()` of its own. */
   readonly store?: Store<R>
@@ -25,8 +26,8 @@ export type RateLimiterOptions<R extends Answer = Answer> = LimitOptions & {
    */
   readonly onStoreFailure?: FailurePolicy
   /**
-   * How long a denial by a shared store may be repeated without asking it, as long as it holds anyway; `false`
-   * asks every time. Exact, unless another process refunds meanwhile. Default: `'1s'`.
+   * How long a denial by a shared store is repeated without asking the store, at most until the bucket has refilled enough.
+   * `false`: the store is asked each time. Exact, unless another process refunds meanwhile. Default: `'1s'`.
    */
   readonly denyCache?: Duration | false
   /**
@@ -34,10 +35,11 @@ export type RateLimiterOptions<R extends Answer = Answer> = LimitOptions & {
    * idle (default `'1s'`). Fewer calls, for a bounded burst: at most `max` tokens per process over the limit. Default: `false`.
    */
   readonly lease?: { readonly max: number; readonly idle?: Duration } | false
-  /** Decide and count, but let everything through: for trying a limit on live traffic. Default: `false`. */
+  /** Decide and count, but admit every call: to try a limit on live traffic. Default: `false`. */
   readonly shadow?: boolean
 }
 
+/** Defaults of {@link RateLimiterOptions}; durations in milliseconds. */
 export const RATE_LIMITER_DEFAULTS = Object.freeze({
   onStoreFailure: 'local',
   denyCache: 1_000,
@@ -50,7 +52,7 @@ const policy: Check<FailurePolicy> = either(
   nested({ local: number({ min: 0, max: 1 }) }),
 )
 
-/** The names of these options; the adapters hand them on. */
+/** The checks of these options; the adapters use them, too. */
 export const RATE_LIMITER_CHECKS = {
   ...LIMIT_CHECKS,
   store: optional(having<Store<Answer>>('a store', 'open', 'stats', 'close')),

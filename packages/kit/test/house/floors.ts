@@ -29,12 +29,12 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
   limiter: [
     'index express fastify koa',
     'http/',
-    'all limiter waiting concurrency/',
+    'all limiter wait-queues concurrency/',
     'stores/redis/ stores/cluster/',
     'stores/shared/',
     'stores/memory/',
-    'bucket/',
     'options errors',
+    'bucket/',
   ],
   memory: [
     'index express fastify koa',

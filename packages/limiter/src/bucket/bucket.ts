@@ -2,7 +2,7 @@ import type { Limit } from './limit.js'
 
 /**
  * The algorithm: a token bucket with continuous refill (the generic cell rate algorithm of ITU-T I.371 in its
- * leaky-bucket form). A bucket is two numbers, `used` tokens as of `at` microseconds; a bucket nobody has seen is
+ * leaky-bucket form). A bucket is two numbers, `used` tokens as of `at` microseconds; a bucket without an entry is
  * full. Two numbers instead of GCRA's one, so that a changed limit keeps what was used, and so that fast rates stay
  * exact. The script of the Redis store does the same steps on the same doubles; every store decides alike.
  */
@@ -13,10 +13,10 @@ export function levelAt(used: number, elapsed: number, limit: Limit): number {
   return Math.max(level, 0)
 }
 
-/** Tokens in use that a bucket notes at most, so that no sum with them overflows; the largest capacity is a thousandth. */
+/** Most tokens in use that a bucket holds, so that no sum with them overflows; the largest capacity is a thousandth. */
 export const MOST_USED = 1e15
 
-/** What a bucket at `level` holds after a charge, or after tokens were given back. */
+/** The level of a bucket after a charge, or, with a negative cost, after tokens were given back. */
 export function charged(level: number, cost: number): number {
   return Math.min(Math.max(0, level + cost), MOST_USED)
 }

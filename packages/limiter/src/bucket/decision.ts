@@ -1,12 +1,13 @@
 import { levelAt, timeToFit, timeToFull } from './bucket.js'
+import { keepShape } from './keep-shape.js'
 import type { Limit } from './limit.js'
 
-/** Who decided: a store, a lease, the cache of denials, or the policy for a store that failed. */
+/** Where the decision was made: in a store, a lease, the deny cache, or by the policy for a store that failed. */
 export type Source = 'memory' | 'cluster' | 'redis' | 'lease' | 'cache' | 'fallback'
 
 /**
- * The answer to "may this key spend that much now?". Times are milliseconds; nothing is ever negative. Made a million
- * times a second, so a part of it is worked out when it is read: use `toJSON()` for a copy.
+ * The decision about one call. Times are milliseconds; no number is negative. Some members are computed when they are
+ * read, since a decision is made for each call: use `toJSON()` for a copy.
  */
 export interface Decision {
   readonly allowed: boolean
@@ -14,13 +15,13 @@ export interface Decision {
   readonly remaining: number
   /** Tokens of a full bucket. */
   readonly capacity: number
-  /** 0 when allowed; else the time after which the same call succeeds, if nobody else takes the tokens. */
+  /** 0 when allowed; else the time after which the same call succeeds, if no other call takes the tokens. */
   readonly retryAfter: number
-  /** Time until the bucket is full, if nobody takes tokens. */
+  /** Time until the bucket is full, if no call takes tokens. */
   readonly resetAfter: number
   /** The cost is more than a full bucket holds: waiting does not help, and `retryAfter` is Infinity. */
   readonly impossible: boolean
-  /** The store failed and the policy is `deny`: nobody knows whether the key is over its limit. */
+  /** The store failed and the policy is `deny`: whether the key is over its limit is unknown. */
   readonly unavailable: boolean
   /** A limit in shadow mode says no; without it, this would have been a denial. That limit was not charged. */
   readonly shadowed: boolean
@@ -36,7 +37,7 @@ export interface Decision {
   toJSON(): object
 }
 
-/** What a decision is about, beside the key: the same for most calls of a limiter, so their decisions share it. */
+/** The part of a decision that is the same for most calls of a limiter, so that their decisions share it. */
 export class Terms {
   constructor(
     readonly limit: Limit,
@@ -51,7 +52,7 @@ export class Terms {
 }
 
 const NO_LIMIT = { name: '', capacity: 0, tokens: 0, micros: 1, shadow: false }
-/** Terms of the decisions that are kept as examples. */
+/** Terms of the examples for {@link keepShape}. */
 export const EXAMPLE = new Terms(NO_LIMIT, 1, 'memory')
 
 /**
@@ -61,12 +62,6 @@ export const EXAMPLE = new Terms(NO_LIMIT, 1, 'memory')
  * from storing numbers as numbers.
  */
 class Admission implements Decision {
-  /**
-   * One is kept: V8 forgets the shape of a class that has no instance at a collection, and drops the code it has compiled
-   * for it. Its level has a fraction, so that this field is a double from the beginning.
-   */
-  static readonly kept = new Admission(EXAMPLE, '', 0.5)
-
   declare readonly terms: Terms
   declare readonly key: string
   /** Tokens in use. */
@@ -133,10 +128,8 @@ Object.assign(Admission.prototype, {
   parts: undefined,
 })
 
-/** Everything else. */
-class Answered extends Admission {
-  static override readonly kept = new Answered(EXAMPLE, '', 0.5, { allowed: false, retryAfter: 0.5 })
-
+/** Any decision that is not a plain admission. */
+class FullDecision extends Admission {
   declare readonly allowed: boolean
   declare readonly retryAfter: number
   declare readonly impossible: boolean
@@ -160,39 +153,42 @@ class Answered extends Admission {
   }
 }
 
+keepShape(new Admission(EXAMPLE, '', 0.5))
+keepShape(new FullDecision(EXAMPLE, '', 0.5, { allowed: false, retryAfter: 0.5 }))
+
 /** An admission that left the bucket at `level`. */
 export function admitted(terms: Terms, key: string, level: number): Decision {
   return new Admission(terms, key, level)
 }
 
-/** How a bucket stands towards a cost that was not charged: fits or not, and when it will. */
+/** A decision that charged nothing: whether the cost fits, and else when it will. */
 export function standing(terms: Terms, key: string, used: number, elapsed: number): Decision {
   const { limit, cost } = terms
   const wait = timeToFit(used, elapsed, cost, limit)
   const level = levelAt(used, elapsed, limit)
-  return new Answered(terms, key, level, { allowed: wait === 0, retryAfter: wait / 1_000 })
+  return new FullDecision(terms, key, level, { allowed: wait === 0, retryAfter: wait / 1_000 })
 }
 
-/** Nobody knows how the bucket stands. */
+/** A denial while the state of the bucket is unknown. */
 export function unknown(terms: Terms, key: string, retryAfter: number): Decision {
-  return new Answered(terms, key, terms.limit.capacity, { allowed: false, retryAfter, unavailable: true })
+  return new FullDecision(terms, key, terms.limit.capacity, { allowed: false, retryAfter, unavailable: true })
 }
 
-/** A denial that no bucket has to do with. */
+/** A denial without a bucket. */
 export function denied(limit: Limit, key: string, retryAfter: number): Decision {
-  return new Answered(new Terms(limit, 1, 'memory'), key, limit.capacity, { allowed: false, retryAfter })
+  return new FullDecision(new Terms(limit, 1, 'memory'), key, limit.capacity, { allowed: false, retryAfter })
 }
 
-/** A denial that is let through all the same. */
+/** A denial by a limit in shadow mode, which admits. */
 export function shadowed(decision: Decision): Decision {
   const { terms, level } = decision as Admission
   const { key, retryAfter, unavailable, parts } = decision
-  return new Answered(terms, key, level, { retryAfter, unavailable, shadowed: true, parts })
+  return new FullDecision(terms, key, level, { retryAfter, unavailable, shadowed: true, parts })
 }
 
 /**
- * One decision over several limits: allowed when all allow that are not in shadow mode; else the one to wait longest
- * for speaks. A limit in shadow mode speaks only when there are no others.
+ * One decision over several limits: allowed when all limits allow that are not in shadow mode; else it names the limit with
+ * the longest wait. It names a limit in shadow mode only when there are no others.
  */
 export function combined(given: readonly Decision[]): Decision {
   if (!given.some(({ limit }) => limit.shadow)) return spokenFor(given, given)
@@ -206,7 +202,13 @@ function spokenFor(parts: readonly Decision[], speakers: readonly Decision[]): D
   const { terms, level } = binding as Admission
   const { key, allowed, retryAfter, unavailable } = binding
   const isShadowed = allowed && parts.some((part) => part.shadowed)
-  return new Answered(terms, key, level, { allowed, retryAfter, unavailable, shadowed: isShadowed, parts })
+  return new FullDecision(terms, key, level, {
+    allowed,
+    retryAfter,
+    unavailable,
+    shadowed: isShadowed,
+    parts,
+  })
 }
 
 /** The parts of a decision that were charged; none for a denial. */

@@ -19,7 +19,7 @@ export interface Refill {
   readonly per: Duration
 }
 
-/** A limit in the words of a token bucket. */
+/** A limit as a token bucket. */
 export interface BucketLimitOptions {
   /**
    * Names the limit in keys of the shared stores, in headers and in decisions: letters, digits, `.`, `_`, `:`, `-`.
@@ -42,6 +42,7 @@ export interface WindowLimitOptions {
   readonly window: Duration
 }
 
+/** A limit, in one of the two forms. */
 export type LimitOptions = BucketLimitOptions | WindowLimitOptions
 
 /** A limit as the package works with it: `tokens` tokens every `micros` microseconds, up to `capacity`. */
@@ -79,7 +80,7 @@ export const LIMIT_CHECKS = {
 const resolveLimit = defineOptions('limiter', 'limit', LIMIT_CHECKS)
 const resolved = new WeakSet<Limit>()
 
-/** What {@link LIMIT_CHECKS} leave of the user's options. */
+/** The options after {@link LIMIT_CHECKS}. */
 export interface CheckedLimit {
   readonly name: string | undefined
   readonly capacity: number | undefined
@@ -87,7 +88,7 @@ export interface CheckedLimit {
   readonly limit: number | undefined
   readonly window: number | undefined
   readonly shadow?: boolean
-  /** Each call brings numbers of its own. */
+  /** Each call brings its own numbers. */
   readonly varies?: boolean | undefined
 }
 

@@ -1,16 +1,16 @@
 import type { CloseOptions } from '@spillway/kit'
 import type { Decision } from './decision.js'
 import type { Limit } from './limit.js'
-import type { Tally } from './tally.js'
+import type { LimiterCounters } from './limiter-counters.js'
 
-/** What a store answers with: a decision at once, where the state is in this process, or a promise of one. */
+/** The result of a call: a decision, where the buckets are in this process, or a promise of one. */
 export type Answer = Decision | Promise<Decision>
 
-/** Where buckets live. `memoryStore`, `clusterStore` and `redisStore` make one; each limiter opens its own buckets in it. */
+/** Keeps buckets. `memoryStore`, `clusterStore` and `redisStore` make one; each limiter opens its own buckets in it. */
 export interface Store<R extends Answer> {
   open(limit: Limit, settings: BucketSettings): Buckets<R>
   stats(): StoreStats
-  /** Gives back what is held (leases, listeners, timers). A client that the user made stays open. */
+  /** Releases leases, listeners and timers. A client that the user made stays open. */
   close(options?: CloseOptions): Promise<void>
 }
 
@@ -19,7 +19,7 @@ export interface Buckets<R extends Answer> {
   readonly limits: readonly Limit[]
   /** Charges `cost` if it fits in every limit, else changes nothing. */
   take(key: string, cost: number, limits?: readonly Limit[], signal?: AbortSignal): R
-  /** What `take` would say. */
+  /** The decision that `take` would make. */
   peek(key: string, cost: number, limits?: readonly Limit[]): R
   /** Charges without asking; a negative cost gives back, at most up to a full bucket. */
   charge(key: string, cost: number, limits?: readonly Limit[]): R
@@ -28,8 +28,8 @@ export interface Buckets<R extends Answer> {
   /** Makes the buckets of the key full. */
   reset(key: string): R
   /** Buckets that decide over these and the others at once, on the same state. */
-  join(others: readonly Buckets<R>[], tally: Tally): Buckets<R>
-  /** What is remembered beside the store itself. */
+  join(others: readonly Buckets<R>[], counters: LimiterCounters): Buckets<R>
+  /** Keys that this process remembers beside the store itself. */
   remembered(): Remembered
   /** Gives back leases. */
   close(options?: CloseOptions): Promise<void>
@@ -44,14 +44,15 @@ export interface Remembered {
 
 /** What to do when a shared store does not answer. */
 export type FailurePolicy =
-  /** Let everything through. */
+  /** Admit every call. */
   | 'allow'
-  /** Refuse everything: the adapters answer 503, never 429. */
+  /** Refuse every call: the adapters answer 503, never 429. */
   | 'deny'
   /** Decide in this process, with this part of the limit; `'local'` alone: one worker's share. */
   | 'local'
   | { readonly local: number }
 
+/** The option `lease`, as resolved. */
 export interface LeaseOptions {
   /** Most tokens this process may hold in advance for one key. */
   readonly max: number
@@ -59,13 +60,13 @@ export interface LeaseOptions {
   readonly idle: number
 }
 
-/** How one limiter wants its buckets. */
+/** Settings of the buckets of one limiter. */
 export interface BucketSettings {
-  /** Sees every decision of `take` before the caller does, and may replace it. */
-  readonly tally: Tally
+  /** Gets every decision of `take` before the caller does, and may replace it. */
+  readonly counters: LimiterCounters
   /** Whether the user gave the limit its name; else its buckets are shared with no other limiter. */
   readonly named: boolean
-  /** Where an unnamed limit stands, if that is known: the same in all processes. */
+  /** Tells an unnamed limit from others with the same numbers; the same in all processes. */
   readonly scope?: string | undefined
   readonly onStoreFailure: FailurePolicy
   /** Milliseconds for which a denial may be repeated without asking the store; `false`: never. */
@@ -73,20 +74,21 @@ export interface BucketSettings {
   readonly lease: LeaseOptions | false
 }
 
+/** Figures of a store, in this process. */
 export interface StoreStats {
   readonly store: 'memory' | 'cluster' | 'redis'
   /** Buckets in this process. */
   readonly keys: number
-  /** What they and their keys take, about and at most. */
+  /** Upper estimate of the bytes that they and their keys take. */
   readonly bytes: number
   /** Buckets dropped before they were full, because of `maxKeys`. */
   readonly evictions: number
-  /** Tokens that those evictions gave away: the only over-admission there is. */
+  /** Tokens that those evictions forgave: the only over-admission there is. */
   readonly forgivenTokens: number
   /** Calls to a shared store: scripts or messages, each for many decisions. */
   readonly calls: number
   /** Calls that failed or came too late. */
   readonly failures: number
-  /** Whether a shared store is being asked at present. */
+  /** False while a shared store, or a node of it, is down and gets no requests. */
   readonly up: boolean
 }

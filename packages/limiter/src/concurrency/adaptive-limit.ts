@@ -1,12 +1,13 @@
 import type { Duration } from '@spillway/kit'
 import { type Clock, defineOptions, duration, having, integer, monotonicClock, number } from '@spillway/kit'
 
+/** Options of `adaptiveLimit`. */
 export interface AdaptiveLimitOptions {
   /** Never fewer calls in flight than this. Default: 4. */
   readonly min?: number
   /** Never more. Default: 1,000. */
   readonly max?: number
-  /** Where it begins. Default: 20. */
+  /** The limit at the start. Default: 20. */
   readonly initial?: number
   /** How much slower than usual calls may become before the limit sinks, as a factor. Default: 1.5. */
   readonly tolerance?: number
@@ -50,8 +51,8 @@ const SMOOTHING = 0.2
 const LONG = 100
 
 /**
- * A limit of calls in flight that finds itself: the Gradient2 algorithm of Netflix's concurrency-limits. When calls take
- * longer than they usually do, they queue somewhere, and the limit sinks by as much; else it grows by the headroom.
+ * An adaptive limit of calls in flight, by the Gradient2 algorithm of Netflix's concurrency-limits. When calls take longer
+ * than usual, they queue somewhere, and the limit sinks by as much; else it grows by the headroom.
  *
  * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
  */
@@ -59,6 +60,7 @@ export function adaptiveLimit(options?: AdaptiveLimitOptions): AdaptiveLimit {
   return new AdaptiveLimit(options)
 }
 
+/** The limit that `adaptiveLimit` makes. */
 export class AdaptiveLimit {
   readonly #options: ReturnType<typeof resolveOptions>
   #limit: number
@@ -103,7 +105,7 @@ export class AdaptiveLimit {
     this.#usual += (recent - this.#usual) / this.#windows
     // After a long bad time "usual" is bad too; it recovers faster than it got there.
     if (this.#usual > 2 * recent) this.#usual *= 0.95
-    // With little going on there is nothing to learn about a limit.
+    // With few calls in flight the times say nothing about the limit.
     if (inFlight < this.#limit / 2) return
     const gradient = recent === 0 ? 1 : Math.min(1, Math.max(0.5, (tolerance * this.#usual) / recent))
     const judged = this.#limit * gradient + headroom

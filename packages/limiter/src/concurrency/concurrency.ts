@@ -16,9 +16,11 @@ import {
   optional,
   orFalse,
 } from '@spillway/kit'
+import { boundedKey } from '../bucket/key.js'
 import { ConcurrencyError, LimiterClosedError } from '../errors.js'
 import type { AdaptiveLimit } from './adaptive-limit.js'
 
+/** Options of a `ConcurrencyLimiter`. */
 export interface ConcurrencyLimiterOptions {
   /** Calls in flight at once, in this process; a number, or an `adaptiveLimit()` that finds it. */
   readonly limit: number | AdaptiveLimit
@@ -35,7 +37,7 @@ export interface ConcurrencyLimiterOptions {
 
 export const CONCURRENCY_DEFAULTS = Object.freeze({ queue: 0, maxWait: 1_000 })
 
-/** The names of these options; the adapters hand them on. */
+/** The checks of these options; the adapters use them, too. */
 export const CONCURRENCY_CHECKS = {
   limit: either(integer({ min: 1 }), having<AdaptiveLimit>('an adaptiveLimit()', 'sample')),
   perKey: optional(orFalse(either(integer({ min: 1 }), number({ min: 0.01, max: 0.99 })))),
@@ -50,22 +52,24 @@ const resolveOptions = defineOptions(
   CONCURRENCY_DEFAULTS,
 )
 
+/** Options of one call. */
 export interface AcquireOptions {
-  /** Whose call it is, for `perKey`. Default: nobody's. */
+  /** The client of the call, for `perKey`. Default: none, so that `perKey` does not apply. */
   readonly key?: string
   /** Leaves the queue, and rejects with `signal.reason`. */
   readonly signal?: AbortSignal
 }
 
-/** A place in flight. */
+/** The right to be in flight, until it is released. */
 export interface Permit {
   /**
-   * Gives the place back, once; more calls do nothing. `ignored`: the time it took says nothing about the service, so
-   * an adaptive limit should not learn from it.
+   * Gives the place back, once; more calls do nothing. `ignored`: the duration says nothing about the service, so an adaptive
+   * limit does not learn from it.
    */
   release(outcome?: 'done' | 'ignored'): void
 }
 
+/** Figures of a `ConcurrencyLimiter`. */
 export interface ConcurrencyStats {
   readonly limit: number
   readonly inFlight: number
@@ -88,8 +92,8 @@ const refusals = channel<{ reason: 'full' | 'key' | 'late'; inFlight: number; li
 const DRAIN = 10_000
 
 /**
- * Limits how many calls are in flight at once, in all and per key, with a short bounded queue. Where a rate limit guards
- * against too many calls, this guards against slow ones.
+ * Bulkhead: limits how many calls are in flight at once, in all and per key, with a short bounded queue. A rate limit guards
+ * against too many calls, this one against slow calls.
  *
  * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
  */
@@ -120,27 +124,29 @@ export class ConcurrencyLimiter implements Closable {
     return perKey < 1 ? Math.ceil(perKey * this.limit) : perKey
   }
 
-  /** A place, if there is one now. */
+  /** A permit, if there is one now. */
   tryAcquire(key?: string): Permit | undefined {
-    if (this.#closed || this.#queue.size > 0 || !this.#fits(key)) return undefined
-    return this.#admit(key)
+    const kept = key && boundedKey(key)
+    if (this.#closed || this.#queue.size > 0 || !this.#fits(kept)) return undefined
+    return this.#admit(kept)
   }
 
   /**
-   * A place; waits in line when there is none and the queue has room.
+   * A permit; waits when there is none and the queue has room.
    *
    * @throws ConcurrencyError `ERR_LIMITER_CONCURRENCY` when the queue is full or the wait too long
    * @throws LimiterClosedError `ERR_LIMITER_CLOSED`
    */
-  async acquire({ key, signal }: AcquireOptions = {}): Promise<Permit> {
+  async acquire({ key: given, signal }: AcquireOptions = {}): Promise<Permit> {
     signal?.throwIfAborted()
+    const key = given && boundedKey(given)
     if (this.#closed) throw new LimiterClosedError()
     if (this.#fits(key) && !this.#isAheadOf(key)) return this.#admit(key)
     if (this.#queue.size >= this.#options.queue) throw this.#refuse(this.#isFull() ? 'full' : 'key')
     return this.#wait(key, signal)
   }
 
-  /** Runs a task in a place of its own. */
+  /** Runs a task while it holds a permit. */
   async run<T>(task: () => T | Promise<T>, options?: AcquireOptions): Promise<T> {
     const permit = await this.acquire(options)
     try {
@@ -165,7 +171,7 @@ export class ConcurrencyLimiter implements Closable {
     return this.close()
   }
 
-  /** Admits nobody any more, sends those in line away, and waits for calls in flight, 10 s by default. */
+  /** Admits no more calls, rejects waiting ones, and waits for calls in flight, 10 s by default. */
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
     this.#closed = true
     for (const waiter of this.#queue) waiter.refuse(new LimiterClosedError())
@@ -187,7 +193,7 @@ export class ConcurrencyLimiter implements Closable {
     return perKey === undefined || (this.#byKey.get(key) ?? 0) < perKey
   }
 
-  /** Whether somebody in line could go first; those who only wait for another key do not block anybody. */
+  /** Whether a waiting call could go first; calls that wait for the limit of another key block no one. */
   #isAheadOf(key: string | undefined): boolean {
     for (const waiter of this.#queue) if (waiter.key === key || this.#fits(waiter.key)) return true
     return false

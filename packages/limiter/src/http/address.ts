@@ -11,14 +11,14 @@ import {
 } from './ip.js'
 
 /**
- * Which hops in front of the app may say who the client is: `0` nobody (the address of the socket counts), a number of
- * proxies, or the subnets that they stand in.
+ * The proxies whose `X-Forwarded-For` is believed: `0` for none, so that the address of the socket counts, a number of
+ * proxies, or their subnets.
  */
 export type Trust = number | readonly string[]
 
 export const trustCheck: Check<Trust> = either(integer({ min: 0, max: 64 }), list(string()))
 
-/** What the socket of a client keeps, since it brings many requests: its key, for one length of the prefix. */
+/** The key of a client, kept on its socket, which brings many requests; for one length of the prefix. */
 const CLIENT = Symbol('spillway.limiter.client')
 
 interface Known {
@@ -32,8 +32,8 @@ interface Addressed {
 }
 
 /**
- * The key of a client by its address. Independent of what the framework trusts. Looks at `X-Forwarded-For` from the
- * right, since only what trusted proxies appended is true. IPv6 clients own a whole prefix, so the prefix is the key.
+ * Resolver of client addresses, independent of the proxy settings of the framework. Reads `X-Forwarded-For` from the right,
+ * since only the part that trusted proxies appended is true. An IPv6 client owns a whole prefix, so the prefix is the key.
  */
 export class ClientAddress {
   readonly #hops: number
@@ -64,7 +64,7 @@ export class ClientAddress {
     return client === undefined ? undefined : this.keyOf(client)
   }
 
-  /** The address that the last trusted hop saw. */
+  /** The address that the outermost trusted proxy saw. */
   clientOf(socket: string | undefined, forwarded: string): string | undefined {
     if (this.#subnets === undefined) return this.#hops === 0 ? socket : hopOf(forwarded, this.#hops) || socket
     let client = socket
@@ -126,7 +126,7 @@ function hopOf(forwarded: string, n: number): string {
   return found
 }
 
-/** The addresses in the field, the last one first; no more of it is read than is asked for. */
+/** The addresses in the field, the last one first; the rest of the field is not read before it is asked for. */
 function* fromRight(forwarded: string): Generator<string> {
   for (let end = forwarded.length; end >= 0; ) {
     const comma = end === 0 ? -1 : forwarded.lastIndexOf(',', end - 1)

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { defineOptions, integer } from '@spillway/kit'
 import { ClientAddress, type Trust, trustCheck } from './address.js'
 
+/** Options of `clientAddress`. */
 export interface ClientAddressOptions {
-  /** Proxies in front: how many, or in which subnets. Default: `0`, the address of the socket counts. */
+  /** Proxies in front of the app: their number, or their subnets. Default: `0`, the address of the socket counts. */
   readonly trust?: Trust
   /** Bits of an IPv6 address that are one client, 32 to 128. Default: 64. */
   readonly ipv6Prefix?: number
@@ -24,13 +25,13 @@ const resolveOptions = defineOptions(
 )
 const usual = new ClientAddress(CLIENT_ADDRESS_DEFAULTS.trust, CLIENT_ADDRESS_DEFAULTS.ipv6Prefix)
 
-/** An app has one or two sets of options, and writes them anew in each call. */
+/** By the options as text: an app has one or two sets of them, and makes a new object for each call. */
 const known = new Map<string, ClientAddress>()
 const MOST_KNOWN = 64
 
 /**
- * The address of a client as `rateLimit` takes it for the key: one text for all notations of an address, the prefix for
- * an IPv6 client, and never what the client itself wrote into `X-Forwarded-For`. For a `key` of your own, with the same
+ * The address of a client as `rateLimit` uses it for the key: one text for all notations of an address, the prefix for
+ * an IPv6 client, and never a part of `X-Forwarded-For` that the client itself wrote. For a `key` of your own, with the same
  * options as the limiter:
  *
  * ```ts
@@ -45,10 +46,10 @@ export function clientAddress(req: IncomingMessage, options?: ClientAddressOptio
 }
 
 function resolverOf(options: ClientAddressOptions): ClientAddress {
-  const written = JSON.stringify(options)
+  const { trust, ipv6Prefix } = resolveOptions(options)
+  const written = `${ipv6Prefix} ${trust}`
   let address = known.get(written)
   if (address === undefined) {
-    const { trust, ipv6Prefix } = resolveOptions(options)
     address = new ClientAddress(trust, ipv6Prefix)
     if (known.size >= MOST_KNOWN) known.clear()
     known.set(written, address)

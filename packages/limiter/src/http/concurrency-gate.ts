@@ -16,17 +16,17 @@ import {
   type ConcurrencyLimiterOptions,
   type Permit,
 } from '../concurrency/concurrency.js'
-import { ClientAddress, type Trust } from './address.js'
-import { trust } from './gate-options.js'
+import { ClientAddress, type Trust, trustCheck } from './address.js'
+import { Ipv6KeyWarning } from './ipv6-key-warning.js'
 
-/** What `limitConcurrency` takes beside the limit. `Args` are what the framework hands to a middleware. */
+/** Options of `limitConcurrency` beside the limit. `Args` are the arguments of a middleware. */
 export interface ConcurrencyGateOptions<Args extends unknown[]> {
   /**
    * A limiter made elsewhere, to share it or to read its `stats()`; its own `perKey` counts. Default: one made of these same
    * options.
    */
   readonly limiter?: ConcurrencyLimiter
-  /** Whose request it is, for `perKey`. Default: the address of the client, see `trust`. */
+  /** The key of a request, for `perKey`; as for `rateLimit`. Default: the address of the client, see `trust`. */
   readonly key?: (...args: Args) => string | undefined
   /** Requests that do not count, such as health checks. Default: none. */
   readonly skip?: (...args: Args) => boolean
@@ -36,6 +36,7 @@ export interface ConcurrencyGateOptions<Args extends unknown[]> {
   readonly ipv6Prefix?: number
 }
 
+/** Options of `limitConcurrency`: the limit itself, or a `limiter`, and how requests are counted. */
 export type LimitConcurrencyOptions<Args extends unknown[]> = ConcurrencyGateOptions<Args> &
   Partial<ConcurrencyLimiterOptions>
 
@@ -51,7 +52,7 @@ const resolveOptions = defineOptions(
     limiter: optional(having<ConcurrencyLimiter>('a ConcurrencyLimiter', 'acquire', 'tryAcquire')),
     key: optional(func()),
     skip: optional(func()),
-    trust,
+    trust: trustCheck,
     ipv6Prefix: integer({ min: 32, max: 128 }),
   },
   { trust: 0, ipv6Prefix: 64 },
@@ -63,11 +64,12 @@ const resolveOptions = defineOptions(
  */
 const CLIENT_SHARE = 0.5
 
-/** The part of `limitConcurrency` that knows no framework. */
+/** Policy enforcement point of `limitConcurrency`, without the framework. */
 export class ConcurrencyGate<Args extends unknown[]> {
   readonly limiter: ConcurrencyLimiter
   readonly #options: LimitConcurrencyOptions<Args>
   readonly #address: ClientAddress
+  readonly #keyWarning = new Ipv6KeyWarning(true)
 
   /** @throws TypeError | RangeError `ERR_LIMITER_OPTION` */
   constructor(options: LimitConcurrencyOptions<Args>) {
@@ -100,11 +102,14 @@ export class ConcurrencyGate<Args extends unknown[]> {
 
   #keyOf(req: IncomingMessage, args: Args): string | undefined {
     const { key } = this.#options
-    return key === undefined ? this.#address.of(req) : key(...args)
+    if (key === undefined) return this.#address.of(req)
+    const own = key(...args)
+    if (typeof own === 'string') this.#keyWarning.see(own)
+    return own
   }
 }
 
-/** A client that went away says nothing about how long the work takes. */
+/** The time of a request whose client went away says nothing about how long the work takes. */
 function hold(permit: Permit, res: ServerResponse): undefined {
   onResponseEnd(res, (finished) => permit.release(finished ? 'done' : 'ignored'))
 }

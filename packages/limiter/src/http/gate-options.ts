@@ -2,7 +2,6 @@ import {
   anything,
   boolean,
   type Check,
-  type Duration,
   defineOptions,
   either,
   func,
@@ -13,63 +12,13 @@ import {
   optional,
   orFalse,
 } from '@spillway/kit'
-import { type Limit, type LimitOptions, limitOf } from '../bucket/limit.js'
+import { type Limit, limitOf } from '../bucket/limit.js'
 import type { Answer } from '../bucket/store.js'
 import { RateLimiter } from '../limiter.js'
 import { RATE_LIMITER_CHECKS, type RateLimiterOptions } from '../options.js'
-import type { Trust } from './address.js'
 import { CLIENT_ADDRESS_CHECKS, CLIENT_ADDRESS_DEFAULTS } from './client-address.js'
-import type { HeaderStyle } from './fields.js'
-import { FOREIGN_CHECKS, type ForeignOptions } from './foreign-options.js'
-
-export type MaybePromise<T> = T | Promise<T>
-
-/** What the adapters take beside the limit. `Args` are what the framework hands to a middleware. */
-export interface GateOptions<Args extends unknown[]> {
-  /** A limiter made elsewhere. Default: one made of the limit in these same options. */
-  readonly limiter?: RateLimiter<Answer>
-  /**
-   * Who is limited: what the app has verified, such as the user of a session, or `clientAddress(req)`. A header that nobody
-   * has checked is no key, since a client may invent another one for each request. Default: the address of the client, see
-   * `trust`.
-   */
-  readonly key?: (...args: Args) => MaybePromise<string | undefined>
-  /** Tokens this request costs. Default: 1. */
-  readonly cost?: number | ((...args: Args) => MaybePromise<number>)
-  /** The limit for this request (the plan of its user); with several limits, a record by name. */
-  readonly limitFor?: (...args: Args) => MaybePromise<PerCall>
-  /** Requests that are not counted. Default: none. */
-  readonly skip?: (...args: Args) => MaybePromise<boolean>
-  /** Proxies in front: how many, or in which subnets. Default: `0`, the address of the socket counts. */
-  readonly trust?: Trust
-  /** Bits of an IPv6 address that make the key, 32 to 128. Default: 64. */
-  readonly ipv6Prefix?: number
-  /** What to do without a key: `'error'` (500), `'allow'`, or `'deny'` (429). Default: `'error'`. */
-  readonly onMissingKey?: 'error' | 'allow' | 'deny'
-  /** Header fields that show the limits. Default: `'draft-8'`. */
-  readonly headers?: HeaderStyle | readonly HeaderStyle[] | false
-  /** Status of a refusal. Default: 429. */
-  readonly statusCode?: number
-  /** Answer refusals with an RFC 9457 problem document instead of the app's error handler. Default: `false`. */
-  readonly problem?: boolean
-  /** Give the cost back when the response ended like this. `aborted`: the client went away first. Then what a middleware gets. */
-  readonly refundOn?: (status: number, aborted: boolean, ...args: Args) => MaybePromise<boolean>
-}
-
-export type PerCall = Limit | LimitOptions | Readonly<Record<string, Limit | LimitOptions>> | undefined
-
-/** Options of `rateLimit`: the limit itself, or a `limiter`, and how requests are measured by it. */
-export type RateLimitOptions<Args extends unknown[]> = GateOptions<Args> &
-  ForeignOptions<Args> &
-  Partial<Omit<RateLimiterOptions, 'limit'>> & {
-    readonly capacity?: number
-    readonly refill?: { readonly tokens: number; readonly per: Duration }
-    /** Requests per window; a function tells it for each request, such as by the plan of its user. */
-    readonly limit?: number | ((...args: Args) => MaybePromise<number>)
-    readonly window?: Duration
-  }
-
-export { trustCheck as trust } from './address.js'
+import { COMPAT_CHECKS } from './compat-options.js'
+import type { MaybePromise, PerCall, RateLimitOptions } from './rate-limit-options.js'
 
 const style = oneOf('draft-8', 'draft-7', 'triple', 'legacy')
 
@@ -85,7 +34,7 @@ const GATE_CHECKS = {
   statusCode: integer({ min: 400, max: 599 }),
   problem: boolean,
   refundOn: optional(func()),
-  ...FOREIGN_CHECKS,
+  ...COMPAT_CHECKS,
 } as const
 
 export const RATE_LIMIT_DEFAULTS = Object.freeze({
@@ -123,7 +72,7 @@ export function limiterFor<Args extends unknown[]>(
   return new RateLimiter<Answer>(own as object as RateLimiterOptions, { varies, scope })
 }
 
-/** The limit of a request, where the options have a function for that; `placeholder` stands for it in the limiter. */
+/** The function that tells the limit of a request, if the options have one; `placeholder` is the limit of the limiter. */
 export function limitRule<Args extends unknown[]>(
   options: RateLimitOptions<Args>,
   placeholder: Limit,
@@ -162,7 +111,7 @@ export function hasOwnLimiter<Args extends unknown[]>(own: RateLimitOptions<Args
   )
 }
 
-/** The options of a route: its own, and those of the whole app where it says nothing. A limit is never mixed. */
+/** The options of a route: its own, completed by those of the app. A limit comes from one of the two, never from both. */
 export function overriding<Args extends unknown[]>(
   options: RateLimitOptions<Args>,
   own: RateLimitOptions<Args>,
@@ -173,8 +122,8 @@ export function overriding<Args extends unknown[]>(
   return { ...Object.fromEntries(kept), ...own }
 }
 
-/** What describes a limiter beside the options of `RateLimiter`. */
+/** The options that describe a limiter, beside those of `RateLimiter`. */
 const OTHER_NAMES = [...LIMIT_NAMES.filter((name) => name !== 'limitFor'), 'passOnStoreError']
 
-/** Limits that are kept ready; an app has a few plans. */
+/** Most limits that are kept resolved; an app has a few plans. */
 const MOST_PLANS = 100

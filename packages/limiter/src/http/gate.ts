@@ -1,49 +1,43 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { misuse, onResponseEnd, type Verdict } from '@spillway/kit'
 import { type Decision, denied } from '../bucket/decision.js'
+import { unsliced } from '../bucket/key.js'
 import { type Limit, type LimitOptions, windowOf } from '../bucket/limit.js'
 import type { Answer } from '../bucket/store.js'
 import { refusalOf } from '../errors.js'
 import type { ConsumeOptions, RateLimiter } from '../limiter.js'
 import { ClientAddress } from './address.js'
-import { Fields, listed, problemOf } from './fields.js'
-import {
-  inOwnWords,
-  type OptionsUsed,
-  type RateLimitInfo,
-  refuseForeign,
-  warnsOf,
-} from './foreign-options.js'
-import {
-  limiterFor,
-  limitRule,
-  type MaybePromise,
-  type PerCall,
-  RATE_LIMIT_DEFAULTS,
-  type RateLimitOptions,
-  resolveGate,
-} from './gate-options.js'
-import { KeyWatch } from './key-watch.js'
+import { refuseUnsupported, warnsOf, withoutAliases } from './compat-options.js'
+import { limiterFor, limitRule, RATE_LIMIT_DEFAULTS, resolveGate } from './gate-options.js'
+import { Ipv6KeyWarning } from './ipv6-key-warning.js'
+import { listed, RateLimitHeaders } from './rate-limit-headers.js'
+import type {
+  MaybePromise,
+  OptionsUsed,
+  PerCall,
+  RateLimitInfo,
+  RateLimitOptions,
+} from './rate-limit-options.js'
 
-/** A body that the adapter sends itself, because the user asked for it instead of an error. */
+/** A body that the adapter sends itself, because an option asks for it instead of an error. */
 export interface Reply {
   readonly type: string | undefined
   readonly body: unknown
 }
 
-/** What an adapter does with a request: set headers, then go on, refuse, or answer. */
+/** The decision about a request, for an adapter: set headers, then go on, refuse, or answer. */
 export interface GateVerdict extends Verdict {
+  readonly error: ReturnType<typeof refusalOf> | undefined
   readonly decision: Decision | undefined
   /** Another limiter has decided about this request before; see {@link joined}. */
   readonly again: boolean
 }
 
-/** A second limiter on the same response adds its items to the list fields of the first. */
+/** The verdict of a second limiter on the same response: its items are added to the list fields of the first. */
 export function joined(verdict: GateVerdict, earlier: (name: string) => unknown): GateVerdict {
-  if (!verdict.again) return verdict
   const headers: Record<string, string> = {}
   for (const name in verdict.headers) headers[name] = listed(name, verdict.headers[name]!, earlier(name))
-  // What is on the response is on the error: it was made for this request alone.
+  // Headers of the response are on the error, too, which was made for this request alone.
   if (verdict.error !== undefined) Object.assign(verdict.error.headers, headers)
   return { ...verdict, headers }
 }
@@ -55,15 +49,17 @@ const SKIPPED: GateVerdict = Object.freeze({
   again: false,
 })
 
-/** The part of `rateLimit` that knows no framework: from a request to a verdict. */
+/** Policy enforcement point of `rateLimit`, without the framework: makes a verdict of a request. */
 export class RateLimitGate<Args extends unknown[]> {
   readonly limiter: RateLimiter<Answer>
   readonly statusCode: number
+  /** Until the turn of the event loop that made this gate is over. */
+  #isNew = true
   readonly #options: RateLimitOptions<Args>
-  readonly #fields: Fields
+  readonly #fields: RateLimitHeaders
   readonly #address: ClientAddress
   readonly #key: ((...args: Args) => MaybePromise<string | undefined>) | undefined
-  readonly #watch: KeyWatch | undefined
+  readonly #keyWarning: Ipv6KeyWarning | undefined
   readonly #limitFor: ((...args: Args) => MaybePromise<PerCall>) | undefined
   /** Answers a refusal, where the options have a function for that. */
   readonly handler: ((...args: Args) => unknown) | undefined
@@ -73,18 +69,22 @@ export class RateLimitGate<Args extends unknown[]> {
    * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
    */
   constructor(given: RateLimitOptions<Args>, scope?: string) {
-    refuseForeign(given)
+    refuseUnsupported(given)
     resolveGate(given)
-    const options = inOwnWords(given)
+    const options = withoutAliases(given)
     const { headers, statusCode, trust, ipv6Prefix } = resolveGate(options)
     this.#options = options
     this.statusCode = statusCode
     this.#address = new ClientAddress(trust, ipv6Prefix, warnsOf(given, 'xForwardedForHeader'))
     this.#key = options.key
-    if (this.#key !== undefined) this.#watch = new KeyWatch(warnsOf(given, 'keyGeneratorIpFallback'))
+    if (this.#key !== undefined)
+      this.#keyWarning = new Ipv6KeyWarning(warnsOf(given, 'keyGeneratorIpFallback'))
     this.limiter = limiterFor(options, scope)
     this.#limitFor = limitRule(options, this.limiter.limits[0]!)
-    this.#fields = new Fields(this.limiter.limits, headers === false ? [] : [headers].flat())
+    this.#fields = new RateLimitHeaders(this.limiter.limits, headers === false ? [] : [headers].flat())
+    // The limiter of a route that was registered before the plugin is made by its first request, once.
+    if (scope !== undefined) this.#isNew = false
+    else setImmediate(() => (this.#isNew = false)).unref()
     const { handler } = options
     if (handler !== undefined) {
       const used = this.#optionsUsed(given)
@@ -94,7 +94,10 @@ export class RateLimitGate<Args extends unknown[]> {
 
   /** Synchronous wherever the user's functions and the store are. */
   check(req: IncomingMessage, res: ServerResponse, ...args: Args): MaybePromise<GateVerdict> {
-    const skipped = this.#options.skip?.(...args)
+    if (this.#isNew) this.#warnOfLateBirth()
+    const { skip } = this.#options
+    if (skip === undefined) return this.#measure(req, res, args)
+    const skipped = skip(...args)
     if (skipped instanceof Promise) {
       return skipped.then((yes) => (yes ? SKIPPED : this.#measure(req, res, args)))
     }
@@ -108,20 +111,25 @@ export class RateLimitGate<Args extends unknown[]> {
   }
 
   /** The body for a refusal, where the options ask for one. */
-  async replyTo({ decision, error }: GateVerdict, ...args: Args): Promise<Reply> {
+  async replyTo({ error }: GateVerdict, ...args: Args): Promise<Reply> {
     const { message } = this.#options
     if (message !== undefined) {
       return { type: undefined, body: typeof message === 'function' ? await message(...args) : message }
     }
-    const body = decision && error && problemOf(decision, error.status)
-    return { type: 'application/problem+json', body: JSON.stringify(body) }
+    return { type: 'application/problem+json', body: JSON.stringify(error?.problem) }
+  }
+
+  #warnOfLateBirth(): void {
+    this.#isNew = false
+    if (this.#options.limiter !== undefined) return
+    warnOfLateBirth()
   }
 
   #measure(req: IncomingMessage, res: ServerResponse, args: Args): MaybePromise<GateVerdict> {
     const key = this.#key === undefined ? this.#address.of(req) : this.#key(...args)
     const { cost: costOf } = this.#options
     const cost = typeof costOf === 'function' ? costOf(...args) : costOf
-    const perCall = this.#limitFor?.(...args)
+    const perCall = this.#limitFor === undefined ? undefined : this.#limitFor(...args)
     if (key instanceof Promise || cost instanceof Promise || perCall instanceof Promise) {
       return Promise.all([key, cost, perCall]).then((late) => this.#consume(req, res, args, ...late))
     }
@@ -137,11 +145,20 @@ export class RateLimitGate<Args extends unknown[]> {
     perCall: PerCall,
   ): MaybePromise<GateVerdict> {
     if (key === undefined || key === '') return this.#withoutKey(req)
-    if (typeof key === 'string') this.#watch?.see(key)
-    const answer = this.limiter.consume(key, consumeOptions(cost, perCall))
+    const answer = this.limiter.consume(
+      this.#key === undefined ? key : this.#checked(key),
+      consumeOptions(cost, perCall),
+    )
     return answer instanceof Promise
       ? answer.then((decision) => this.#verdict(decision, req, res, args))
       : this.#verdict(answer, req, res, args)
+  }
+
+  /** A key of the app's own function. */
+  #checked(key: string): string {
+    if (typeof key !== 'string') return key
+    this.#keyWarning?.see(key)
+    return unsliced(key)
   }
 
   #verdict(decision: Decision, req: IncomingMessage, res: ServerResponse, args: Args): GateVerdict {
@@ -193,6 +210,18 @@ export class RateLimitGate<Args extends unknown[]> {
     const decision = denied(limit!, '', 1_000)
     return { headers: {}, decision, error: refusalOf(decision, {}, this.statusCode), again: false }
   }
+}
+
+let hasWarnedOfLateBirth = false
+
+/** Warns once per process. */
+function warnOfLateBirth(): void {
+  if (hasWarnedOfLateBirth) return
+  hasWarnedOfLateBirth = true
+  process.emitWarning(
+    'A rate limiter was made while a request was handled, and decided about that request: one that is made for each request counts nothing. Call rateLimit() once, when the app starts.',
+    { code: 'SPILLWAY_LIMIT_PER_REQUEST' },
+  )
 }
 
 const DECISION = Symbol.for('spillway.limiter.decision')

@@ -6,7 +6,7 @@ export function parseIPv4(text: string): number[] | undefined {
   return bytes.every((byte) => byte < 256) ? bytes : undefined
 }
 
-/** Of an IPv6 address with a dotted tail. */
+/** Length of the longest text of an address: IPv6 with a dotted tail. */
 const LONGEST = 45
 
 /** The eight groups of an IPv6 address (RFC 4291 section 2.2: `::`, dotted tail), or `undefined`. */
@@ -46,7 +46,7 @@ export function bareAddress(text: string): string {
 
 /**
  * An address as 16 bytes-in-groups, IPv4 as IPv4-mapped IPv6 (`::ffff:0:0/96`), so that one comparison serves both.
- * What NAT64 (`64:ff9b::/96`, RFC 6052) carries is the IPv4 client behind it.
+ * An address of NAT64 (`64:ff9b::/96`, RFC 6052) is that of the IPv4 client behind it.
  */
 export function canonicalGroups(text: string): number[] | undefined {
   if (text.length > LONGEST) return undefined
@@ -59,11 +59,12 @@ export function canonicalGroups(text: string): number[] | undefined {
   return isNat64 ? [0, 0, 0, 0, 0, 0xffff, groups[6]!, groups[7]!] : groups
 }
 
+/** Whether this is an IPv4 address, as {@link canonicalGroups} has it. */
 export function isMappedIPv4(groups: readonly number[]): boolean {
   return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0)
 }
 
-/** The first `bits` bits, the rest zero. */
+/** The first `bits` bits of an address; the rest is zero. */
 export function prefixOf(groups: readonly number[], bits: number): number[] {
   return groups.map((group, i) => {
     const kept = Math.min(16, Math.max(0, bits - i * 16))
@@ -71,21 +72,26 @@ export function prefixOf(groups: readonly number[], bits: number): number[] {
   })
 }
 
+/** A range of addresses. */
 export interface Subnet {
   readonly groups: readonly number[]
   readonly bits: number
 }
 
-/** `10.0.0.0/8`, `2001:db8::/32` or a single address; `undefined` when it is none. */
+/** The subnet in `10.0.0.0/8`, `2001:db8::/32` or a single address; `undefined` for any other text. */
 export function parseSubnet(text: string): Subnet | undefined {
   const [address = '', size, rest] = text.split('/')
   const groups = canonicalGroups(address)
   if (groups === undefined || rest !== undefined) return undefined
   const shift = parseIPv4(address) === undefined ? 0 : 96
   const bits = size === undefined ? 128 : /^\d{1,3}$/.test(size) ? Number(size) + shift : 129
-  return bits > 128 ? undefined : { groups: prefixOf(groups, bits), bits }
+  if (bits > 128) return undefined
+  // `::ffff:10.0.0.0/8` would be all of IPv4 and more, and is meant as 10.0.0.0/8.
+  if (isMappedIPv4(groups) && bits < 96) return undefined
+  return { groups: prefixOf(groups, bits), bits }
 }
 
+/** Whether an address lies in a subnet. */
 export function isInside(groups: readonly number[], subnet: Subnet): boolean {
   return prefixOf(groups, subnet.bits).every((group, i) => group === subnet.groups[i])
 }

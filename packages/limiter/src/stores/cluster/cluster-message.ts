@@ -7,43 +7,45 @@ export const PROTOCOL = 3
 const MOST_KEYS = 256
 /** The name of a limit, a blank, and a key or its digest. */
 const LONGEST_BUCKET = 256
-/** For each bucket at most a run of its own; see `wire.ts`. */
+/** For each bucket at most a run of its own; see `protocol.ts`. */
 const MOST_NUMBERS = 9 * MOST_KEYS
 
 const isBucket = (value: unknown) => typeof value === 'string' && value.length <= LONGEST_BUCKET
 const keys = arrayOf<string>(isBucket, MOST_KEYS)
 const numbers = arrayOf<number>(Number.isFinite, MOST_NUMBERS)
+/** Checked by the batch that they answer, number by number. */
+const answered = arrayOf<number>(undefined, MOST_NUMBERS)
 
 const types = {
-  /** A worker says so when it opens its store. */
+  /** From a worker that opens its store. */
   hello: { version: count() },
-  /** The primary answers so, and tells all workers when it begins to serve. */
+  /** The primary's answer to it, and to all workers when it begins to serve. */
   welcome: { version: count() },
   ask: {
     id: count(),
-    /** Buckets, `<limit> <key>`, and numbers, as in `wire.ts`. */
+    /** Buckets, `<limit> <key>`, and numbers, as in `protocol.ts`. */
     keys,
     numbers,
-    /** Machine time in milliseconds after which nobody waits for the answer any more. */
+    /** Machine time in milliseconds after which the answer is of no use. */
     latest: number(),
   },
   /** Without numbers: the call came too late, and nothing was done. */
-  answer: { id: count(), numbers },
+  answer: { id: count(), numbers: answered },
 } as const
 
 export type ClusterMessage = AnyMessage<'limiter', typeof types>
 
 /**
- * What workers and the primary say to each other over the IPC channel of `node:cluster`; `undefined` for everything else
- * on the channel.
+ * Parses a message between a worker and the primary on the IPC channel of `node:cluster`; `undefined` for every other
+ * message on the channel.
  */
 export const parseMessage: (raw: unknown) => ClusterMessage | undefined = messages('limiter', types)
 
-/** Not copied as `listOf` does: a message has up to thousands of items, and belongs to nobody else. */
-function arrayOf<T>(isItem: (value: unknown) => boolean, max: number): Field<readonly T[]> {
+/** Not copied as `listOf` does: a message has up to thousands of items, and no other code refers to it. */
+function arrayOf<T>(isItem: ((value: unknown) => boolean) | undefined, max: number): Field<readonly T[]> {
   return (value) => {
     if (!Array.isArray(value) || value.length > max) return INVALID
-    for (let i = 0; i < value.length; i++) if (!isItem(value[i])) return INVALID
+    if (isItem !== undefined) for (let i = 0; i < value.length; i++) if (!isItem(value[i])) return INVALID
     return value
   }
 }

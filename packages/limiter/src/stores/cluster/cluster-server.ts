@@ -9,20 +9,21 @@ import { sizesOf } from '../memory/memory-table.js'
 import { type ClusterMessage, machineTime, PROTOCOL, parseMessage } from './cluster-message.js'
 import { ServedTables } from './served-tables.js'
 
+/** Figures of the primary. */
 export interface ClusterStoreServerStats {
   /** Limits that buckets are kept for. */
   readonly limits: number
   /** Buckets in the primary. */
   readonly keys: number
-  /** What the buckets and their keys take, about and at most. */
+  /** Upper estimate of the bytes that the buckets and their keys take. */
   readonly bytes: number
   readonly evictions: number
   readonly forgivenTokens: number
   /** Messages answered, each for many decisions. */
   readonly calls: number
-  /** Messages that came too late to be of use. */
+  /** Messages that came after their deadline. */
   readonly late: number
-  /** Messages that looked like one of these, but were none: nothing was done and nobody was answered. */
+  /** Messages that looked like a request but were none: nothing was changed, and no answer was sent. */
   readonly refused: number
 }
 
@@ -39,8 +40,8 @@ const resolveOptions = defineOptions(
 )
 
 /**
- * Serves the buckets of `clusterStore()` in the workers. Call it in the primary, before or after workers are forked;
- * whoever forks them: plain `node:cluster` or a supervisor.
+ * Serves the buckets of `clusterStore()` in the workers. Call it in the primary, before or after workers are forked, by plain
+ * `node:cluster` or by a supervisor.
  *
  * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
  * @throws TypeError `ERR_LIMITER_PRIMARY` in a worker, or when this primary serves already
@@ -49,6 +50,7 @@ export function serveClusterStore(options?: MemoryStoreOptions): ClusterStoreSer
   return new ClusterStoreServer(options)
 }
 
+/** Server of the buckets in the primary of a cluster. */
 export class ClusterStoreServer implements Closable {
   readonly #tables: ServedTables
   #calls = 0
@@ -112,7 +114,7 @@ function welcome(worker: Worker): void {
   send(worker, { spillway: 'limiter', type: 'welcome', version: PROTOCOL })
 }
 
-/** A worker that goes away meanwhile needs no answer. */
+/** Sends no answer to a worker that has ended meanwhile. */
 function send(worker: Worker, message: ClusterMessage): void {
   if (worker.isConnected()) worker.send(message, () => {})
 }

@@ -2,13 +2,13 @@ import type { Clock } from '@spillway/kit'
 import { microseconds } from '../../bucket/bucket.js'
 import type { MemoryStoreOptions } from '../memory/memory-store.js'
 import { MemoryTable } from '../memory/memory-table.js'
-import { answerFrom, isSound } from '../shared/wire.js'
+import { answerFrom, isSound } from '../shared/protocol.js'
 
 /** Limits that one primary keeps; an app has some dozens. */
 const MOST_LIMITS = 1_024
 const LONGEST_NAME = 128
 
-/** Buckets by limit, for requests as they come over a wire. Bucket names are `<limit> <key>`. */
+/** The memory tables that a primary serves to its workers, one for each limit. Bucket names are `<limit> <key>`. */
 export class ServedTables {
   readonly #tables = new Map<string, MemoryTable>()
   readonly #maxKeys: number
@@ -19,6 +19,7 @@ export class ServedTables {
     this.#clock = clock
   }
 
+  /** Limits that have a table. */
   get size(): number {
     return this.#tables.size
   }
@@ -27,15 +28,23 @@ export class ServedTables {
     return this.#tables.values()
   }
 
-  /** `undefined`, and nothing is done, for keys and numbers that do not fit together. */
+  /** Decides a request. Returns `undefined`, and changes nothing, for keys and numbers that do not fit together. */
   answer(keys: readonly string[], numbers: readonly number[]): number[] | undefined {
-    if (!isSound(keys.length, numbers) || !keys.every(namesBucket)) return undefined
-    return answerFrom(this.#tableOf, keys, numbers, microseconds(this.#clock.now()))
-  }
-
-  readonly #tableOf = (bucket: string): MemoryTable => {
-    const limit = bucket.slice(0, bucket.indexOf(' '))
-    return this.#tables.get(limit) ?? this.#create(limit)
+    if (!isSound(keys.length, numbers)) return undefined
+    const limits = limitsOf(keys)
+    if (limits === undefined) return undefined
+    // Most buckets of a request are of one limit, so its table is looked up once.
+    let limit: string | undefined
+    let table: MemoryTable | undefined
+    const tableAt = (index: number): MemoryTable => {
+      const wanted = limits[index]!
+      if (wanted !== limit || table === undefined) {
+        limit = wanted
+        table = this.#tables.get(limit) ?? this.#create(limit)
+      }
+      return table
+    }
+    return answerFrom(tableAt, keys, numbers, microseconds(this.#clock.now()))
   }
 
   #create(limit: string): MemoryTable {
@@ -46,7 +55,7 @@ export class ServedTables {
     return table
   }
 
-  /** Something makes up limits: those with few clients are most likely its own. */
+  /** So many limits are made up by a worker: those with few clients are most likely not of the app. */
   #dropSmallest(): void {
     let smallest: string | undefined
     let least = Number.POSITIVE_INFINITY
@@ -59,7 +68,18 @@ export class ServedTables {
   }
 }
 
-function namesBucket(key: string): boolean {
-  const end = key.indexOf(' ')
-  return end > 0 && end <= LONGEST_NAME && end < key.length - 1
+/** The limit of each bucket; `undefined` if one of them has no name of the form `<limit> <key>`. */
+function limitsOf(keys: readonly string[]): string[] | undefined {
+  const limits: string[] = []
+  let last = ''
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!
+    const end = key.indexOf(' ')
+    if (end <= 0 || end > LONGEST_NAME || end === key.length - 1) return undefined
+    const limit = key.slice(0, end)
+    // The same text once: comparing it with itself costs nothing.
+    if (limit !== last) last = limit
+    limits.push(last)
+  }
+  return limits
 }

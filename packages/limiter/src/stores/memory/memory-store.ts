@@ -1,5 +1,6 @@
 import { type Clock, closeOnce, defineOptions, having, integer, misuse, monotonicClock } from '@spillway/kit'
 import { charged, levelAt, microseconds } from '../../bucket/bucket.js'
+import { BucketNames, type Claim } from '../../bucket/bucket-names.js'
 import {
   admitted,
   chargedParts,
@@ -10,13 +11,13 @@ import {
   Terms,
 } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
-import { BucketNames } from '../../bucket/names.js'
+import type { LimiterCounters } from '../../bucket/limiter-counters.js'
 import type { BucketSettings, Buckets, Remembered, Store, StoreStats } from '../../bucket/store.js'
-import type { Tally } from '../../bucket/tally.js'
 import { MemoryTable, NONE, sizesOf } from './memory-table.js'
 
+/** Options of `memoryStore` and `serveClusterStore`. */
 export interface MemoryStoreOptions {
-  /** Most keys each limit remembers; a key takes about 55 bytes beside itself. Default: 500,000. */
+  /** Most keys that each limit remembers; a bucket takes about 55 bytes beside its key. Default: 500,000. */
   readonly maxKeys?: number
   /** Milliseconds that never go back. Default: `performance.now()`. */
   readonly clock?: Clock
@@ -36,6 +37,7 @@ export function memoryStore(options?: MemoryStoreOptions): MemoryStore {
   return new MemoryStore(options)
 }
 
+/** A store in the memory of this process. */
 export class MemoryStore implements Store<Decision> {
   readonly #tables = new Map<string, MemoryTable>()
   readonly #names = new BucketNames()
@@ -48,9 +50,9 @@ export class MemoryStore implements Store<Decision> {
     this.#clock = clock
   }
 
-  open(limit: Limit, { tally, named, scope }: BucketSettings): MemoryBuckets {
-    const { name, release } = this.#names.claim(limit, named, scope)
-    return new MemoryBuckets(this.#table(name), this.#clock, limit, tally, 'memory', release)
+  open(limit: Limit, { counters, named, scope }: BucketSettings): MemoryBuckets {
+    const claim = this.#names.claim(limit, named, scope)
+    return new MemoryBuckets(this.#table(claim.name), this.#clock, limit, counters, 'memory', claim)
   }
 
   #table(name: string): MemoryTable {
@@ -71,35 +73,36 @@ export class MemoryStore implements Store<Decision> {
   })
 }
 
-/** Everything is in the store. */
+/** All keys are in the store. */
 const NOTHING: Remembered = Object.freeze({ keys: 0, bytes: 0 })
 
-/** One limit in memory. */
+/** The buckets of one limit in memory. */
 export class MemoryBuckets implements Buckets<Decision> {
   readonly limits: readonly [Limit]
   readonly #table: MemoryTable
   readonly #clock: Clock
   readonly #limit: Limit
-  readonly #tally: Tally
+  readonly #counters: LimiterCounters
   /** Of a call of cost 1 under the limiter's own limit. */
   readonly #terms: Terms
 
-  readonly #release: () => void
+  /** Holds the name of the table; without one the buckets belong to no store. */
+  readonly #claim: Claim | undefined
 
   constructor(
     table: MemoryTable,
     clock: Clock,
     limit: Limit,
-    tally: Tally,
+    counters: LimiterCounters,
     source: Source,
-    release = () => {},
+    claim?: Claim,
   ) {
-    this.#release = release
+    this.#claim = claim
     this.limits = [limit]
     this.#table = table
     this.#clock = clock
     this.#limit = limit
-    this.#tally = tally
+    this.#counters = counters
     this.#terms = new Terms(limit, 1, source)
     table.noteLimit(limit)
   }
@@ -112,18 +115,18 @@ export class MemoryBuckets implements Buckets<Decision> {
     const now = microseconds(this.#clock.now())
     const slot = table.find(key)
     if (slot === NONE) {
-      if (cost > limit.capacity) return this.#tally.note(standing(terms, key, 0, 0))
+      if (cost > limit.capacity) return this.#counters.note(standing(terms, key, 0, 0))
       if (cost > 0) table.insert(key, cost, now, limit)
-      this.#tally.allowed++
+      this.#counters.allowed++
       return admitted(terms, key, cost)
     }
     const used = table.used(slot)
     const at = table.at(slot)
     const elapsed = now > at ? now - at : 0
     const level = levelAt(used, elapsed, limit) + cost
-    if (level > limit.capacity) return this.#tally.note(standing(terms, key, used, elapsed))
+    if (level > limit.capacity) return this.#counters.note(standing(terms, key, used, elapsed))
     table.write(slot, level, at + elapsed)
-    this.#tally.allowed++
+    this.#counters.allowed++
     return admitted(terms, key, level)
   }
 
@@ -161,12 +164,12 @@ export class MemoryBuckets implements Buckets<Decision> {
     return NOTHING
   }
 
-  join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {
-    return new JoinedBuckets([this, ...others], tally)
+  join(others: readonly Buckets<Decision>[], counters: LimiterCounters): Buckets<Decision> {
+    return new JoinedBuckets([this, ...others], counters)
   }
 
   async close(): Promise<void> {
-    this.#release()
+    this.#claim?.release()
   }
 
   #noted(limit: Limit): Limit {
@@ -175,15 +178,15 @@ export class MemoryBuckets implements Buckets<Decision> {
   }
 }
 
-/** Several limits in memory. Nothing runs between looking at all and charging all, so it is one decision. */
+/** The buckets of several limits in memory. Looking at all and charging all is one synchronous step, so one decision. */
 class JoinedBuckets implements Buckets<Decision> {
   readonly limits: readonly Limit[]
   readonly #members: readonly Buckets<Decision>[]
-  readonly #tally: Tally
+  readonly #counters: LimiterCounters
 
-  constructor(members: readonly Buckets<Decision>[], tally: Tally) {
+  constructor(members: readonly Buckets<Decision>[], counters: LimiterCounters) {
     this.#members = members
-    this.#tally = tally
+    this.#counters = counters
     this.limits = members.flatMap((member) => member.limits)
     if (new Set(this.limits.map(({ name }) => name)).size < this.limits.length) {
       throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters with different names')
@@ -194,11 +197,11 @@ class JoinedBuckets implements Buckets<Decision> {
     signal?.throwIfAborted()
     const before = this.#members.map((member, i) => member.peek(key, cost, [limits[i]!]))
     const decision = combined(before)
-    if (!decision.allowed) return this.#tally.note(decision)
+    if (!decision.allowed) return this.#counters.note(decision)
     const parts = before.map((part, i) =>
       part.allowed ? this.#members[i]!.charge(key, cost, [part.limit]) : part,
     )
-    return this.#tally.note(combined(parts))
+    return this.#counters.note(combined(parts))
   }
 
   peek(key: string, cost: number, limits = this.limits): Decision {
@@ -225,8 +228,8 @@ class JoinedBuckets implements Buckets<Decision> {
     return NOTHING
   }
 
-  join(others: readonly Buckets<Decision>[], tally: Tally): Buckets<Decision> {
-    return new JoinedBuckets([...this.#members, ...others], tally)
+  join(others: readonly Buckets<Decision>[], counters: LimiterCounters): Buckets<Decision> {
+    return new JoinedBuckets([...this.#members, ...others], counters)
   }
 
   async close(): Promise<void> {}

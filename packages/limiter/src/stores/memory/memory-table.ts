@@ -12,14 +12,14 @@ const EVICTION_SAMPLE = 8
 /** Of an entry of the Map, and of a string beside its characters. */
 const ENTRY_BYTES = 64
 
-/** "No such bucket". */
+/** No slot: the table has no bucket for the key. */
 export const NONE = -1
 
 /**
- * The buckets of one limit: one hash look-up to a slot, two doubles beside each other. No timers: each new key looks
- * at two others and drops those that are full again, which changes no decision, since a missing bucket is a full
- * one. At `maxKeys` the bucket nearest to full of a sample is dropped, so that an offender is not forgiven for fresh
- * keys; what that gives away is counted.
+ * Slab table with the buckets of one limit: one hash look-up to a slot, two doubles beside each other. It has no timers:
+ * each insertion looks at two other keys and drops those that are full again, which changes no decision, since a missing
+ * bucket is a full one. At `maxKeys` the bucket nearest to full of a sample is evicted, so that fresh keys do not free an
+ * offender; the tokens that an eviction forgives are counted.
  */
 export class MemoryTable {
   readonly #slots = new Map<string, number>()
@@ -30,9 +30,9 @@ export class MemoryTable {
   #used = 0
   /** Head of the list of free slots; each holds the next one in place of `used`. */
   #free = NONE
-  /** Where the sweep stands; a Map's iterator survives changes to the Map. */
+  /** The position of the sweep; a Map's iterator survives changes to the Map. */
   #sweep: Iterator<string, undefined> = this.#slots.keys()
-  /** The slowest limit that these buckets were ever asked about: full for it is full for all. */
+  /** The slowest limit that a call had: a bucket that is full for it is full for all. */
   #slowest: Limit | undefined
   evictions = 0
   forgivenTokens = 0
@@ -45,7 +45,7 @@ export class MemoryTable {
     return this.#slots.size
   }
 
-  /** What the buckets and their keys take, about and at most. */
+  /** Upper estimate of the bytes that the buckets and their keys take. */
   get bytes(): number {
     return this.#slab.byteLength + ENTRY_BYTES * this.#slots.size + 2 * this.#characters
   }
@@ -71,7 +71,7 @@ export class MemoryTable {
   }
 
   insert(key: string, used: number, at: number, limit: Limit): void {
-    if (limit !== this.#slowest) this.#noteSlowest(limit)
+    this.noteLimit(limit)
     this.#sweepSome(at)
     if (this.#slots.size >= this.#maxKeys) this.#evict(at)
     const slot = this.#allocate()
@@ -80,17 +80,16 @@ export class MemoryTable {
     this.#characters += key.length
   }
 
-  /** A limit that these buckets are decided by from now on. */
-  #noteSlowest(limit: Limit): void {
+  #keepSlowest(limit: Limit): void {
     const slowest = this.#slowest
     if (slowest === undefined || limit.tokens * slowest.micros < slowest.tokens * limit.micros) {
       this.#slowest = limit
     }
   }
 
-  /** Tells the sweep about a limit that a present bucket was asked about. */
+  /** Makes the sweep wait for this limit, too, before it takes a bucket for full. */
   noteLimit(limit: Limit): void {
-    if (limit !== this.#slowest) this.#noteSlowest(limit)
+    if (limit !== this.#slowest) this.#keepSlowest(limit)
   }
 
   delete(key: string): void {
@@ -168,6 +167,7 @@ export class MemoryTable {
   }
 }
 
+/** Figures of tables. */
 export interface TableSizes {
   readonly keys: number
   readonly bytes: number
@@ -175,7 +175,7 @@ export interface TableSizes {
   readonly forgivenTokens: number
 }
 
-/** Several tables taken together. */
+/** The sums over several tables. */
 export function sizesOf(tables: Iterable<MemoryTable>): TableSizes {
   const sizes = { keys: 0, bytes: 0, evictions: 0, forgivenTokens: 0 }
   for (const table of tables) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { MOST_USED } from '../../bucket/bucket.js'
-import { LEASE_PART } from '../shared/wire.js'
+import { LEASE_PART } from '../shared/protocol.js'
 
 /**
  * The decisions, in the Redis server; the twin of `answerFrom` in `wire.ts`, line by line on the same doubles.

@@ -1,21 +1,10 @@
-import { randomBytes } from 'node:crypto'
-import { type Duration, defineOptions, duration, having, misuse, string } from '@spillway/kit'
-import { microseconds } from '../../bucket/bucket.js'
-import { BucketNames } from '../../bucket/names.js'
-import { type Request, SharedStore } from '../shared/shared-store.js'
-import {
-  type Commands,
-  commandsOf,
-  isMaster,
-  keyPrefixOf,
-  masterOf,
-  mayResend,
-  type RedisClient,
-  whenReady,
-} from './redis-client.js'
-import { SCRIPT, SCRIPT_SHA } from './redis-script.js'
-import { slotOfKey } from './slot.js'
+import { type Duration, defineOptions, duration, having, string } from '@spillway/kit'
+import { BucketNames } from '../../bucket/bucket-names.js'
+import { SharedStore } from '../shared/shared-store.js'
+import { keyPrefixOf, type RedisClient } from './redis-client.js'
+import { RedisTransport } from './redis-transport.js'
 
+/** Options of `redisStore`. */
 export interface RedisStoreOptions {
   /** Begins every key, after the `keyPrefix` of the client. No braces. Default: `'spillway'`. */
   readonly prefix?: string
@@ -46,131 +35,11 @@ const clientCheck = having<RedisClient>('an ioredis client', 'callBuffer', 'on',
  * @throws TypeError | RangeError `ERR_LIMITER_OPTION`
  */
 export function redisStore(client: RedisClient, options?: RedisStoreOptions): RedisStore {
-  return new RedisStore(client, options)
+  const { prefix, deadline } = resolveOptions(options)
+  clientCheck(client, { owner: 'redisStore', name: 'client', code: 'ERR_LIMITER_OPTION' })
+  const names = new BucketNames(`redis ${keyPrefixOf(client)}${prefix}`)
+  return new SharedStore(new RedisTransport(client, prefix), names, deadline)
 }
 
-export class RedisStore extends SharedStore {
-  readonly source = 'redis'
-  readonly #client: RedisClient
-  readonly #commands: Commands
-  readonly #prefix: string
-  readonly #keyPrefix: string
-  protected readonly names: BucketNames
-  readonly #needsReceipt: boolean
-  readonly #process = randomBytes(9).toString('base64url')
-  /** Numbers of receipts that no call under way has. */
-  readonly #freeReceipts: number[] = []
-  #receipts = 0
-  /**
-   * By node: how far its clock is ahead of ours, in microseconds, as answers showed. Taken from the moment of sending,
-   * which makes it a little too much, so that a deadline in the server's time is never too early.
-   */
-  readonly #ahead = new Map<string, number>()
-  readonly #stopListening: () => void
-
-  constructor(client: RedisClient, options?: RedisStoreOptions) {
-    const { prefix, deadline } = resolveOptions(options)
-    clientCheck(client, { owner: 'redisStore', name: 'client', code: 'ERR_LIMITER_OPTION' })
-    super(deadline)
-    this.#client = client
-    this.#commands = commandsOf(client)
-    this.#prefix = prefix
-    this.#keyPrefix = keyPrefixOf(client)
-    this.names = new BucketNames(`redis ${this.#keyPrefix}${prefix}`)
-    this.#needsReceipt = mayResend(client)
-    this.#stopListening = whenReady(client, () => this.retryNow(''))
-  }
-
-  /** The key of the user is the hash tag, whatever is in it, so all buckets of one decision share a slot. */
-  bucketOf(key: string, limit: string): string {
-    return `${this.#prefix}:{${BRACES.test(key) ? key.replace(/[%{}]/g, encodeURIComponent) : key}}:${limit}`
-  }
-
-  protected slotOf(bucket: string): number {
-    return this.#client.isCluster ? slotOfKey(this.#keyPrefix + bucket) : 0
-  }
-
-  protected nodeOf(slot: number): string {
-    return this.#client.isCluster ? masterOf(this.#client, slot) : ''
-  }
-
-  protected override knows(node: string): boolean {
-    return !this.#client.isCluster || isMaster(this.#client, node)
-  }
-
-  protected send(request: Request): Promise<readonly number[]> {
-    return this.#run(request, () => this.#sendAgain(request))
-  }
-
-  protected release(): void {
-    this.#stopListening()
-  }
-
-  /**
-   * The server did nothing because by our last idea of its clock nobody waits any more. If somebody does, its clock was
-   * moved; the answer corrected our idea.
-   */
-  async #sendAgain(request: Request): Promise<readonly number[]> {
-    const tooLate = () => {
-      throw new Error('The call reached Redis too late')
-    }
-    return performance.now() < request.deadline ? this.#run(request, tooLate) : tooLate()
-  }
-
-  /** @param late answers instead, if the call came too late for the server */
-  #run(request: Request, late: () => Promise<readonly number[]>): Promise<readonly number[]> {
-    const { id, keys, numbers, answerLength, node, deadline } = request
-    const ahead = this.#ahead.get(node)
-    const latest = ahead === undefined ? 0 : microseconds(deadline) + ahead
-    const receipt = this.#needsReceipt ? (this.#freeReceipts.pop() ?? this.#receipts++) : undefined
-    const args =
-      receipt === undefined
-        ? [...keys, latest, 0, ...numbers]
-        : [this.#receiptOf(receipt, keys[0]!), ...keys, latest, id, ...numbers]
-    const keyCount = args.length - numbers.length - 2
-    const sent = performance.now()
-    const read = (reply: unknown) => {
-      // After an error the client might still send the call again, so only an answer sets its receipt free.
-      if (receipt !== undefined) this.#freeReceipts.push(receipt)
-      return this.#read(reply, answerLength, node, sent) ?? late()
-    }
-    return this.#commands.evalsha(SCRIPT_SHA, keyCount, ...args).then(read, (error) => {
-      // Nothing was carried out, so this one may be sent again; EVAL also leaves the script there.
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#commands.eval(SCRIPT, keyCount, ...args).then(read)
-    })
-  }
-
-  /** The numbers of an answer; `undefined` if the call came too late. */
-  #read(reply: unknown, answerLength: number, node: string, sent: number): readonly number[] | undefined {
-    if (!Buffer.isBuffer(reply) || (reply.length !== 16 && reply.length !== 16 + 8 * answerLength)) {
-      throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The client changes replies')
-    }
-    const time = reply.readDoubleBE(0)
-    const isLate = reply.readDoubleBE(8) === 1
-    if (!(time >= 0 && time <= LATEST) || isLate !== (reply.length === 16)) {
-      throw misuse(TypeError, 'ERR_LIMITER_REPLY', 'The server does not tell its time')
-    }
-    const upper = time - microseconds(sent)
-    const ahead = this.#ahead.get(node)
-    // The least of the upper bounds is the best one, until it proves too small: then that clock was moved.
-    if (ahead === undefined || isLate || upper < ahead) this.#ahead.set(node, upper)
-    if (isLate) return undefined
-    const numbers: number[] = []
-    for (let at = 16; at < reply.length; at += 8) numbers.push(reply.readDoubleBE(at))
-    return numbers
-  }
-
-  /**
-   * A key that only this call has as long as it is under way; in a Cluster, of the same slot. Overwritten again and again,
-   * since keys that come and go keep Redis busy with expiring them.
-   */
-  #receiptOf(receipt: number, bucket: string): string {
-    const home = this.#client.isCluster ? bucket : `${this.#prefix}:`
-    return `${home}!${this.#process}${receipt.toString(36)}`
-  }
-}
-
-const BRACES = /[%{}]/
-/** The year 5138, in microseconds. */
-const LATEST = 1e17
+/** A store over a Redis client, with the events `down` and `up`. */
+export type RedisStore = SharedStore

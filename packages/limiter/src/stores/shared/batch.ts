@@ -1,79 +1,79 @@
 import { sameLimits } from '../../bucket/limit.js'
-import type { Question } from './question.js'
-import { isGroup } from './wire.js'
+import type { PendingDecision } from './pending-decision.js'
+import { isGroup } from './protocol.js'
 
 /**
- * Questions that travel together. For each key they stand in the order of the calls, so the result is that of the calls
- * one by one.
+ * Pending decisions that travel in one request. The decisions of one key keep the order of their calls, so the
+ * result is that of the calls one by one.
  */
 export class Batch {
-  readonly #questions: Question[] = []
+  readonly #pending: PendingDecision[] = []
   #buckets = 0
 
-  /** Buckets asked about. */
+  /** Buckets in the request. */
   get size(): number {
     return this.#buckets
   }
 
-  add(question: Question): void {
-    this.#questions.push(question)
-    this.#buckets += question.buckets.length
+  add(pending: PendingDecision): void {
+    this.#pending.push(pending)
+    this.#buckets += pending.buckets.length
   }
 
-  /** Keys and numbers as `wire.ts` describes them. */
+  /** Keys and numbers as `protocol.ts` describes them. */
   encode(): { keys: string[]; numbers: number[] } {
     const keys: string[] = []
     const numbers: number[] = []
-    let run: Question | undefined
+    let run: PendingDecision | undefined
     let length = 0
-    for (const question of this.#questions) {
-      for (const bucket of question.buckets) keys.push(bucket)
-      if (run !== undefined && isSameRun(run, question)) {
+    for (const pending of this.#pending) {
+      for (const bucket of pending.buckets) keys.push(bucket)
+      if (run !== undefined && isSameRun(run, pending)) {
         numbers[length]!++
         continue
       }
-      const { kind, cost, count, limits } = question
+      const { kind, cost, count, limits } = pending
       numbers.push(kind, cost, count, 1, limits.length)
       length = numbers.length - 2
       for (const { capacity, tokens, micros, shadow } of limits) {
         // A limit alone is decided as it stands; its limiter lets the denial through.
         numbers.push(capacity, tokens, micros, shadow && limits.length > 1 ? 1 : 0)
       }
-      run = question
+      run = pending
     }
     return { keys, numbers }
   }
 
   /** How many numbers an answer has. */
   get answerLength(): number {
-    return this.#questions.length + 2 * this.#buckets
+    return this.#pending.length + 2 * this.#buckets
   }
 
-  /** Whether an answer is one to these questions. What comes from a store may be anything. */
+  /** Whether these numbers answer the request. A store may send anything. */
   accepts(answer: readonly number[]): boolean {
     if (answer.length !== this.answerLength) return false
     let at = 0
-    return this.#questions.every(({ limits }) => {
-      const from = at
+    for (const { limits } of this.#pending) {
+      if (!isGroup(answer, at, limits.length)) return false
       at += 1 + 2 * limits.length
-      return isGroup(answer, from, limits.length)
-    })
+    }
+    return true
   }
 
-  /** Hands the answer out. */
+  /** Gives each pending decision its part of the answer. */
   answer(answer: readonly number[], sent: number): void {
     let at = 0
-    for (const question of this.#questions) {
-      question.asker.answered(question, answer[at]!, answer, at + 1, sent)
-      at += 1 + 2 * question.limits.length
+    for (const pending of this.#pending) {
+      pending.owner.answered(pending, answer[at]!, answer, at + 1, sent)
+      at += 1 + 2 * pending.limits.length
     }
   }
 
   fail(): void {
-    for (const question of this.#questions) question.asker.failed(question)
+    for (const pending of this.#pending) pending.owner.failed(pending)
   }
 }
 
-function isSameRun(a: Question, b: Question): boolean {
+function isSameRun(a: PendingDecision, b: PendingDecision): boolean {
   return a.kind === b.kind && a.cost === b.cost && a.count === b.count && sameLimits(a.limits, b.limits)
 }

@@ -1,15 +1,15 @@
+import { Backoff } from '@spillway/kit'
+
 const FAILURES_TO_OPEN = 3
-const FIRST_PAUSE = 250
-const LONGEST_PAUSE = 5_000
+const PAUSES = { first: 250, max: 5_000, jitter: 0.2 }
 
 /**
- * Whether a node is worth asking. After three failures in a row it is left alone, for 250 ms at first and twice as
- * long each time, 5 s at most, a little less by chance so that processes do not come back all at once. Then one call
- * goes through; its answer decides.
+ * Circuit breaker of one node. After three failures in a row the node gets no requests, for 250 ms at first and twice as
+ * long each time, up to 5 s. Then one request probes it; its result decides.
  */
 export class Breaker {
+  readonly #pauses = new Backoff(PAUSES)
   #failures = 0
-  #pauses = 0
   #retryAt = 0
   #probing = false
   #open = false
@@ -30,30 +30,29 @@ export class Breaker {
     return true
   }
 
-  /** Tells whether this closed it. */
+  /** Returns whether this closed the breaker. */
   succeeded(): boolean {
-    const wasOpen = this.#open
     this.#failures = 0
-    this.#pauses = 0
+    if (!this.#open) return false
+    this.#pauses.reset()
     this.#probing = false
     this.#open = false
-    return wasOpen
+    return true
   }
 
-  /** Tells whether this opened it. */
+  /** Returns whether this opened the breaker. */
   failed(now: number): boolean {
     const wasOpen = this.#open
     if (++this.#failures < FAILURES_TO_OPEN) return false
-    // Calls that were under way when it opened fail too; they say nothing new.
+    // Requests that were under way when the breaker opened fail too; their failures say nothing new.
     if (wasOpen && !this.#probing) return false
     this.#probing = false
     this.#open = true
-    const pause = Math.min(FIRST_PAUSE * 2 ** this.#pauses++, LONGEST_PAUSE)
-    this.#retryAt = now + pause * (0.8 + 0.2 * Math.random())
+    this.#retryAt = now + this.#pauses.fail()
     return !wasOpen
   }
 
-  /** There is a sign of life: the next call may try. */
+  /** The node has shown a sign of life: the next request may try it. */
   retryNow(): void {
     this.#retryAt = 0
   }

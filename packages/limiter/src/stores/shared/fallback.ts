@@ -1,15 +1,15 @@
 import { monotonicClock, workerCount } from '@spillway/kit'
 import { admitted, type Decision, Terms, unknown } from '../../bucket/decision.js'
 import { type Limit, shareOfLimit } from '../../bucket/limit.js'
+import { LimiterCounters } from '../../bucket/limiter-counters.js'
 import type { Buckets, FailurePolicy, Remembered } from '../../bucket/store.js'
-import { Tally } from '../../bucket/tally.js'
 import { MemoryBuckets } from '../memory/memory-store.js'
 import { MemoryTable, sizesOf } from '../memory/memory-table.js'
 
 const MOST_KEYS = 100_000
 const RETRY_AFTER = 1_000
 
-/** Decides while a shared store does not answer. */
+/** Decides by the policy for failures while a shared store does not answer. */
 export class Fallback {
   readonly policy: FailurePolicy
   readonly #share: number
@@ -26,12 +26,12 @@ export class Fallback {
           this.#tables[i]!,
           monotonicClock,
           shareOfLimit(limit, this.#share),
-          // These decisions are counted by those who ask for them.
-          new Tally(),
+          // The limiter that asks counts these decisions.
+          new LimiterCounters(),
           'fallback',
         ),
     )
-    this.#local = others.length === 0 ? first! : first!.join(others, new Tally())
+    this.#local = others.length === 0 ? first! : first!.join(others, new LimiterCounters())
   }
 
   get remembered(): Remembered {
@@ -71,7 +71,7 @@ export class Fallback {
   }
 }
 
-/** A policy speaks in the name of a limit that can refuse, if there is one. */
+/** The decision names a limit that can refuse, if there is one. */
 function termsOf(limits: readonly Limit[], cost: number): Terms {
   return new Terms(limits.find(({ shadow }) => !shadow) ?? limits[0]!, cost, 'fallback')
 }

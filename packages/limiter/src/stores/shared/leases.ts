@@ -2,10 +2,10 @@ import { levelAt } from '../../bucket/bucket.js'
 import { admitted, combined, type Decision, Terms } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
 import type { LeaseOptions, Remembered } from '../../bucket/store.js'
-import { leasable } from './wire.js'
+import { leasable } from './protocol.js'
 
 interface Lease {
-  /** Tokens paid for and not spent. */
+  /** Tokens taken and not spent. */
   tokens: number
   /** Tokens spent since the store was asked last, and when that was. */
   spent: number
@@ -14,7 +14,7 @@ interface Lease {
   /** The bucket of each limit in the store, when it was asked last. */
   levels: number[]
   asking: boolean
-  /** Calls that came while the store was being asked. */
+  /** Calls that came while the store was asked. */
   waiting: Waiter[]
 }
 
@@ -23,16 +23,16 @@ interface Waiter {
   serve(paid: Decision | undefined): void
 }
 
-/** The keys beyond are asked about one by one: busy keys are few. */
+/** Most keys with a lease; the store is asked for each call of the others. Busy keys are few. */
 const MOST_KEYS = 10_000
 /** Of one lease with its key, at most, with a few limits. */
 const ENTRY_BYTES = 512
 
 /**
- * Tokens of busy keys that this process has paid for in advance. They left the bucket when they were leased, so over
- * any time no more than the limit is admitted, and in a burst at most the unspent leases on top. A lease begins with
- * nothing; then it is what the key spends here in `idle`, at its pace since the store was asked last. What lies unused
- * that long is given back. A lease on several limits is paid for in each of them.
+ * Leases: tokens of busy keys that this process has taken in advance. They left the bucket when they were leased, so over
+ * any time no more than the limit is admitted, and in a burst at most the unspent leases on top. A lease begins empty; then
+ * its size is the tokens that the key spends here in `idle`, at its pace since the store was asked last. A lease unused for
+ * `idle` is given back. A lease on several limits is charged in each of them.
  */
 export class Leases {
   readonly #leases = new Map<string, Lease>()
@@ -53,7 +53,7 @@ export class Leases {
     this.#giveBack = giveBack
   }
 
-  /** Pays from the lease; `undefined` when it does not hold that much. */
+  /** Takes the cost from the lease; `undefined` when the lease does not hold that much. */
   spend(key: string, cost: number): Decision | undefined {
     const lease = this.#leases.get(key)
     if (lease === undefined || lease.asking || lease.tokens < cost) return undefined
@@ -69,12 +69,12 @@ export class Leases {
     return this.#leases.size < MOST_KEYS || this.#leases.has(key)
   }
 
-  /** Whether the store is being asked for this key. */
+  /** Whether the store is asked for this key at present. */
   isAsking(key: string): boolean {
     return this.#leases.get(key)?.asking === true
   }
 
-  /** Stands in line while the store is being asked. */
+  /** Queues a call while the store is asked. */
   queue(key: string, cost: number, serve: (paid: Decision | undefined) => void): void {
     this.#leases.get(key)?.waiting.push({ cost, serve })
   }
@@ -107,7 +107,7 @@ export class Leases {
   }
 
   /**
-   * The store has answered: serves those in line as far as the lease goes, and sends the others on.
+   * The store has answered: serves queued calls as far as the lease goes, and lets the others ask the store.
    *
    * @param levels the buckets with the cost of the call, or `undefined` when that was not granted
    */

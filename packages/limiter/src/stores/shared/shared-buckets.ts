@@ -1,46 +1,53 @@
 import { abortable, type Caller, type CloseOptions, misuse } from '@spillway/kit'
+import type { Claim } from '../../bucket/bucket-names.js'
 import { chargedParts, type Decision, Terms } from '../../bucket/decision.js'
 import type { Limit } from '../../bucket/limit.js'
+import { callerOfDecision, type LimiterCounters } from '../../bucket/limiter-counters.js'
 import type { BucketSettings, Buckets, FailurePolicy, LeaseOptions, Remembered } from '../../bucket/store.js'
-import { callerOfDecision, type Tally } from '../../bucket/tally.js'
-import { Denials } from './denials.js'
+import type { Batcher } from './batcher.js'
+import { DecisionReplay } from './decision-replay.js'
+import { DenyCache } from './deny-cache.js'
 import { Fallback } from './fallback.js'
 import { Leases } from './leases.js'
-import type { Asker, Question } from './question.js'
-import type { SharedStore } from './shared-store.js'
-import { Turns } from './turns.js'
-import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './wire.js'
+import type { DecisionOwner, PendingDecision } from './pending-decision.js'
+import { CHARGE, type Kind, LEASE, PEEK, RESET, TAKE } from './protocol.js'
 
-/** The buckets of one limit, or of several decided together, in a shared store. */
-export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
+/**
+ * Proxy of buckets in a shared store, of one limit or of several decided together. Answers from the lease or the deny cache
+ * where it can, else asks the store, and decides by the policy for failures when the store does not answer.
+ */
+export class SharedBuckets implements Buckets<Promise<Decision>>, DecisionOwner {
   readonly limits: readonly Limit[]
-  readonly store: SharedStore
+  readonly #batcher: Batcher
   readonly settings: BucketSettings
   /** How the store names the buckets of each limit. */
   readonly #names: readonly string[]
-  readonly #release: () => void
-  readonly #tally: Tally
+  readonly #claims: readonly Claim[]
+  /** Whether the claims are released with these buckets; those of joined buckets belong to the members. */
+  readonly #ownsClaims: boolean
+  readonly #counters: LimiterCounters
   readonly #terms: Terms
   readonly #fallback: Fallback
-  readonly #denials: Denials | undefined
+  readonly #denyCache: DenyCache | undefined
   readonly #leases: Leases | undefined
 
   constructor(
-    store: SharedStore,
+    batcher: Batcher,
     limits: readonly Limit[],
-    names: readonly string[],
+    claims: readonly Claim[],
     settings: BucketSettings,
-    release = () => {},
+    ownsClaims = true,
   ) {
-    this.store = store
+    this.#batcher = batcher
     this.limits = limits
-    this.#names = names
-    this.#release = release
+    this.#names = claims.map(({ name }) => name)
+    this.#claims = claims
+    this.#ownsClaims = ownsClaims
     this.settings = settings
-    this.#tally = settings.tally
-    this.#terms = new Terms(limits[0]!, 1, store.source)
+    this.#counters = settings.counters
+    this.#terms = new Terms(limits[0]!, 1, batcher.source)
     this.#fallback = new Fallback(settings.onStoreFailure, limits)
-    if (settings.denyCache !== false) this.#denials = new Denials(settings.denyCache)
+    if (settings.denyCache !== false) this.#denyCache = new DenyCache(settings.denyCache)
     if (settings.lease !== false) {
       this.#leases = new Leases(limits, settings.lease, (key, tokens) => this.charge(key, -tokens))
     }
@@ -62,7 +69,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
   }
 
   charge(key: string, cost: number, limits = this.limits): Promise<Decision> {
-    if (cost < 0) this.#denials?.forget(key)
+    if (cost < 0) this.#denyCache?.forget(key)
     return this.#ask(CHARGE, key, cost, limits)
   }
 
@@ -73,14 +80,14 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
   }
 
   reset(key: string): Promise<Decision> {
-    this.#denials?.forget(key)
+    this.#denyCache?.forget(key)
     this.#leases?.forget(key)
     return this.#ask(RESET, key, 0, this.limits)
   }
 
-  join(others: readonly Buckets<Promise<Decision>>[], tally: Tally): SharedBuckets {
+  join(others: readonly Buckets<Promise<Decision>>[], counters: LimiterCounters): SharedBuckets {
     const members = [this, ...others].map((member) => {
-      if (member instanceof SharedBuckets && member.store === this.store) return member
+      if (member instanceof SharedBuckets && member.#batcher === this.#batcher) return member
       throw misuse(TypeError, 'ERR_LIMITER_JOIN', 'limiters.all() needs limiters of one store')
     })
     const limits = members.flatMap((member) => member.limits)
@@ -91,9 +98,9 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     // A limit in shadow mode refuses nothing, so its policy for failures has no say beside others.
     const enforced = members.filter(({ limits: [limit] }) => !limit!.shadow)
     const deciding = (enforced.length > 0 ? enforced : members).map((member) => member.settings)
-    const names = members.flatMap((member) => member.#names)
-    return new SharedBuckets(this.store, limits, names, {
-      tally,
+    const claims = members.flatMap((member) => member.#claims)
+    const joined: BucketSettings = {
+      counters,
       named: true,
       onStoreFailure: strictest(deciding.map(({ onStoreFailure }) => onStoreFailure)),
       denyCache: settings.reduce<number | false>(
@@ -102,39 +109,42 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
         Number.POSITIVE_INFINITY,
       ),
       lease: commonLease(settings, limits),
-    })
+    }
+    return new SharedBuckets(this.#batcher, limits, claims, joined, false)
   }
 
   remembered(): Remembered {
-    const parts = [this.#fallback.remembered, this.#denials?.remembered, this.#leases?.remembered]
+    const parts = [this.#fallback.remembered, this.#denyCache?.remembered, this.#leases?.remembered]
     const total = { keys: 0, bytes: 0 }
-    for (const { keys, bytes } of parts.filter((part) => part !== undefined)) {
-      total.keys += keys
-      total.bytes += bytes
+    for (const part of parts) {
+      total.keys += part?.keys ?? 0
+      total.bytes += part?.bytes ?? 0
     }
     return total
   }
 
   async close(_options?: CloseOptions): Promise<void> {
     await this.#leases?.close()
-    this.#release()
+    if (this.#ownsClaims) for (const claim of this.#claims) claim.release()
   }
 
   #take(key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
     const leases = limits === this.limits ? this.#leases : undefined
-    const known = leases?.spend(key, cost) ?? this.#denials?.find(key, cost, limits)
-    if (known !== undefined) return Promise.resolve(this.#tally.note(known))
+    const known = leases?.spend(key, cost) ?? this.#denyCache?.find(key, cost, limits)
+    if (known !== undefined) return Promise.resolve(this.#counters.note(known))
     return leases?.admits(key) ? this.#takeInAdvance(leases, key, cost) : this.#ask(TAKE, key, cost, limits)
   }
 
   #takeInAdvance(leases: Leases, key: string, cost: number): Promise<Decision> {
     if (!leases.isAsking(key)) {
-      return this.store.ask(this, LEASE, key, cost, this.limits, leases.begin(key, cost))
+      return this.#batcher.ask(this, LEASE, key, cost, this.limits, leases.begin(key, cost))
     }
     const caller = callerOfDecision()
     return new Promise((resolve) => {
       const go = (paid: Decision | undefined): void =>
-        resolve(paid === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#tally.note(paid, caller))
+        resolve(
+          paid === undefined ? this.#ask(TAKE, key, cost, this.limits) : this.#counters.note(paid, caller),
+        )
       leases.queue(
         key,
         cost,
@@ -144,7 +154,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
   }
 
   #ask(kind: Kind, key: string, cost: number, limits: readonly Limit[]): Promise<Decision> {
-    return this.store.ask(this, kind, key, cost, limits)
+    return this.#batcher.ask(this, kind, key, cost, limits)
   }
 
   /** By the names of the limits, since a call may bring limits of its own, or be about a part of them. */
@@ -153,26 +163,32 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     return limits.map(({ name }) => this.#names[this.limits.findIndex((own) => own.name === name)]!)
   }
 
-  answered(question: Question, granted: number, state: readonly number[], at: number, sent: number): void {
-    const { kind, key, waiting, callers } = question
-    const turns = new Turns(question, state, at, this.#terms)
+  answered(
+    pending: PendingDecision,
+    granted: number,
+    state: readonly number[],
+    at: number,
+    sent: number,
+  ): void {
+    const { kind, key, waiting, callers } = pending
+    const replay = new DecisionReplay(pending, state, at, this.#terms)
     if (kind !== TAKE && kind !== LEASE) {
-      waiting[0]!(turns.unasked())
+      waiting[0]!(replay.unasked())
       return
     }
     const admissions = Math.min(granted, waiting.length)
-    for (let i = 0; i < admissions; i++) waiting[i]!(this.#tally.note(turns.admit(), callers?.[i]))
+    for (let i = 0; i < admissions; i++) waiting[i]!(this.#counters.note(replay.admit(), callers?.[i]))
     if (admissions < waiting.length) {
-      const denial = turns.deny()
-      this.#denials?.note(denial, question.limits, turns.state, sent)
-      for (let i = admissions; i < waiting.length; i++) waiting[i]!(this.#tally.note(denial, callers?.[i]))
+      const denial = replay.deny()
+      this.#denyCache?.note(denial, pending.limits, replay.state, sent)
+      for (let i = admissions; i < waiting.length; i++) waiting[i]!(this.#counters.note(denial, callers?.[i]))
     }
-    // Those who stand in line for a lease come after the call that asked for it.
-    if (kind === LEASE) this.#leases?.end(key, question.advance, granted > 0 ? turns.levels : undefined)
+    // Calls that wait for the lease come after the call that asked for it.
+    if (kind === LEASE) this.#leases?.end(key, pending.advance, granted > 0 ? replay.levels : undefined)
   }
 
-  /** The policy decides instead. */
-  failed({ kind, key, cost, limits, waiting, callers }: Question): void {
+  /** The policy for failures decides instead. */
+  failed({ kind, key, cost, limits, waiting, callers }: PendingDecision): void {
     for (const [i, resolve] of waiting.entries())
       resolve(this.#fallBack(kind, key, cost, limits, callers?.[i]))
     if (kind === LEASE) this.#leases?.end(key, 0, undefined)
@@ -182,7 +198,7 @@ export class SharedBuckets implements Buckets<Promise<Decision>>, Asker {
     if (kind === PEEK) return this.#fallback.peek(key, cost, limits)
     if (kind === CHARGE) return this.#fallback.charge(key, cost, limits)
     if (kind === RESET) return this.#fallback.reset(key, limits)
-    return this.#tally.note(this.#fallback.take(key, cost, limits), caller)
+    return this.#counters.note(this.#fallback.take(key, cost, limits), caller)
   }
 }
 
@@ -194,7 +210,7 @@ function strictest(policies: readonly FailurePolicy[]): FailurePolicy {
   return policies.includes('local') ? 'local' : 'allow'
 }
 
-/** A lease on several limits at once. Who has none promised to be exact, which a lease of the others would break. */
+/** A lease on several limits at once. A limiter without a lease is exact, which a lease of the others would break. */
 function commonLease(settings: readonly BucketSettings[], limits: readonly Limit[]): LeaseOptions | false {
   const leases = settings.map(({ lease }) => lease).filter((lease) => lease !== false)
   if (leases.length === 0) return false

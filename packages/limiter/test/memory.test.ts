@@ -1,4 +1,0 @@
-import { storeContract } from './contract.js'
-import { memoryWorld } from './subjects.js'
-
-storeContract('memory', memoryWorld)
