@@ -1,6 +1,6 @@
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
-import { filesBelow, rowsOf } from './files.js'
+import { filesBelow, rowsOf, textOf } from './files.js'
 import { nodesOf, placeOf } from './syntax.js'
 
 const PAGE = 'docs/reference/cases.md'
@@ -91,6 +91,15 @@ describe('docs/reference/cases.md', () => {
       expect(packages.split(', '), id).toEqual([...standing].sort())
       if (reported !== '') expect(reported, id).toMatch(/^\[[^\]]+\]\(https:\/\/[^)]+\)/)
     }
+  })
+
+  it('has the ids that other pages cite', () => {
+    const pages = [...filesBelow('docs', /\.md$/), 'ARCHITECTURE.md', 'CONTRIBUTING.md']
+    const cited = pages.flatMap((path) =>
+      [...textOf(path).matchAll(/(?<=[`(]|\([^()`]*, )[A-Z]\d{1,2}(?=[`),])/g)].map(([id]) => ({ path, id })),
+    )
+    expect(cited.length).toBeGreaterThan(listed.length + 10)
+    expect(cited.filter(({ id }) => !listed.includes(id))).toEqual([])
   })
 })
 
