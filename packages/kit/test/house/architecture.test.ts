@@ -113,7 +113,8 @@ describe.each(PUBLISHED)('ARCHITECTURE.md about %s', (name) => {
   })
 
   it('numbers the steps of its path from 1 on', () => {
-    const steps = textsOf(/(?<=[ ])\d(?= [A-Za-z]+(?:\.\w|\(\)))/g, rows.map(({ text }) => text).join('\n'))
+    const text = rows.map((row) => row.text).join('\n')
+    const steps = textsOf(/(?<= )\d(?= \w+(?:\.#?\w|\(\)))/g, text)
     expect(steps.map(Number).sort()).toEqual(steps.map((_, i) => i + 1))
   })
 })
@@ -126,6 +127,6 @@ describe('ARCHITECTURE.md', () => {
   })
 
   it('is one page', () => {
-    expect(PAGE.split('\n').length).toBeLessThanOrEqual(180)
+    expect(PAGE.split('\n').length).toBeLessThanOrEqual(185)
   })
 })
