@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import { type Closable, type CloseOptions, closeOnce, type Duration } from '@spillway/kit'
+import { INVALID } from '@spillway/kit/message'
 import { COLLECTED_BY } from './collected-by.js'
 import { type Exposition, expositionOf, type GatherOptions } from './exposition.js'
 import { type Member, Members } from './member.js'
@@ -7,8 +8,10 @@ import { merge } from './merge.js'
 import { type Gathered, type Message, parse } from './messages.js'
 import type { Metrics } from './metrics.js'
 import { resolveClusterOptions } from './options.js'
+import { figuresOf } from './process-figures.js'
 import { Recent } from './recent.js'
 import { growing, type Series, seriesOf } from './series.js'
+import { seriesField } from './series-field.js'
 
 export interface ClusterMetricsOptions {
   /** How long a slow worker is waited for; after that its last known counters stand in for it. Default `'1s'`. */
@@ -91,8 +94,8 @@ export class ClusterMetrics implements Closable {
     const silent = [...this.#members].filter((member) => pending.has(member) || !asked.includes(member))
     const answered = asked.filter((member) => !pending.has(member) && this.#isMember(member))
     const series = merge([
-      ...answered.map(({ series }) => series),
-      ...silent.map(({ series }) => growing(series)),
+      ...figuresByWorker(answered),
+      ...figuresByWorker(silent).map(growing),
       this.#buried,
       own,
     ])
@@ -136,7 +139,8 @@ export class ClusterMetrics implements Closable {
   async #readOwn(): Promise<readonly Series[]> {
     if (this.#own === undefined) return []
     try {
-      this.#ownSeries = await seriesOf(this.#own.registry)
+      const series = seriesField(await seriesOf(this.#own.registry))
+      if (series !== INVALID) this.#ownSeries = series
     } catch {
       // The last ones stand.
     }
@@ -151,15 +155,17 @@ export class ClusterMetrics implements Closable {
     } else if (message.type === 'farewell') {
       const member = this.#members.find(worker, message.link)
       if (member === undefined) return
-      member.series = message.series
+      member.known.replace(message.series)
       this.#members.remove(member)
       this.#bury([member])
     } else if (message.type === 'collected') {
       const member = this.#members.find(worker, message.link)
       if (member === undefined) return
-      member.series = message.series
+      member.known.replace(message.series)
       this.#heard(member, this.#rounds.get(message.id))
-    } else if (message.type === 'gather') void this.#answer(worker, message)
+    } else if (message.type === 'report')
+      this.#members.find(worker, message.link)?.known.update(message.series)
+    else if (message.type === 'gather') void this.#answer(worker, message)
   }
 
   async #answer(worker: Worker, { link, id, maxAge, have }: Message & { type: 'gather' }): Promise<void> {
@@ -180,7 +186,10 @@ export class ClusterMetrics implements Closable {
   }
 
   #bury(members: readonly Member[]): void {
-    const last = members.map(({ series }) => growing(series).filter(({ name }) => !OF_ONE_PROCESS.test(name)))
+    const living = members.slice(0, 1).flatMap(({ worker }) => this.#members.of(worker))
+    const last = figuresOf([...living, ...members].map(({ series }) => series))
+      .slice(living.length)
+      .map((series) => growing(series).filter(({ name }) => !OF_ONE_PROCESS.test(name)))
     if (members.length > 0) this.#buried = merge([this.#buried, ...last])
     for (const round of this.#rounds.values()) for (const member of members) this.#heard(member, round)
   }
@@ -198,6 +207,17 @@ export class ClusterMetrics implements Closable {
  */
 export function serveClusterMetrics(options?: ClusterMetricsOptions): ClusterMetrics {
   return new ClusterMetrics(options)
+}
+
+/** The figures of members, those of the process itself once for each worker. */
+function figuresByWorker(members: readonly Member[]): readonly Series[][] {
+  const byWorker = new Map<number, Member[]>()
+  for (const member of members) {
+    const several = byWorker.get(member.worker.id)
+    if (several === undefined) byWorker.set(member.worker.id, [member])
+    else several.push(member)
+  }
+  return [...byWorker.values()].flatMap((several) => figuresOf(several.map(({ series }) => series)))
 }
 
 function workersOf(members: readonly Member[]): number {

@@ -10,6 +10,7 @@ import {
   type OperatorRequest,
   optional,
   orFalse,
+  refuse,
 } from '@spillway/kit'
 import { dashboardFile } from './dashboard.js'
 import { MetricsForbiddenError } from './errors.js'
@@ -60,6 +61,14 @@ export class MetricsEndpoint<Request> {
   /** @throws TypeError | RangeError `ERR_METRICS_OPTION` */
   constructor(metrics: Scrapable, options: MetricsRouteOptions<Request>) {
     const { path, dashboard, freshFor } = resolve(options)
+    if (dashboard !== false && (path === dashboard || path.startsWith(`${dashboard}/`))) {
+      refuse(
+        RangeError,
+        { owner: 'metrics', code: 'ERR_METRICS_OPTION', name: 'dashboard' },
+        `another path than 'path' and those above it`,
+        dashboard,
+      )
+    }
     this.#guard = new OperatorGuard(options, { owner: 'metrics', code: 'ERR_METRICS_OPTION' })
     const recent = { maxAge: freshFor === false ? 0 : freshFor }
     this.#answers.set(path, async () => {

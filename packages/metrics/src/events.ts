@@ -1,6 +1,7 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Drops } from './drops.js'
+import { labelText } from './label.js'
 import { labelKey } from './series.js'
 
 /** How the messages of one channel are counted. */
@@ -75,7 +76,6 @@ export function countEvents(registry: Registry, drops: Drops): () => void {
 
 /** Labels are words out of small sets; a table of them that grows without end is not one of ours. */
 const MOST_SERIES = 500
-const LONGEST_LABEL = 200
 
 function observer(channel: string, { labels = [], duration }: EventRule, registry: Registry, drops: Drops) {
   const [, pkg, event] = channel.split(':')
@@ -87,9 +87,7 @@ function observer(channel: string, { labels = [], duration }: EventRule, registr
   const count = duration === undefined ? new Counter(config) : new Histogram({ ...config, buckets: SECONDS })
   return (message: unknown): void => {
     const fields = Object(message) as Record<string, unknown>
-    const values = Object.fromEntries(
-      labels.map((label) => [label, String(fields[label]).slice(0, LONGEST_LABEL)]),
-    )
+    const values = Object.fromEntries(labels.map((label) => [label, labelText(String(fields[label]))]))
     const key = labelKey(values)
     if (!known.has(key) && known.size >= MOST_SERIES) {
       drops.note(name)

@@ -3,6 +3,7 @@ import type { Context, Middleware } from 'koa'
 import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
 import type { Metrics } from './metrics.js'
 import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './requests.js'
+import { routeName } from './route-name.js'
 
 export type KoaMetricsOptions = MetricsRouteOptions<Context>
 
@@ -27,7 +28,7 @@ export function metrics(collector: Metrics, options: KoaMetricsOptions = {}): Mi
       const end = collector.requests.begin()
       onResponseEnd(ctx.res, (finished) => {
         const status = finished ? ctx.res.statusCode : CLIENT_CLOSED_REQUEST
-        end({ method, route: owned ? path : (nameOf(ctx) ?? UNMATCHED), status })
+        end({ method, route: owned ? path : (routeName(nameOf, ctx) ?? UNMATCHED), status })
       })
     }
     if (!owned) return next()

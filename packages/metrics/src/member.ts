@@ -1,15 +1,20 @@
 import type { Worker } from 'node:cluster'
+import { KnownSeries } from './known-series.js'
 import type { Series } from './series.js'
 
 /** One `Metrics` of one worker, as the primary knows it. */
 export class Member {
-  /** Its last figures. */
-  series: readonly Series[] = []
+  readonly known = new KnownSeries()
 
   constructor(
     readonly worker: Worker,
     readonly link: string,
   ) {}
+
+  /** Its last known figures. */
+  get series(): readonly Series[] {
+    return this.known.series
+  }
 
   get connected(): boolean {
     return this.worker.isConnected()
@@ -41,11 +46,16 @@ export class Members {
     return this.#byWorker.get(worker.id)?.delete(link) === true
   }
 
+  /** The members of a worker. */
+  of(worker: Worker): Member[] {
+    return [...(this.#byWorker.get(worker.id)?.values() ?? [])]
+  }
+
   /** Takes the members of a worker out. */
   take(worker: Worker): Member[] {
-    const links = this.#byWorker.get(worker.id)
+    const members = this.of(worker)
     this.#byWorker.delete(worker.id)
-    return [...(links?.values() ?? [])]
+    return members
   }
 
   *[Symbol.iterator](): Generator<Member> {

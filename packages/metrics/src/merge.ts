@@ -1,4 +1,10 @@
-import { labelKey, MOST_VALUES, type Series, type SeriesValue } from './series.js'
+import { labelKey, MOST_CHARACTERS, MOST_VALUES, type Series, type SeriesValue, valueKey } from './series.js'
+
+/** How much more a merge may take in. */
+interface Room {
+  values: number
+  characters: number
+}
 
 /** One value while it is merged. */
 interface Sum {
@@ -36,21 +42,21 @@ class Merging {
     return type === this.head.type && aggregator === this.head.aggregator
   }
 
-  /** Adds the values, at most `room` that are new; tells how many were. */
-  add(values: readonly SeriesValue[], room: number): number {
-    let added = 0
-    for (const { value, labels, metricName } of values) {
-      const key = `${metricName ?? ''}\u0002${labelKey(labels)}`
+  /** Adds the values; those that are new, as far as there is room for them. */
+  add(values: readonly SeriesValue[], room: Room): void {
+    for (const one of values) {
+      const { value, labels, metricName } = one
+      const key = valueKey(one)
       const sum = this.#sums.get(key)
       if (sum !== undefined) {
         sum.value = this.#step(sum.value, value)
         sum.count++
-      } else if (added < room) {
+      } else if (room.values > 0 && room.characters > 0) {
         this.#sums.set(key, { labels, metricName, value, count: 1 })
-        added++
+        room.values--
+        room.characters -= key.length
       }
     }
-    return added
   }
 
   result(): Series {
@@ -70,14 +76,14 @@ class Merging {
  */
 export function merge(processes: readonly (readonly Series[])[]): Series[] {
   const byName = new Map<string, Merging>()
-  let room = MOST_VALUES
+  const room: Room = { values: MOST_VALUES, characters: MOST_CHARACTERS }
   for (const all of processes) {
     for (const series of all) {
       const { name, aggregator } = series
       if (aggregator === 'omit') continue
       let merging = byName.get(name)
       if (merging === undefined) byName.set(name, (merging = new Merging(series, aggregator)))
-      if (merging.takes(series)) room -= merging.add(series.values, room)
+      if (merging.takes(series)) merging.add(series.values, room)
     }
   }
   const merged = new Map([...byName].map(([name, merging]) => [name, merging.result()]))

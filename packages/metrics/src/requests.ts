@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Drops } from './drops.js'
+import { labelText } from './label.js'
 
 /** How a request ended. */
 export interface FinishedRequest {
@@ -71,7 +72,9 @@ export class RequestRecorder {
   }
 
   /** A handful of routes is the norm; a naming function that returns paths must not fill the memory. */
-  #open(method: string, route: string, outcome: string, status: number): Observer {
+  #open(method: string, name: string, outcome: string, status: number): Observer {
+    const route = labelText(name)
+    if (route !== name) return this.#observer(method, route, status)
     if (method !== OTHER && !USUAL.has(method)) return this.#observer(OTHER, route, status)
     const outcomes = this.#routes.get(route)
     const isFull = outcomes === undefined && this.#routes.size >= MAX_ROUTES

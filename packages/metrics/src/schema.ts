@@ -1,3 +1,5 @@
+import { labelText } from './label.js'
+
 /**
  * How the figures of a `stats()` snapshot are to be read, and how those of several sources of one name, and of several
  * workers, become one. Names are dotted paths into it; `*` stands for any one name. A figure that is not listed is a gauge
@@ -72,7 +74,7 @@ export class SnapshotReader {
         yield {
           name: snake(name),
           kind: 'sum',
-          labels: { ...labels, state: value.slice(0, LONGEST_LABEL) },
+          labels: { ...labels, state: labelText(value, LONGEST_LABEL) },
           value: 1,
         }
       }
@@ -84,7 +86,7 @@ export class SnapshotReader {
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, item] of entries(value, label)) {
         if (label !== undefined)
-          yield* this.read(item, [...path, '*'], name, { ...labels, [label]: key.slice(0, LONGEST_LABEL) })
+          yield* this.read(item, [...path, '*'], name, { ...labels, [label]: labelText(key, LONGEST_LABEL) })
         else if (!Array.isArray(value)) yield* this.read(item, [...path, key], [...name, key], labels)
       }
     }

@@ -27,6 +27,9 @@ export interface Ratio {
 /** Most values that one process may send, and that are kept of those that are gone. */
 export const MOST_VALUES = 50_000
 
+/** Most characters in the labels of what one process may send, and of what is kept. */
+export const MOST_CHARACTERS = 16 * 1024 ** 2
+
 /** Everything a registry holds now, without the values that JSON between processes cannot carry (NaN, Infinity). */
 export async function seriesOf(registry: Registry): Promise<Series[]> {
   const all: readonly object[] = await registry.getMetricsAsJSON()
@@ -46,6 +49,11 @@ export function registryOf(all: readonly Series[]): Registry {
   const registry = new Registry()
   for (const series of all) registry.registerMetric({ ...series, get: () => series } as never)
   return registry
+}
+
+/** Tells a value from the others of its metric: the part of a histogram or summary that it is, and its labels. */
+export function valueKey({ labels, metricName }: SeriesValue): string {
+  return `${metricName ?? ''}\u0002${labelKey(labels)}`
 }
 
 /** The labels in one string, whatever their order. */

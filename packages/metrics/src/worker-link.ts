@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { isCollected } from './collected-by.js'
 import { MetricsUnavailableError } from './errors.js'
 import { type Gathered, type Message, parse } from './messages.js'
+import { onPrimaryMessage } from './primary-messages.js'
+import { Reporter } from './reporter.js'
 import type { Series } from './series.js'
 
 interface Waiting {
@@ -19,18 +21,23 @@ interface Waiting {
 export class WorkerLink {
   readonly #link = randomUUID()
   readonly #waiting = new Map<number, Waiting>()
-  readonly #receive = (message: unknown): void => void this.#onMessage(message)
+  readonly #stopListening = onPrimaryMessage((message) => void this.#onMessage(message))
+  readonly #reporter: Reporter
   #nextId = 1
   #primaryServes = isCollected()
   #open = true
   /** The last answer of the primary, which is not sent twice. */
   #last: { readonly number: number; readonly gathered: Gathered } | undefined
+  /** The question to the primary that is under way: scrapes at the same time share it. */
+  #asking: Promise<Gathered> | undefined
 
   constructor(
     readonly read: () => Promise<Series[]>,
     readonly timeout: number,
   ) {
-    process.on('message', this.#receive)
+    this.#reporter = new Reporter(read, (series) => {
+      this.#send({ spillway: 'metrics', type: 'report', link: this.#link, series })
+    })
     this.#sayHello()
   }
 
@@ -48,6 +55,13 @@ export class WorkerLink {
   async gather(maxAge: number): Promise<Gathered | undefined> {
     if (!this.#primaryServes) return undefined
     if (!this.#open || cluster.worker?.isConnected() !== true) throw new MetricsUnavailableError()
+    this.#asking ??= this.#ask(maxAge).finally(() => {
+      this.#asking = undefined
+    })
+    return this.#asking
+  }
+
+  #ask(maxAge: number): Promise<Gathered> {
     const id = this.#nextId++
     const have = this.#last?.number ?? 0
     return new Promise((resolve, reject) => {
@@ -64,7 +78,8 @@ export class WorkerLink {
     if (!this.#open) return
     const series = this.#primaryServes ? await this.read().catch(() => undefined) : undefined
     this.#open = false
-    process.off('message', this.#receive)
+    this.#reporter.stop()
+    this.#stopListening()
     for (const id of [...this.#waiting.keys()]) this.#take(id)?.reject(new MetricsUnavailableError())
     if (series !== undefined) this.#send({ spillway: 'metrics', type: 'farewell', link: this.#link, series })
   }
@@ -77,12 +92,16 @@ export class WorkerLink {
       // Another primary's collection has numbers of its own.
       this.#last = undefined
       this.#sayHello()
-    } else if (message.type === 'ended') this.#primaryServes = false
-    else if (message.type === 'gathered') this.#gathered(message)
+      this.#reporter.start()
+    } else if (message.type === 'ended') {
+      this.#primaryServes = false
+      this.#reporter.stop()
+    } else if (message.type === 'gathered') this.#gathered(message)
     else if (message.type === 'collect') {
       // A metric of the app's own that fails: the last known counters stand in for this worker.
       const series = await this.read().catch(() => undefined)
       if (series === undefined || !this.#open) return
+      this.#reporter.sent(series)
       this.#send({ spillway: 'metrics', type: 'collected', link: this.#link, id: message.id, series })
     }
   }

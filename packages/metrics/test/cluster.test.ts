@@ -29,8 +29,18 @@ async function start(workers: number, serving: 'yes' | 'no' = 'yes') {
       const { type, worker: id } = message as { type: string; worker: number }
       return type === 'exit' && id === worker
     })
+  /** Resolves when so many more reports of the worker have come to the primary: the last of them began meanwhile. */
+  const reports = async (worker: number, count: number) => {
+    const sofar = () =>
+      app.messages.filter((message) => {
+        const { type, worker: id } = message as { type: string; worker: number }
+        return type === 'report' && id === worker
+      }).length
+    const before = sofar()
+    await eventually(() => sofar() >= before + count)
+  }
   const all = await Promise.all(Array.from({ length: workers }, (_, i) => listening(i + 1)))
-  return { app, listening, exit, all }
+  return { app, listening, exit, reports, all }
 }
 
 const text = async (port: number, path = '/metrics') =>
@@ -111,6 +121,81 @@ describe('the metrics of a cluster', () => {
     const data = JSON.parse(await text(all[0]!.port, '/dashboard/data')) as object
     expect(Object.keys(data).sort()).toEqual(['at', 'missing', 'series', 'workers'])
     expect(data).toMatchObject({ workers: 2, missing: 0 })
+  })
+
+  it('T10 a worker that is killed, and was never scraped: what it has reported stays in the sum', async () => {
+    const { all, exit, reports } = await start(2)
+    const [first, second] = all as [Listening, Listening]
+    await hit(first.port, 5)
+    await reports(first.worker, 2)
+    process.kill(first.pid, 'SIGKILL')
+    await exit(first.worker)
+    expect(counted(await text(second.port))).toBe(5)
+  })
+
+  it('T10 a worker that is killed: what it has reported since the last scrape stays in the sum', async () => {
+    const { all, exit, reports } = await start(2)
+    const [first, second] = all as [Listening, Listening]
+    await hit(first.port, 5)
+    await text(first.port, '/new-route')
+    expect(counted(await text(second.port))).toBe(5)
+    await hit(first.port, 3)
+    await text(first.port, '/newer-route')
+    await reports(first.worker, 2)
+    process.kill(first.pid, 'SIGKILL')
+    await exit(first.worker)
+    const body = await text(second.port)
+    expect(counted(body)).toBe(8)
+    for (const route of ['/new-route', '/newer-route']) {
+      const series = `http_request_duration_seconds_bucket{le="+Inf",method="GET",route="${route}",status="200"}`
+      expect(body).toContain(`${series} 1\n`)
+    }
+  })
+
+  it('T10 scrapes while workers come and go: no counter ever falls, and nothing that was reported is lost', async () => {
+    const { app, all, listening, exit, reports } = await start(3)
+    let [oldest, second, third] = all as [Listening, Listening, Listening]
+    let last = 0
+    const scrape = async (port: number) => {
+      const now = counted(await text(port))
+      expect(now).toBeGreaterThanOrEqual(last)
+      last = now
+    }
+    for (let round = 0; round < 4; round++) {
+      for (const { port } of [oldest, second, third]) await hit(port, 3)
+      await reports(oldest.worker, 2)
+      const scrapes = Array.from({ length: 6 }, (_, i) => scrape(i % 2 ? second.port : third.scrape))
+      process.kill(oldest.pid, 'SIGKILL')
+      app.send({ type: 'fork' })
+      const [next] = await Promise.all([listening(4 + round), exit(oldest.worker), ...scrapes])
+      ;[oldest, second, third] = [second, third, next]
+    }
+    await scrape(second.port)
+    expect(last).toBe(4 * 9)
+  })
+
+  it('T5 several Metrics in one worker: its memory and CPU are told once, and Node warns of nothing', async () => {
+    const { app, all, listening } = await start(1)
+    app.send({ type: 'several' })
+    const { port } = await listening(2)
+    const { names } = await app.waitForMessage((message): message is { names: string[] } => {
+      return (message as { type: string }).type === 'warnings'
+    })
+    expect(names).toEqual([])
+    const body = await text(port)
+    expect(body.match(/^spillway_process_resident_memory_bytes\{.*worker="2"/gm)).toHaveLength(1)
+    const heap = Number(/^nodejs_heap_size_total_bytes (\S+)$/m.exec(body)?.[1])
+    const own = Number(await text(port, '/heap')) + Number(await text(all[0]!.port, '/heap'))
+    expect(heap).toBeLessThan(2 * own)
+    expect(await text(port)).toContain('part="11"')
+  })
+
+  it('S8 a metric of the primary itself that cannot be merged harms no scrape', async () => {
+    const { app, all } = await start(1)
+    await hit(all[0]!.port, 2)
+    app.send({ type: 'nonsense' })
+    for (let i = 0; i < 3; i++) expect(counted(await text(all[0]!.port))).toBe(2)
+    expect(counted(await text(all[0]!.scrape))).toBe(2)
   })
 
   it('survives many scrapes at once', async () => {
@@ -222,7 +307,7 @@ describe('the metrics of a cluster', () => {
   })
 
   it('S8 lookalike messages of a worker harm no later scrape', async () => {
-    const { app, all } = await start(2)
+    const { app, all, exit } = await start(2)
     const [first, second] = all as [Listening, Listening]
     await hit(first.port, 2)
     expect(counted(await text(second.port))).toBe(2)
@@ -237,5 +322,16 @@ describe('the metrics of a cluster', () => {
     // Links that answer nothing are not waited for again.
     const data = JSON.parse(await text(second.port, '/dashboard/data')) as object
     expect(data).toMatchObject({ workers: 2, missing: 0 })
+    // What it said last is not kept in place of what it had counted.
+    await hit(first.port, 1)
+    app.send({ type: 'tell', worker: first.worker })
+    await eventually(
+      () => app.messages.filter((message) => (message as Listening).type === ('told' as never)).length === 2,
+    )
+    process.kill(first.pid, 'SIGKILL')
+    await exit(first.worker)
+    const body = await text(second.port)
+    expect(counted(body)).toBeGreaterThanOrEqual(5)
+    expect(body).not.toMatch(/^x\b/m)
   })
 })
