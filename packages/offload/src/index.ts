@@ -15,6 +15,7 @@ export { Offloader } from './offloader.js'
 export {
   type ContextOptions,
   DEFAULTS,
+  type ErrorClass,
   type Level,
   type OffloaderOptions,
   type PoisonOptions,
@@ -24,5 +25,4 @@ export {
 export type { DurationStats, OffloaderStats, TaskStats } from './stats.js'
 export type { Task, TaskName, TaskOf, TasksOf } from './task.js'
 export { shared } from './wire/binary.js'
-export type { ErrorClass } from './wire/failure.js'
 export type { TaskContext } from './worker/context.js'

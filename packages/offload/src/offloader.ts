@@ -1,6 +1,7 @@
 import { type CloseOptions, closeOnce, DeadlineHeap, drainWithin } from '@spillway/kit'
 import { type CallOptions, defaultCall, limit, resolveCall } from './jobs/call.js'
-import { TaskDefinition } from './jobs/definition.js'
+import { TaskDefinition, type TaskFunction } from './jobs/definition.js'
+import { InlineTasks } from './jobs/inline-tasks.js'
 import { Lane } from './jobs/lane.js'
 import { PoisonWatch } from './jobs/poison.js'
 import { JobQueue } from './jobs/queue.js'
@@ -54,7 +55,9 @@ export class Offloader implements AsyncDisposable {
   readonly #modules = new Map<string, TaskModule>()
   readonly #tracks: Tracks
   readonly #openLane = new Lane()
+  /** Stands for any inline function, where the source does not matter. */
   readonly #inline: TaskDefinition
+  readonly #inlineTasks: InlineTasks
   readonly #startedAt: number
   #lastTask = 0
 
@@ -74,23 +77,8 @@ export class Offloader implements AsyncDisposable {
     this.#ledger = new Ledger(settings.clock)
     this.#settlement = new Settlement(this.#deadlines, this.#ledger)
     const { poison, clock } = settings
-    this.#tracks = new Tracks(() => (poison === false ? undefined : new PoisonWatch(clock, poison)))
-    const places = { threads: this.threads, queueLimit: limit(settings.queue) }
-    this.#admission = new Admission(places, this.#queue, this.#ledger)
-    this.#scheduler = new Scheduler(
-      {
-        errors: new Map(settings.errors.map((errorClass) => [errorClass.name, errorClass])),
-        capture: settings.context?.capture,
-        clock: settings.clock,
-      },
-      {
-        admission: this.#admission,
-        queue: this.#queue,
-        settlement: this.#settlement,
-        vacancy: this.#vacancy,
-        ledger: this.#ledger,
-      },
-    )
+    const watch = () => (poison === false ? undefined : new PoisonWatch(clock, poison))
+    this.#tracks = new Tracks(watch)
     this.#pool = new ThreadPool(
       {
         ...settings,
@@ -103,9 +91,9 @@ export class Offloader implements AsyncDisposable {
         restore: settings.context?.restore === undefined ? undefined : hrefOf(settings.context.restore),
       },
       this.#deadlines,
-      this.#scheduler,
     )
-    this.#admission.use(this.#pool)
+    const places = { threads: this.threads, queueLimit: limit(settings.queue) }
+    this.#admission = new Admission(places, this.#queue, this.#pool, this.#ledger)
     const dispatcher = new Dispatcher({
       admission: this.#admission,
       queue: this.#queue,
@@ -115,8 +103,28 @@ export class Offloader implements AsyncDisposable {
       settlement: this.#settlement,
       clock,
     })
-    this.#scheduler.use(this.#pool, dispatcher)
-    this.#inline = this.#define(undefined, 'inline', {})
+    this.#scheduler = new Scheduler(
+      {
+        errors: new Map(settings.errors.map((errorClass) => [errorClass.name, errorClass])),
+        capture: settings.context?.capture,
+        clock,
+      },
+      {
+        admission: this.#admission,
+        queue: this.#queue,
+        pool: this.#pool,
+        dispatcher,
+        settlement: this.#settlement,
+        vacancy: this.#vacancy,
+        ledger: this.#ledger,
+      },
+    )
+    this.#pool.listen(this.#scheduler)
+    const inline = this.#define({ id: 0, name: 'inline', module: undefined }, {})
+    this.#inline = inline
+    this.#inlineTasks = new InlineTasks(
+      () => new TaskDefinition(inline, inline.rules, inline.lane, inline.track, watch()),
+    )
     this.#pool.reach(settings.minThreads)
   }
 
@@ -142,7 +150,7 @@ export class Offloader implements AsyncDisposable {
       shared = new TaskModule(href, this.#settings.clock)
       this.#modules.set(href, shared)
     }
-    const definition = this.#define(shared, name, options)
+    const definition = this.#define({ id: ++this.#lastTask, name, module: shared }, options)
     return this.#callable(definition) as TaskOf<Module[Name]>
   }
 
@@ -177,12 +185,9 @@ export class Offloader implements AsyncDisposable {
     ...args: Args
   ): Promise<Awaited<Output>> {
     const source = sourceOf(inline)
+    const task = this.#inlineTasks.of(source)
     try {
-      return (await this.#scheduler.submit(
-        this.#inline,
-        { source, args },
-        defaultCall(this.#inline),
-      )) as Awaited<Output>
+      return (await this.#scheduler.submit(task, { source, args }, defaultCall(task))) as Awaited<Output>
     } catch (error) {
       joinStacks(error, this.runInline)
       throw error
@@ -277,21 +282,19 @@ export class Offloader implements AsyncDisposable {
     return Object.assign(run, { map })
   }
 
-  #define(module: TaskModule | undefined, name: string, options: TaskOptions): TaskDefinition {
+  #define(origin: TaskFunction, options: TaskOptions): TaskDefinition {
     const own = resolveTaskOptions(options)
     const { timeout, maxWait } = this.#settings
-    return new TaskDefinition({
-      id: module === undefined ? 0 : ++this.#lastTask,
-      module,
-      name,
+    const rules = {
       level: own.priority,
       timeout: limit(own.timeout, limit(timeout)),
       maxWait: limit(own.maxWait, limit(maxWait)),
       terminable: own.terminable,
       idempotent: own.idempotent,
-      lane: own.concurrency === false ? this.#openLane : new Lane(own.concurrency),
-      track: this.#tracks.of(module?.href ?? '', name),
-    })
+    }
+    const lane = own.concurrency === false ? this.#openLane : new Lane(own.concurrency)
+    const track = this.#tracks.of(origin.module?.href ?? '', origin.name)
+    return new TaskDefinition(origin, rules, lane, track, track.poison)
   }
 }
 

@@ -18,11 +18,16 @@ import {
   size,
   string,
 } from '@spillway/kit'
-import type { ErrorClass } from './wire/failure.js'
 
 /** Which waiting task goes first. A lower level catches up as it waits: see `ageing`. */
 export type Level = 'high' | 'normal' | 'low'
 export const LEVELS = ['high', 'normal', 'low'] as const satisfies readonly Level[]
+
+/** An error class whose instances may be revived. Its constructor is not run. */
+export interface ErrorClass {
+  readonly name: string
+  readonly prototype: Error
+}
 
 export interface OffloaderOptions {
   /**

@@ -1,6 +1,9 @@
-import { getEventListeners } from 'node:events'
+import { getEventListeners, once } from 'node:events'
+import { createServer } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { closeWith } from '../src/express.js'
+import { closeWith as closeWithKoa } from '../src/koa.js'
 import { cells, offloaderWith, rejection, task, until } from './support.js'
 
 function warnings(): Error[] {
@@ -58,6 +61,30 @@ describe('calls that share a signal', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1)
     controller.abort(new Error('enough'))
     for (const error of await Promise.all([busy, queued, ...waiting])) expect(error.message).toBe('enough')
+    await setImmediate()
+    expect(seen).toEqual([])
+  })
+})
+
+describe('many offloaders and threads', () => {
+  it('O41 of one process, on one server: no warning', async () => {
+    const seen = warnings()
+    const server = createServer()
+    const offloaders = Array.from({ length: 16 }, () => offloaderWith({ threads: 1 }))
+    for (const offloader of offloaders) {
+      closeWith(server, offloader)
+      closeWithKoa(server, offloader)
+    }
+    await Promise.all(offloaders.map((offloader) => task(offloader, 'echo')(1)))
+    const wide = offloaderWith({ threads: 16 })
+    await wide.warm()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    server.close()
+    await once(server, 'close')
+    for (const offloader of offloaders) {
+      expect(await rejection(task(offloader, 'echo')(1))).toMatchObject({ code: 'ERR_OFFLOAD_CLOSED' })
+    }
     await setImmediate()
     expect(seen).toEqual([])
   })

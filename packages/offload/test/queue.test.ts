@@ -11,18 +11,13 @@ import { Track } from '../src/jobs/track.js'
 import { cells, gate, offloaderWith, rejection, task, until } from './support.js'
 
 function definitionOf(): TaskDefinition {
-  return new TaskDefinition({
-    id: 1,
-    module: undefined,
-    name: 'any',
-    level: 'normal',
-    timeout: 1_000,
-    maxWait: 1_000,
-    terminable: true,
-    idempotent: false,
-    lane: new Lane(),
-    track: new Track('any', undefined),
-  })
+  return new TaskDefinition(
+    { id: 1, name: 'any', module: undefined },
+    { level: 'normal', timeout: 1_000, maxWait: 1_000, terminable: true, idempotent: false },
+    new Lane(),
+    new Track('any', undefined),
+    undefined,
+  )
 }
 
 describe('bounds', () => {

@@ -65,7 +65,7 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
   offload: [
     'index express fastify koa',
     'http/ tasks',
-    'offloader map stats',
+    'offloader map stats task',
     'ready/',
     'scheduling/',
     'threads/',
@@ -73,6 +73,6 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
     'worker',
     'worker/',
     'wire/',
-    'task sizing options errors',
+    'sizing options errors',
   ],
 }

@@ -71,9 +71,9 @@ function transferable(value: unknown, place: Place): readonly Transferable[] | '
 export function defaultCall(task: TaskDefinition): Call {
   return {
     transfer: undefined,
-    level: task.level,
-    timeout: task.timeout,
-    maxWait: task.maxWait,
+    level: task.rules.level,
+    timeout: task.rules.timeout,
+    maxWait: task.rules.maxWait,
     deadline: Number.POSITIVE_INFINITY,
     signal: undefined,
     onProgress: undefined,
@@ -85,9 +85,9 @@ export function resolveCall(task: TaskDefinition, input: unknown, options: CallO
   const given = resolve(options)
   return {
     transfer: given.transfer === 'auto' ? ownedBuffers(input) : given.transfer,
-    level: given.priority ?? task.level,
-    timeout: limit(given.timeout, task.timeout),
-    maxWait: limit(given.maxWait, task.maxWait),
+    level: given.priority ?? task.rules.level,
+    timeout: limit(given.timeout, task.rules.timeout),
+    maxWait: limit(given.maxWait, task.rules.maxWait),
     deadline: limit(given.deadline),
     signal: given.signal,
     onProgress: given.onProgress && AsyncResource.bind(given.onProgress),

@@ -4,58 +4,54 @@ import type { PoisonWatch } from './poison.js'
 import type { TaskModule } from './task-module.js'
 import type { Track } from './track.js'
 
-export interface DefinitionInit {
-  /** Its number on the threads; 0 is the inline one. */
-  readonly id: number
-  /** The module's, or `undefined` for inline functions. */
-  readonly module: TaskModule | undefined
-  /** Name of the export. */
-  readonly name: string
+/** What holds for every call of a task, unless the call says otherwise. Limits are milliseconds, `Infinity` for none. */
+export interface TaskRules {
   readonly level: Level
   readonly timeout: number
   readonly maxWait: number
+  /** Whether its thread may be terminated when it does not listen to cancellation. */
   readonly terminable: boolean
+  /** Whether a call may be run again when its thread was lost by the fault of another call. */
   readonly idempotent: boolean
-  /** The lane it waits in: its own when it has a cap. */
-  readonly lane: Lane
-  readonly track: Track
 }
 
-/** One task as the offloader knows it: a function, and what holds for all calls of it through this task. */
+/** The function of a task, as a thread finds it. */
+export interface TaskFunction {
+  /** Its number on the threads; 0 is the inline one. */
+  readonly id: number
+  /** Name of the export. */
+  readonly name: string
+  /** The module that exports it; `undefined` for inline functions. */
+  readonly module: TaskModule | undefined
+}
+
+/** One task as the offloader knows it: a function, the rules of its calls, and what has been seen of it. */
 export class TaskDefinition {
   readonly id: number
-  readonly module: TaskModule | undefined
   readonly name: string
-  readonly level: Level
-  readonly timeout: number
-  readonly maxWait: number
-  readonly terminable: boolean
-  readonly idempotent: boolean
-  readonly lane: Lane
-  readonly track: Track
+  readonly module: TaskModule | undefined
 
-  constructor(init: DefinitionInit) {
-    this.id = init.id
-    this.module = init.module
-    this.name = init.name
-    this.level = init.level
-    this.timeout = init.timeout
-    this.maxWait = init.maxWait
-    this.terminable = init.terminable
-    this.idempotent = init.idempotent
-    this.lane = init.lane
-    this.track = init.track
+  /**
+   * @param lane where its calls wait: a lane of its own when it has a cap
+   * @param poison watches for runs that end threads; `undefined`: nothing does
+   */
+  constructor(
+    { id, name, module }: TaskFunction,
+    readonly rules: TaskRules,
+    readonly lane: Lane,
+    readonly track: Track,
+    readonly poison: PoisonWatch | undefined,
+  ) {
+    this.id = id
+    this.name = name
+    this.module = module
   }
 
   get label(): string {
     return this.track.label
   }
 
-  get poison(): PoisonWatch | undefined {
-    return this.track.poison
-  }
-
-  /** A call of it goes on a thread. */
+  /** A call of it starts on a thread. */
   enter(): void {
     this.track.running++
     this.lane.running++

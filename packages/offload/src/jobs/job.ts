@@ -1,11 +1,18 @@
 import type { Transferable } from 'node:worker_threads'
 import type { Caller, Deadline } from '@spillway/kit'
 import type { Level } from '../options.js'
-import type { Thread } from '../threads/thread.js'
 import type { Call } from './call.js'
 import type { TaskDefinition } from './definition.js'
 import type { Lane } from './lane.js'
 import { callerOfJob } from './outcome.js'
+
+/** The thread that a job has been posted to. */
+export interface JobHost {
+  /** Takes back a job that has not started, and never will there. Tells whether it could. */
+  recall(job: Job): boolean
+  /** Hands over the answers that the event loop has not delivered yet. */
+  drain(): void
+}
 
 /** One call of a task, from admission until it settles. */
 export class Job implements Deadline {
@@ -34,7 +41,7 @@ export class Job implements Deadline {
   /** Why it was stopped, after it has settled. */
   reason: unknown
   /** Where it has been posted, and under which ticket. */
-  thread: Thread | undefined
+  host: JobHost | undefined
   ticket = 0
   /** Milliseconds of work it stands for in the queue. */
   expectedRun = 0

@@ -1,12 +1,21 @@
 import { LEVELS, type Level } from '../options.js'
-import type { Job } from './job.js'
+
+/** What a lane needs of its items. They are linked to each other, so that any of them is taken out in O(1). */
+export interface Queued {
+  readonly level: Level
+  /** Order within the queue: smaller goes first. */
+  rank: number
+  lane: Lane | undefined
+  previous: Queued | undefined
+  next: Queued | undefined
+}
 
 /** A list of jobs by rank that gives up any of them in O(1), and takes new ones, whose ranks only grow, in O(1). */
 class JobList {
-  head: Job | undefined
-  #tail: Job | undefined
+  head: Queued | undefined
+  #tail: Queued | undefined
 
-  push(job: Job): void {
+  push(job: Queued): void {
     let previous = this.#tail
     // Only a job that comes back from a thread goes before others.
     while (previous !== undefined && previous.rank > job.rank) previous = previous.previous
@@ -19,7 +28,7 @@ class JobList {
     else next.previous = job
   }
 
-  remove(job: Job): void {
+  remove(job: Queued): void {
     if (job.previous === undefined) this.head = job.next
     else job.previous.next = job.next
     if (job.next === undefined) this.#tail = job.previous
@@ -62,19 +71,19 @@ export class Lane {
     return Math.min(this.size, this.cap - this.running)
   }
 
-  push(job: Job): void {
+  push(job: Queued): void {
     job.lane = this
     this.size++
     this.#lists[job.level].push(job)
   }
 
-  remove(job: Job): void {
+  remove(job: Queued): void {
     this.size--
     this.#lists[job.level].remove(job)
   }
 
   /** The waiting jobs, level by level. The one that was yielded may be removed. */
-  *[Symbol.iterator](): IterableIterator<Job> {
+  *[Symbol.iterator](): IterableIterator<Queued> {
     for (const level of LEVELS) {
       let job = this.#lists[level].head
       while (job !== undefined) {
@@ -86,8 +95,8 @@ export class Lane {
   }
 
   /** The job with the lowest rank: one of the three heads. */
-  first(): Job | undefined {
-    let best: Job | undefined
+  first(): Queued | undefined {
+    let best: Queued | undefined
     for (const level of LEVELS) {
       const head = this.#lists[level].head
       if (head !== undefined && (best === undefined || head.rank < best.rank)) best = head

@@ -52,7 +52,7 @@ export class JobQueue {
     let best: Job | undefined
     for (const lane of this.#lanes) {
       if (!lane.open) continue
-      const first = lane.first()
+      const first = lane.first() as Job | undefined
       if (first === undefined) this.#lanes.delete(lane)
       else if (best === undefined || first.rank < best.rank) best = first
     }
@@ -83,7 +83,7 @@ export class JobQueue {
   take(fits: (job: Job) => boolean = () => true): Job[] {
     const jobs: Job[] = []
     for (const lane of this.#lanes) {
-      for (const job of lane) {
+      for (const job of lane as Lane & Iterable<Job>) {
         if (!fits(job)) continue
         this.remove(job)
         jobs.push(job)

@@ -1,11 +1,8 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Clock, misuse } from '@spillway/kit'
+import { Backoff, type Clock, misuse } from '@spillway/kit'
 import { typescriptLoader } from '../worker/typescript.js'
-
-const FIRST_BACKOFF_MS = 100
-const LAST_BACKOFF_MS = 30_000
 
 /** A module with task functions, shared by all tasks that come from it. */
 export class TaskModule {
@@ -13,7 +10,7 @@ export class TaskModule {
   /** Href of what makes a thread understand it; `undefined` for JavaScript. */
   readonly loader: string | undefined
   readonly #clock: Clock
-  #failures = 0
+  readonly #backoff = new Backoff({ first: 100, max: 30_000, jitter: 0 })
   #closedUntil = Number.NEGATIVE_INFINITY
   /** Why it did not load the last time. */
   failure: unknown
@@ -30,17 +27,16 @@ export class TaskModule {
 
   /** Milliseconds for which it is not tried again, because it failed to load. */
   get closedFor(): number {
-    return this.#failures === 0 ? 0 : Math.max(0, this.#closedUntil - this.#clock.now())
+    return this.#backoff.failures === 0 ? 0 : Math.max(0, this.#closedUntil - this.#clock.now())
   }
 
   failed(error: unknown): void {
     this.failure = error
-    this.#closedUntil =
-      this.#clock.now() + Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures++)
+    this.#closedUntil = this.#clock.now() + this.#backoff.fail()
   }
 
   loaded(): void {
-    this.#failures = 0
+    this.#backoff.reset()
   }
 }
 

@@ -20,18 +20,14 @@ export class Admission {
   readonly #settings: AdmissionSettings
   readonly #queue: JobQueue
   readonly #ledger: Ledger
-  #pool!: ThreadPool
+  readonly #pool: ThreadPool
   closed = false
 
-  constructor(settings: AdmissionSettings, queue: JobQueue, ledger: Ledger) {
+  constructor(settings: AdmissionSettings, queue: JobQueue, pool: ThreadPool, ledger: Ledger) {
     this.#settings = settings
     this.#queue = queue
-    this.#ledger = ledger
-  }
-
-  /** The pool comes last: it tells the scheduler, which asks us. */
-  use(pool: ThreadPool): void {
     this.#pool = pool
+    this.#ledger = ledger
   }
 
   /** How many more calls would be taken now. */
@@ -46,7 +42,7 @@ export class Admission {
   }
 
   /** Milliseconds a new job of the task would probably wait. */
-  expectedWait(task: TaskDefinition, level: Level = task.level): number {
+  expectedWait(task: TaskDefinition, level: Level = task.rules.level): number {
     if (this.#pool.idle > 0 && task.lane.open) return 0
     const running = this.#pool.size - this.#pool.idle - this.#pool.booting
     const residual = (running * this.#ledger.meanRun) / 2

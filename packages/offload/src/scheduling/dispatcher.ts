@@ -66,7 +66,7 @@ export class Dispatcher {
   /** Has a job wait once more that ran on a thread which was lost. */
   requeue(job: Job): void {
     job.retries++
-    job.thread = undefined
+    job.host = undefined
     this.enqueue(job)
   }
 
@@ -90,7 +90,7 @@ export class Dispatcher {
 
   /** Takes a job out that has not started, from the queue or its thread; false when it has. */
   withdraw(job: Job): boolean {
-    const { thread } = job
+    const thread = this.#pool.threadOf(job)
     if (thread === undefined) this.#queue.remove(job)
     else if (!thread.recall(job)) return false
     else if (job.running) {
@@ -104,7 +104,7 @@ export class Dispatcher {
 
   /** Stops a job that has started and is settled; its thread may end with it. */
   stop(job: Job): void {
-    const { thread } = job
+    const thread = this.#pool.threadOf(job)
     // One that is not yet the first has only just started: when the answer before it has come, this comes again.
     if (thread === undefined || !job.running) return
     this.recall(thread)

@@ -5,9 +5,10 @@ import type { TaskDefinition } from '../jobs/definition.js'
 import { Job } from '../jobs/job.js'
 import type { Outcome } from '../jobs/outcome.js'
 import type { JobQueue } from '../jobs/queue.js'
+import type { ErrorClass } from '../options.js'
 import type { Loss, Thread } from '../threads/thread.js'
 import type { ThreadPool, ThreadPoolListener } from '../threads/thread-pool.js'
-import type { ErrorClass, Failure } from '../wire/failure.js'
+import type { Failure } from '../wire/failure.js'
 import type { FromThread } from '../wire/protocol.js'
 import type { Admission } from './admission.js'
 import type { Dispatcher } from './dispatcher.js'
@@ -39,6 +40,8 @@ export interface SchedulerSettings {
 export interface SchedulerParts {
   readonly admission: Admission
   readonly queue: JobQueue
+  readonly pool: ThreadPool
+  readonly dispatcher: Dispatcher
   readonly settlement: Settlement
   readonly vacancy: Vacancy
   readonly ledger: Ledger
@@ -55,22 +58,18 @@ export class Scheduler implements ThreadPoolListener {
   readonly #settlement: Settlement
   readonly #vacancy: Vacancy
   readonly #ledger: Ledger
-  #pool!: ThreadPool
-  #dispatcher!: Dispatcher
+  readonly #pool: ThreadPool
+  readonly #dispatcher: Dispatcher
 
   constructor(settings: SchedulerSettings, parts: SchedulerParts) {
     this.#settings = settings
     this.#admission = parts.admission
     this.#queue = parts.queue
+    this.#pool = parts.pool
+    this.#dispatcher = parts.dispatcher
     this.#settlement = parts.settlement
     this.#vacancy = parts.vacancy
     this.#ledger = parts.ledger
-  }
-
-  /** The pool comes later: it tells us. */
-  use(pool: ThreadPool, dispatcher: Dispatcher): void {
-    this.#pool = pool
-    this.#dispatcher = dispatcher
   }
 
   submit(task: TaskDefinition, input: unknown, call: Call): Promise<unknown> {
@@ -125,7 +124,7 @@ export class Scheduler implements ThreadPoolListener {
     if (culprit !== undefined && lost.every(({ ticket }) => ticket !== culprit.ticket))
       culprit.task?.poison?.died()
     for (const job of lost) {
-      const ran = job.thread !== undefined
+      const ran = job.host !== undefined
       const isCollateral = ran && culprit !== undefined && culprit.ticket !== job.ticket
       if (ran && !isCollateral && !job.settled) job.task.poison?.died()
       else job.task.poison?.withdrawn()
@@ -138,7 +137,7 @@ export class Scheduler implements ThreadPoolListener {
 
   /** What was moved to the lost thread is gone. */
   #mayRunAgain(job: Job): boolean {
-    return job.task.idempotent && job.transfer === undefined && job.retries < MOST_RETRIES
+    return job.task.rules.idempotent && job.transfer === undefined && job.retries < MOST_RETRIES
   }
 
   onBroken(error: unknown): void {
@@ -214,7 +213,7 @@ export class Scheduler implements ThreadPoolListener {
 
   #ranTooLong(job: Job): void {
     // When our own event loop was blocked, the answer may have come in time.
-    job.thread?.drain()
+    job.host?.drain()
     this.#cancel(job, 'timedOut', job.dueAt >= job.deadline ? deadlineError(job) : timeoutError(job))
   }
 

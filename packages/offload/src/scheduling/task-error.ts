@@ -2,16 +2,10 @@ import { misuse } from '@spillway/kit'
 import { NotCloneableError, TaskTimeoutError, ThreadError, ThrownValueError } from '../errors.js'
 import type { TaskDefinition } from '../jobs/definition.js'
 import type { Job } from '../jobs/job.js'
+import type { ErrorClass } from '../options.js'
 import type { Loss } from '../threads/thread.js'
 import { findUncloneable } from '../wire/cloneable.js'
-import {
-  type CloneDetail,
-  type ErrorClass,
-  type Failure,
-  messageOf,
-  revive,
-  reviveAny,
-} from '../wire/failure.js'
+import { type CloneDetail, type Failure, messageOf, revive, reviveAny } from '../wire/failure.js'
 import { captureError } from '../worker/inline-source.js'
 
 /** The caller's error for what a thread answered. */

@@ -1,7 +1,4 @@
-import type { Clock } from '@spillway/kit'
-
-const FIRST_BACKOFF_MS = 100
-const LAST_BACKOFF_MS = 30_000
+import { Backoff, type Clock } from '@spillway/kit'
 
 /**
  * Says when the next thread may start. Two brakes: after a thread that failed to start, a wait that doubles from 0.1 s
@@ -14,7 +11,7 @@ export class SpawnGate {
   readonly #perMs: number
   #tokens: number
   #countedAt: number
-  #failures = 0
+  readonly #backoff = new Backoff({ first: 100, max: 30_000, jitter: 0 })
   #closedUntil = Number.NEGATIVE_INFINITY
   /** What the last failed start failed with; `undefined` once one has succeeded. */
   failure: unknown
@@ -44,13 +41,12 @@ export class SpawnGate {
   }
 
   failed(error: unknown): void {
-    const wait = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures++)
-    this.#closedUntil = this.#clock.now() + wait
+    this.#closedUntil = this.#clock.now() + this.#backoff.fail()
     this.failure = error
   }
 
   succeeded(): void {
-    this.#failures = 0
+    this.#backoff.reset()
     this.#closedUntil = Number.NEGATIVE_INFINITY
     this.failure = undefined
   }

@@ -41,7 +41,7 @@ const threadChannel = channel<{
 export class ThreadPool implements ThreadListener {
   readonly #settings: ThreadPoolSettings
   readonly #deadlines: DeadlineHeap
-  readonly #listener: ThreadPoolListener
+  #listener!: ThreadPoolListener
   readonly #gate: SpawnGate
   readonly #threads = new Set<Thread>()
   /** The last one used is the first one taken, so that a surplus falls idle. */
@@ -54,11 +54,15 @@ export class ThreadPool implements ThreadListener {
   started = 0
   recycled = 0
 
-  constructor(settings: ThreadPoolSettings, deadlines: DeadlineHeap, listener: ThreadPoolListener) {
+  constructor(settings: ThreadPoolSettings, deadlines: DeadlineHeap) {
     this.#settings = settings
     this.#deadlines = deadlines
-    this.#listener = listener
     this.#gate = new SpawnGate(settings.clock, settings.respawn)
+  }
+
+  /** Names the one that hears of the threads, before the first of them starts. */
+  listen(listener: ThreadPoolListener): void {
+    this.#listener = listener
   }
 
   get size(): number {
@@ -91,6 +95,13 @@ export class ThreadPool implements ThreadListener {
 
   [Symbol.iterator](): IterableIterator<Thread> {
     return this.#threads.values()
+  }
+
+  /** The thread that a job has been posted to; `undefined` while it waits in the queue. */
+  threadOf({ host }: Job): Thread | undefined {
+    if (host === undefined) return undefined
+    for (const thread of this.#threads) if (thread === host) return thread
+    return undefined
   }
 
   /** Jobs that have been posted to a thread while it has another one. */
@@ -158,7 +169,7 @@ export class ThreadPool implements ThreadListener {
     if (thread.state !== 'busy') return
     thread.state = 'stopping'
     thread.cancel(ticket, describe(reason))
-    if (task.terminable) this.after(thread, this.#settings.grace, () => this.#outOfGrace(thread))
+    if (task.rules.terminable) this.after(thread, this.#settings.grace, () => this.#outOfGrace(thread))
   }
 
   /** The task that was asked to end has; the thread goes on with its next one. */
@@ -191,7 +202,7 @@ export class ThreadPool implements ThreadListener {
     this.#closed = true
     clearTimeout(this.#retry)
     for (const thread of this.#threads) {
-      if (thread.job?.task.terminable === false) thread.retireFor = 'closed'
+      if (thread.job?.task.rules.terminable === false) thread.retireFor = 'closed'
       else this.end(thread, 'closed')
     }
     if (this.#threads.size === 0) return

@@ -9,7 +9,7 @@ import {
 import type { Deadline } from '@spillway/kit'
 import { Piscina } from 'piscina'
 import type { TaskDefinition } from '../jobs/definition.js'
-import type { Job } from '../jobs/job.js'
+import type { Job, JobHost } from '../jobs/job.js'
 import { compact } from '../wire/binary.js'
 import { CLAIMS, Claims, distance, ticketAfter } from '../wire/claims.js'
 import type { Failure } from '../wire/failure.js'
@@ -53,7 +53,7 @@ export type ThreadState = 'booting' | 'idle' | 'busy' | 'stopping' | 'ending' | 
  * One thread, which runs one task at a time. Piscina starts and ends it, a piscina of exactly one: what goes wrong stays
  * with this thread, and a failed thread is thrown away together with its piscina. Tasks go over a port of their own.
  */
-export class Thread implements Deadline {
+export class Thread implements Deadline, JobHost {
   readonly id: number
   readonly #piscina: Piscina
   readonly #worker: Worker
@@ -72,7 +72,7 @@ export class Thread implements Deadline {
   /** It has started and could work. */
   booted = false
   /** The tasks whose functions it has loaded. */
-  readonly known = new Set<TaskDefinition>()
+  readonly known = new WeakSet<TaskDefinition>()
   /** Tasks it has taken. */
   served = 0
   /** It does not end although it was terminated: it sits in native code. */
@@ -159,14 +159,14 @@ export class Thread implements Deadline {
     this.#lastTicket = ticket
     this.served++
     job.ticket = ticket
-    job.thread = this
+    job.host = this
     this.jobs.push(job)
   }
 
   /** Has a job back that has not started, and never will here. Tells whether it could. */
   recall(job: Job): boolean {
     if (!this.#claims.take(job.ticket)) return false
-    job.thread = undefined
+    job.host = undefined
     this.finish(job)
     return true
   }
