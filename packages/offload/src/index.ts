@@ -8,7 +8,7 @@ export {
   ThreadError,
   ThrownValueError,
 } from './errors.js'
-export type { CallOptions } from './jobs/call.js'
+export type { CallOptions } from './jobs/call-options.js'
 export type { Outcome } from './jobs/outcome.js'
 export type { MapOptions } from './map.js'
 export { Offloader } from './offloader.js'

@@ -1,7 +1,7 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { Outcome } from './jobs/outcome.js'
-import type { Track } from './jobs/track.js'
-import type { Ledger } from './scheduling/ledger.js'
+import type { Track } from './jobs/task-run-stats.js'
+import type { Ledger } from './scheduling/run-stats.js'
 import type { ThreadPool } from './threads/thread-pool.js'
 
 /** Milliseconds. */

@@ -1,4 +1,4 @@
-import type { CallOptions } from './jobs/call.js'
+import type { CallOptions } from './jobs/call-options.js'
 import type { MapOptions } from './map.js'
 import type { TaskContext } from './worker/context.js'
 

@@ -1,4 +1,4 @@
-import type { TaskDefinition } from './definition.js'
+import type { TaskDefinition } from './task-definition.js'
 
 /** Sources that are told apart; beyond it all are forgotten, as the threads do with what they have compiled. */
 const MOST_SOURCES = 200

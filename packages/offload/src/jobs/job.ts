@@ -1,10 +1,10 @@
 import type { Transferable } from 'node:worker_threads'
 import type { Caller, Deadline } from '@spillway/kit'
 import type { Level } from '../options.js'
-import type { Call } from './call.js'
-import type { TaskDefinition } from './definition.js'
+import type { Call } from './call-options.js'
 import type { Lane } from './lane.js'
 import { callerOfJob } from './outcome.js'
+import type { TaskDefinition } from './task-definition.js'
 
 /** The thread that a job has been posted to. */
 export interface JobHost {

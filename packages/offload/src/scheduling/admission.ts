@@ -1,13 +1,13 @@
 import type { Caller } from '@spillway/kit'
 import { OverloadedError, type RefusalCode } from '../errors.js'
-import type { Call } from '../jobs/call.js'
-import type { TaskDefinition } from '../jobs/definition.js'
+import type { Call } from '../jobs/call-options.js'
+import type { JobQueue } from '../jobs/job-queue.js'
 import { refuseChannel } from '../jobs/outcome.js'
-import type { JobQueue } from '../jobs/queue.js'
+import type { TaskDefinition } from '../jobs/task-definition.js'
 import type { Level } from '../options.js'
 import type { ThreadPool } from '../threads/thread-pool.js'
-import type { Ledger } from './ledger.js'
-import { bootError, loadError } from './task-error.js'
+import type { Ledger } from './run-stats.js'
+import { bootError, loadError } from './task-errors.js'
 
 export interface AdmissionSettings {
   readonly threads: number

@@ -1,12 +1,12 @@
 import type { Clock, DeadlineHeap } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
-import type { JobQueue } from '../jobs/queue.js'
+import type { JobQueue } from '../jobs/job-queue.js'
 import type { Thread } from '../threads/thread.js'
 import type { ThreadPool } from '../threads/thread-pool.js'
 import type { Admission } from './admission.js'
-import type { Ledger } from './ledger.js'
+import type { Ledger } from './run-stats.js'
 import type { Settlement } from './settlement.js'
-import { inputError } from './task-error.js'
+import { inputError } from './task-errors.js'
 
 /** How long a job may run while others wait behind it on its thread, in milliseconds. */
 const PATIENCE_MS = 5

@@ -1,18 +1,19 @@
 import { type Clock, offAbort, onAbort } from '@spillway/kit'
 import { ThreadError } from '../errors.js'
-import type { Call } from '../jobs/call.js'
-import type { TaskDefinition } from '../jobs/definition.js'
+import type { Call } from '../jobs/call-options.js'
 import { Job } from '../jobs/job.js'
+import type { JobQueue } from '../jobs/job-queue.js'
 import type { Outcome } from '../jobs/outcome.js'
-import type { JobQueue } from '../jobs/queue.js'
+import type { TaskDefinition } from '../jobs/task-definition.js'
 import type { ErrorClass } from '../options.js'
 import type { Loss, Thread } from '../threads/thread.js'
 import type { ThreadPool, ThreadPoolListener } from '../threads/thread-pool.js'
 import type { Failure } from '../wire/failure.js'
 import type { FromThread } from '../wire/protocol.js'
 import type { Admission } from './admission.js'
+import type { Vacancy } from './capacity-queue.js'
 import type { Dispatcher } from './dispatcher.js'
-import type { Ledger } from './ledger.js'
+import type { Ledger } from './run-stats.js'
 import type { Settlement } from './settlement.js'
 import {
   bootError,
@@ -24,8 +25,7 @@ import {
   taskError,
   terminatedError,
   timeoutError,
-} from './task-error.js'
-import type { Vacancy } from './vacancy.js'
+} from './task-errors.js'
 
 /** How often a call is run again whose thread was lost by another call. */
 const MOST_RETRIES = 2

@@ -1,7 +1,7 @@
 import type { DeadlineHeap } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
 import type { Outcome } from '../jobs/outcome.js'
-import type { Ledger } from './ledger.js'
+import type { Ledger } from './run-stats.js'
 
 /** Gives each job its one answer, and knows when none is owed any more. */
 export class Settlement {

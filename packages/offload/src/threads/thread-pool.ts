@@ -3,7 +3,7 @@ import { type Clock, channel } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
 import { describe } from '../wire/failure.js'
 import type { FromThread } from '../wire/protocol.js'
-import { SpawnGate } from './spawn-gate.js'
+import { SpawnGate } from './spawn-limiter.js'
 import { type Loss, Thread, type ThreadListener, type ThreadSettings } from './thread.js'
 
 /** A terminated thread that is not gone after this long sits in native code. */

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { typescriptLoader } from '../src/worker/typescript.js'
-import { offloaderWith, rejection, task } from './support.js'
+import { typescriptLoader } from '../../src/worker/typescript.js'
+import { offloaderWith, rejection, task } from '../support.js'
 
-const DIST = new URL('../dist/index.js', import.meta.url).href
+const DIST = new URL('../../dist/index.js', import.meta.url).href
 const run = promisify(execFile)
 
 async function folderOf(files: Readonly<Record<string, string>>): Promise<string> {
@@ -21,7 +21,7 @@ async function folderOf(files: Readonly<Record<string, string>>): Promise<string
 describe('task modules', () => {
   it('CommonJS by absolute path', async () => {
     const offloader = offloaderWith()
-    const path = fileURLToPath(new URL('./fixtures/legacy.cjs', import.meta.url))
+    const path = fileURLToPath(new URL('../fixtures/legacy.cjs', import.meta.url))
     type Legacy = { double(value: number): number; nested(value: number): Promise<{ value: number }> }
     expect(await offloader.task<Legacy>(path, 'double')(21)).toBe(42)
     expect(await offloader.task<Legacy>(path, 'nested')(1)).toEqual({ value: 1 })
@@ -29,8 +29,8 @@ describe('task modules', () => {
 
   it('O34: TypeScript, with its own types, on every supported Node', async () => {
     const offloader = offloaderWith()
-    const area = offloader.task<typeof import('./fixtures/typed.js'), 'area'>(
-      new URL('./fixtures/typed.ts', import.meta.url),
+    const area = offloader.task<typeof import('../fixtures/typed.js'), 'area'>(
+      new URL('../fixtures/typed.ts', import.meta.url),
       'area',
     )
     const seen: number[] = []
@@ -44,8 +44,8 @@ describe('task modules', () => {
 
   it('O34: a .js that is only there as .ts means the latter', async () => {
     const offloader = offloaderWith()
-    const { greet, now } = offloader.tasks<typeof import('./fixtures/typed.js')>(
-      new URL('./fixtures/typed.js', import.meta.url),
+    const { greet, now } = offloader.tasks<typeof import('../fixtures/typed.js')>(
+      new URL('../fixtures/typed.js', import.meta.url),
       { timeout: false },
     )
     const greeting: string = await greet('you two')
@@ -96,14 +96,14 @@ describe('task modules', () => {
           console.log(error.code, error.message)
         }`,
     })
-    const built = fileURLToPath(new URL('../dist/', import.meta.url))
+    const built = fileURLToPath(new URL('../../dist/', import.meta.url))
     await cp(built, join(folder, 'bundle'), {
       recursive: true,
       filter: (path) => !/worker\.c?js$/.test(path),
     })
     await mkdir(join(folder, 'node_modules'))
     await symlink(
-      fileURLToPath(new URL('../node_modules/piscina', import.meta.url)),
+      fileURLToPath(new URL('../../node_modules/piscina', import.meta.url)),
       join(folder, 'node_modules/piscina'),
     )
     await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
@@ -120,7 +120,7 @@ describe('task modules', () => {
 
   it('a module that does not exist is a load error of its task only', async () => {
     const offloader = offloaderWith()
-    const missing = offloader.task<{ a(): void }>(new URL('./fixtures/missing.mjs', import.meta.url), 'a')
+    const missing = offloader.task<{ a(): void }>(new URL('../fixtures/missing.mjs', import.meta.url), 'a')
     expect(await rejection(missing())).toMatchObject({
       code: 'ERR_OFFLOAD_LOAD',
       cause: { code: 'ERR_MODULE_NOT_FOUND' },
@@ -130,7 +130,7 @@ describe('task modules', () => {
 
   it('a broken module costs one thread, not one per waiting call', async () => {
     const offloader = offloaderWith()
-    const missing = offloader.task<{ a(): void }>(new URL('./fixtures/missing.mjs', import.meta.url), 'a')
+    const missing = offloader.task<{ a(): void }>(new URL('../fixtures/missing.mjs', import.meta.url), 'a')
     const errors = await Promise.all(Array.from({ length: 20 }, () => rejection(missing())))
     for (const error of errors) expect(error).toMatchObject({ code: 'ERR_OFFLOAD_LOAD' })
     expect(await task(offloader, 'echo')(1)).toBe(1)

@@ -1,6 +1,6 @@
 import { heardInRequests } from '@spillway/kit/testing'
 import { describe, expect, it } from 'vitest'
-import { gate, offloaderWith, task } from './support.js'
+import { gate, offloaderWith, task } from '../support.js'
 
 /** A run ends in the context of its thread's message; it is told of in the context of the request that it was for. */
 

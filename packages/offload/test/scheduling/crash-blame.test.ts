@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Task } from '../src/index.js'
-import { cells, offloaderWith, rejection, task } from './support.js'
+import type { Task } from '../../src/index.js'
+import { cells, offloaderWith, rejection, task } from '../support.js'
 
 const WAYS = ['timer', 'chain', 'rejection', 'async', 'exit', 'throws']
 const poison = { deaths: 2, within: '1m', cooldown: '30s' } as const
@@ -54,7 +54,7 @@ describe('a thread that ends by what an earlier task left behind', () => {
   it('O40 what a module starts when it is loaded is charged to its task', async () => {
     const offloader = offloaderWith({ poison: { ...poison, deaths: 1 } })
     const start = offloader.task<Record<string, (cells: Int32Array) => number>>(
-      new URL('./fixtures/background.mjs', import.meta.url),
+      new URL('../fixtures/background.mjs', import.meta.url),
       'start',
     )
     const shared = cells()

@@ -1,5 +1,5 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
-import type { PoisonWatch } from './poison.js'
+import type { PoisonWatch } from './poison-watch.js'
 
 /** Weight of the newest run in the running mean. */
 const WEIGHT = 0.2

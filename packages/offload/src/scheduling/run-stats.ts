@@ -1,8 +1,8 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Clock } from '@spillway/kit'
-import type { TaskDefinition } from '../jobs/definition.js'
 import type { Job } from '../jobs/job.js'
 import { OUTCOMES, type Outcome, runChannel } from '../jobs/outcome.js'
+import type { TaskDefinition } from '../jobs/task-definition.js'
 
 /** Weight of the newest run in the running mean over all tasks. */
 const WEIGHT = 0.1

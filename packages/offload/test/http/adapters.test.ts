@@ -8,12 +8,12 @@ import {
   visit,
 } from '@spillway/kit/testing'
 import { describe, expect, it } from 'vitest'
-import { closeWith, offload as expressOffload } from '../src/express.js'
-import { offload as fastifyOffload, offloaderPlugin } from '../src/fastify.js'
-import type { RouteOptions } from '../src/http/route.js'
-import type { Offloader, Task } from '../src/index.js'
-import { closeWith as closeKoaWith, offload as koaOffload } from '../src/koa.js'
-import { cells, offloaderWith, task } from './support.js'
+import { closeWith, offload as expressOffload } from '../../src/express.js'
+import { offload as fastifyOffload, offloaderPlugin } from '../../src/fastify.js'
+import type { RouteOptions } from '../../src/http/route.js'
+import type { Offloader, Task } from '../../src/index.js'
+import { closeWith as closeKoaWith, offload as koaOffload } from '../../src/koa.js'
+import { cells, offloaderWith, task } from '../support.js'
 
 interface RouteSpec extends RouteOptions {
   readonly path: string

@@ -14,7 +14,7 @@ import {
 } from '@spillway/kit'
 import { LEVELS, type Level } from '../options.js'
 import { ownedBuffers } from '../wire/binary.js'
-import type { TaskDefinition } from './definition.js'
+import type { TaskDefinition } from './task-definition.js'
 
 /** What one call of a task may ask for. */
 export interface CallOptions<Progress = unknown> {

@@ -2,9 +2,9 @@ import diagnostics from 'node:diagnostics_channel'
 import { availableCpus } from '@spillway/kit'
 import { FakeClock } from '@spillway/kit/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Offloader } from '../src/index.js'
-import { automaticThreads } from '../src/sizing.js'
-import { gate, offloaderWith, rejection, task, until } from './support.js'
+import { Offloader } from '../../src/index.js'
+import { automaticThreads } from '../../src/sizing.js'
+import { gate, offloaderWith, rejection, task, until } from '../support.js'
 
 describe('sizing', () => {
   it('O33: CPUs of the container shared among the workers, one left to the event loop when there are more than two', () => {
@@ -90,7 +90,7 @@ describe('observation', () => {
     await task(offloader, 'echo')(1)
     await task(offloader, 'echo', { priority: 'high' })(2)
     const other = offloader.task<{ echo(value: number): number }>(
-      new URL('./fixtures/other.mjs', import.meta.url),
+      new URL('../fixtures/other.mjs', import.meta.url),
       'echo',
     )
     expect(await other(3)).toBe(-3)

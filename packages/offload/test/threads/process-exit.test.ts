@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 
 /** Runs a fixture as a program of its own, to its end. A program that hangs is killed, and fails. */
 async function run(fixture: string, ...args: string[]): Promise<{ code: number | null; out: string }> {
-  const file = fileURLToPath(new URL(`./fixtures/${fixture}`, import.meta.url))
+  const file = fileURLToPath(new URL(`../fixtures/${fixture}`, import.meta.url))
   const child = spawn(process.execPath, [file, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: 100_000,

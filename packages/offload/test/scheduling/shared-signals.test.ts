@@ -2,9 +2,9 @@ import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { closeWith } from '../src/express.js'
-import { closeWith as closeWithKoa } from '../src/koa.js'
-import { cells, offloaderWith, rejection, task, until } from './support.js'
+import { closeWith } from '../../src/express.js'
+import { closeWith as closeWithKoa } from '../../src/koa.js'
+import { cells, offloaderWith, rejection, task, until } from '../support.js'
 
 function warnings(): Error[] {
   const seen: Error[] = []

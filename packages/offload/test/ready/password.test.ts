@@ -1,7 +1,7 @@
 import { scryptSync } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { hashPassword, verifyPassword } from '../src/ready/password.js'
+import { hashPassword, verifyPassword } from '../../src/ready/password.js'
 
 const password = 'correct horse'
 const hash = hashPassword({ password, logN: 4 })

@@ -1,14 +1,14 @@
 import { FakeClock } from '@spillway/kit/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { OverloadedError } from '../src/index.js'
-import { defaultCall } from '../src/jobs/call.js'
-import { TaskDefinition } from '../src/jobs/definition.js'
-import { Job } from '../src/jobs/job.js'
-import { Lane } from '../src/jobs/lane.js'
-import { JobQueue } from '../src/jobs/queue.js'
-import { Track } from '../src/jobs/track.js'
-import { cells, gate, offloaderWith, rejection, task, until } from './support.js'
+import { OverloadedError } from '../../src/index.js'
+import { defaultCall } from '../../src/jobs/call-options.js'
+import { Job } from '../../src/jobs/job.js'
+import { JobQueue } from '../../src/jobs/job-queue.js'
+import { Lane } from '../../src/jobs/lane.js'
+import { TaskDefinition } from '../../src/jobs/task-definition.js'
+import { Track } from '../../src/jobs/task-run-stats.js'
+import { cells, gate, offloaderWith, rejection, task, until } from '../support.js'
 
 function definitionOf(): TaskDefinition {
   return new TaskDefinition(

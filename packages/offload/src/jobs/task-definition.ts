@@ -1,8 +1,8 @@
 import type { Level } from '../options.js'
 import type { Lane } from './lane.js'
-import type { PoisonWatch } from './poison.js'
+import type { PoisonWatch } from './poison-watch.js'
 import type { TaskModule } from './task-module.js'
-import type { Track } from './track.js'
+import type { Track } from './task-run-stats.js'
 
 /** What holds for every call of a task, unless the call says otherwise. Limits are milliseconds, `Infinity` for none. */
 export interface TaskRules {

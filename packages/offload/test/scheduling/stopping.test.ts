@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { TaskTimeoutError } from '../src/index.js'
-import { cells, gate, offloaderWith, rejection, task, until } from './support.js'
+import { TaskTimeoutError } from '../../src/index.js'
+import { cells, gate, offloaderWith, rejection, task, until } from '../support.js'
 
 /** The counter of a busy task stands still: nothing runs there any more. */
 async function quiet(counter: Int32Array): Promise<void> {

@@ -1,9 +1,9 @@
 import { Session } from 'node:inspector/promises'
 import { describe, expect, it } from 'vitest'
-import type { TaskContext } from '../src/index.js'
-import { parseCsv } from '../src/ready/csv.js'
-import { pickJson } from '../src/ready/json.js'
-import { verifyPassword } from '../src/ready/password.js'
+import type { TaskContext } from '../../src/index.js'
+import { parseCsv } from '../../src/ready/csv.js'
+import { pickJson } from '../../src/ready/json.js'
+import { verifyPassword } from '../../src/ready/password.js'
 
 /** How often blocks of the source and built-in searches run while `task` does: work, not time. */
 async function workOf(task: () => unknown): Promise<number> {

@@ -1,7 +1,7 @@
 import { misuse } from '@spillway/kit'
 import { NotCloneableError, TaskTimeoutError, ThreadError, ThrownValueError } from '../errors.js'
-import type { TaskDefinition } from '../jobs/definition.js'
 import type { Job } from '../jobs/job.js'
+import type { TaskDefinition } from '../jobs/task-definition.js'
 import type { ErrorClass } from '../options.js'
 import type { Loss } from '../threads/thread.js'
 import { findUncloneable } from '../wire/cloneable.js'

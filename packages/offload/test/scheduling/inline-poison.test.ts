@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { offloaderWith, rejection } from './support.js'
+import { offloaderWith, rejection } from '../support.js'
 
 describe('inline functions', () => {
   it('O40 one that ends its threads is refused alone, not every other inline function', async () => {

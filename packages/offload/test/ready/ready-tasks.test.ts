@@ -4,9 +4,9 @@ import { Offloader } from '@spillway/offload'
 import { readyTasks } from '@spillway/offload/tasks'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { TaskContext } from '../src/index.js'
-import { parseCsv as parseHere } from '../src/ready/csv.js'
-import { rejection } from './support.js'
+import type { TaskContext } from '../../src/index.js'
+import { parseCsv as parseHere } from '../../src/ready/csv.js'
+import { rejection } from '../support.js'
 
 const offloader = new Offloader({ threads: 1 })
 afterAll(() => offloader.close())

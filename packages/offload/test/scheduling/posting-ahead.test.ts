@@ -1,9 +1,9 @@
 import diagnostics from 'node:diagnostics_channel'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Offloader, Task } from '../src/index.js'
-import { CLAIMS, Claims, distance, ticketAfter } from '../src/wire/claims.js'
-import { cells, gate, offloaderWith, rejection, task, until } from './support.js'
+import type { Offloader, Task } from '../../src/index.js'
+import { CLAIMS, Claims, distance, ticketAfter } from '../../src/wire/claims.js'
+import { cells, gate, offloaderWith, rejection, task, until } from '../support.js'
 
 type Quick = Task<any, any, any>
 

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { types } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { NotCloneableError, shared, ThrownValueError } from '../src/index.js'
-import { offloaderWith, rejection, task } from './support.js'
+import { NotCloneableError, shared, ThrownValueError } from '../../src/index.js'
+import { offloaderWith, rejection, task } from '../support.js'
 
 class AppError extends Error {
   declare readonly code: string
@@ -225,7 +225,7 @@ describe('context', () => {
     const plain = offloaderWith({ context: { capture: () => store.getStore() } })
     expect(await store.run('trace-1', () => task(plain, 'carried')())).toBe('trace-1')
     expect(await task(plain, 'carried')()).toBeUndefined()
-    const restore = new URL('./fixtures/restore.mjs', import.meta.url)
+    const restore = new URL('../fixtures/restore.mjs', import.meta.url)
     const restoring = offloaderWith({ context: { capture: () => store.getStore(), restore } })
     expect(await store.run('trace-2', () => task(restoring, 'restored')())).toBe('trace-2')
   })
