@@ -16,9 +16,9 @@ export {
   type ContextOptions,
   DEFAULTS,
   type ErrorClass,
-  type Level,
   type OffloaderOptions,
   type PoisonOptions,
+  type Priority,
   type RespawnOptions,
   type TaskOptions,
 } from './options.js'

@@ -6,19 +6,19 @@ import { Lane } from './jobs/lane.js'
 import { PoisonWatch } from './jobs/poison-watch.js'
 import { TaskDefinition, type TaskFunction } from './jobs/task-definition.js'
 import { hrefOf, TaskModule } from './jobs/task-module.js'
-import { Tracks } from './jobs/task-run-stats.js'
+import { TaskRunStatsRegistry } from './jobs/task-run-stats.js'
 import { type MapOptions, mapTasks } from './map.js'
 import {
   type OffloaderOptions,
+  type OffloaderSettings,
   resolveOptions,
   resolveTaskOptions,
-  type Settings,
   type TaskOptions,
 } from './options.js'
 import { Admission } from './scheduling/admission.js'
-import { Vacancy } from './scheduling/capacity-queue.js'
+import { CapacityQueue } from './scheduling/capacity-queue.js'
 import { Dispatcher } from './scheduling/dispatcher.js'
-import { Ledger } from './scheduling/run-stats.js'
+import { RunStats } from './scheduling/run-stats.js'
 import { Scheduler } from './scheduling/scheduler.js'
 import { Settlement } from './scheduling/settlement.js'
 import { bootError, joinStacks } from './scheduling/task-errors.js'
@@ -43,17 +43,17 @@ import { sourceOf } from './worker/inline-source.js'
 export class Offloader implements AsyncDisposable {
   /** Threads it may have. */
   readonly threads: number
-  readonly #settings: Settings
+  readonly #settings: OffloaderSettings
   readonly #admission: Admission
-  readonly #ledger: Ledger
+  readonly #runs: RunStats
   readonly #scheduler: Scheduler
   readonly #pool: ThreadPool
   readonly #queue: JobQueue
   readonly #deadlines: DeadlineHeap
-  readonly #vacancy: Vacancy
+  readonly #capacityQueue: CapacityQueue
   readonly #settlement: Settlement
   readonly #modules = new Map<string, TaskModule>()
-  readonly #tracks: Tracks
+  readonly #taskRuns: TaskRunStatsRegistry
   readonly #openLane = new Lane()
   /** Stands for any inline function, where the source does not matter. */
   readonly #inline: TaskDefinition
@@ -73,12 +73,12 @@ export class Offloader implements AsyncDisposable {
     this.#startedAt = settings.clock.now()
     this.#deadlines = new DeadlineHeap(settings.clock)
     this.#queue = new JobQueue(settings.ageing)
-    this.#vacancy = new Vacancy(() => this.capacity)
-    this.#ledger = new Ledger(settings.clock)
-    this.#settlement = new Settlement(this.#deadlines, this.#ledger)
+    this.#capacityQueue = new CapacityQueue(() => this.capacity)
+    this.#runs = new RunStats(settings.clock)
+    this.#settlement = new Settlement(this.#deadlines, this.#runs)
     const { poison, clock } = settings
     const watch = () => (poison === false ? undefined : new PoisonWatch(clock, poison))
-    this.#tracks = new Tracks(watch)
+    this.#taskRuns = new TaskRunStatsRegistry(watch)
     this.#pool = new ThreadPool(
       {
         ...settings,
@@ -93,13 +93,13 @@ export class Offloader implements AsyncDisposable {
       this.#deadlines,
     )
     const places = { threads: this.threads, queueLimit: limit(settings.queue) }
-    this.#admission = new Admission(places, this.#queue, this.#pool, this.#ledger)
+    this.#admission = new Admission(places, this.#queue, this.#pool, this.#runs)
     const dispatcher = new Dispatcher({
       admission: this.#admission,
       queue: this.#queue,
       pool: this.#pool,
       deadlines: this.#deadlines,
-      ledger: this.#ledger,
+      runs: this.#runs,
       settlement: this.#settlement,
       clock,
     })
@@ -115,17 +115,17 @@ export class Offloader implements AsyncDisposable {
         pool: this.#pool,
         dispatcher,
         settlement: this.#settlement,
-        vacancy: this.#vacancy,
-        ledger: this.#ledger,
+        capacityQueue: this.#capacityQueue,
+        runs: this.#runs,
       },
     )
     this.#pool.listen(this.#scheduler)
     const inline = this.#define({ id: 0, name: 'inline', module: undefined }, {})
     this.#inline = inline
     this.#inlineTasks = new InlineTasks(
-      () => new TaskDefinition(inline, inline.rules, inline.lane, inline.track, watch()),
+      () => new TaskDefinition(inline, inline.rules, inline.lane, inline.runs, watch()),
     )
-    this.#pool.reach(settings.minThreads)
+    this.#pool.growTo(settings.minThreads)
   }
 
   /**
@@ -215,14 +215,14 @@ export class Offloader implements AsyncDisposable {
 
   /** Resolves when there is room for a call, first come, first served. Rejects with `signal.reason`. */
   whenFree({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#vacancy.wait(signal)
+    return this.#capacityQueue.wait(signal)
   }
 
   /** Starts threads ahead of the first calls, and resolves when they are there. Default: all of them. */
   async warm(threads: number = this.threads): Promise<void> {
-    this.#pool.reach(threads)
+    this.#pool.growTo(threads)
     await this.#pool.booted()
-    if (this.#pool.brokenBy !== undefined) throw bootError(this.#inline, this.#pool.brokenBy)
+    if (this.#pool.bootFailure !== undefined) throw bootError(this.#inline, this.#pool.bootFailure)
   }
 
   stats(): OffloaderStats {
@@ -230,11 +230,11 @@ export class Offloader implements AsyncDisposable {
       threads: this.threads,
       pool: this.#pool,
       waiting: this.#admission.waiting,
-      ledger: this.#ledger,
+      runs: this.#runs,
       queueLimit: limit(this.#settings.queue),
       expectedWait: this.#admission.expectedWait(this.#inline),
       uptime: this.#settings.clock.now() - this.#startedAt,
-      tracks: this.#tracks,
+      taskRuns: this.#taskRuns,
     })
   }
 
@@ -245,7 +245,7 @@ export class Offloader implements AsyncDisposable {
    */
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
     this.#admission.closed = true
-    this.#vacancy.close()
+    this.#capacityQueue.close()
     await drainWithin(this.#settlement.drained(), options, this.#settings.closeTimeout)
     this.#scheduler.abandon()
     await this.#pool.close()
@@ -286,15 +286,15 @@ export class Offloader implements AsyncDisposable {
     const own = resolveTaskOptions(options)
     const { timeout, maxWait } = this.#settings
     const rules = {
-      level: own.priority,
+      priority: own.priority,
       timeout: limit(own.timeout, limit(timeout)),
       maxWait: limit(own.maxWait, limit(maxWait)),
       terminable: own.terminable,
       idempotent: own.idempotent,
     }
     const lane = own.concurrency === false ? this.#openLane : new Lane(own.concurrency)
-    const track = this.#tracks.of(origin.module?.href ?? '', origin.name)
-    return new TaskDefinition(origin, rules, lane, track, track.poison)
+    const taskRuns = this.#taskRuns.of(origin.module?.href ?? '', origin.name)
+    return new TaskDefinition(origin, rules, lane, taskRuns, taskRuns.poison)
   }
 }
 

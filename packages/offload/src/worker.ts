@@ -10,7 +10,7 @@ import { findUncloneable } from './wire/cloneable.js'
 import { type CloneDetail, describe, type Failure, isFailure, messageOf, reviveAny } from './wire/failure.js'
 import type { Boot, Request, ToThread } from './wire/protocol.js'
 import { Context, type ThreadLink } from './worker/context.js'
-import { Blame } from './worker/crash-blame.js'
+import { CrashBlame } from './worker/crash-blame.js'
 import { explainCapture, runInline } from './worker/inline-source.js'
 import { importModule, loadFunction, type TaskFunction } from './worker/loader.js'
 
@@ -19,7 +19,7 @@ const MEMORY_CHECK_MS = 100
 const INLINE = 0
 
 let link: ThreadLink
-let blame: Blame
+let blame: CrashBlame
 let memory = 0
 let restore: ((carried: unknown, run: () => unknown) => unknown) | undefined
 let current: Context | undefined
@@ -35,7 +35,7 @@ export async function handle(boot: Boot): Promise<void> {
   if (memory > 0) setInterval(watchMemory, MEMORY_CHECK_MS).unref()
   if (boot.restore !== undefined) restore = (await importModule(boot.restore)).default as typeof restore
   const claims = new Claims(boot.cells)
-  blame = new Blame(claims)
+  blame = new CrashBlame(claims)
   link = linkOver(boot.control, claims)
 }
 

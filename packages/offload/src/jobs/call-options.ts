@@ -12,7 +12,7 @@ import {
   type Place,
   refuse,
 } from '@spillway/kit'
-import { LEVELS, type Level } from '../options.js'
+import { PRIORITIES, type Priority } from '../options.js'
 import { ownedBuffers } from '../wire/binary.js'
 import type { TaskDefinition } from './task-definition.js'
 
@@ -27,7 +27,7 @@ export interface CallOptions<Progress = unknown> {
   /** How long it may take in all, waiting and running. Default: `false`. */
   readonly deadline?: Duration | false
   /** Default: the task's. */
-  readonly priority?: Level
+  readonly priority?: Priority
   /**
    * Buffers or ports of the input that are moved instead of copied; the caller loses them when the task starts.
    * `'auto'`: every buffer that the input, or one of its fields, owns as a whole. Default: all is copied.
@@ -41,9 +41,9 @@ export interface CallOptions<Progress = unknown> {
 }
 
 /** What a call asks for, resolved. Limits are milliseconds, `Infinity` when there is none. */
-export interface Call {
+export interface ResolvedCall {
   readonly transfer: readonly Transferable[] | undefined
-  readonly level: Level
+  readonly priority: Priority
   readonly timeout: number
   readonly maxWait: number
   readonly deadline: number
@@ -56,7 +56,7 @@ const resolve = defineOptions('offload', 'call', {
   timeout: optional(orFalse(duration({ min: 1 }))),
   maxWait: optional(orFalse(duration({ min: 1 }))),
   deadline: optional(orFalse(duration())),
-  priority: optional(oneOf(...LEVELS)),
+  priority: optional(oneOf(...PRIORITIES)),
   transfer: optional(transferable),
   onProgress: optional(func<(progress: unknown) => void>()),
 })
@@ -68,10 +68,10 @@ function transferable(value: unknown, place: Place): readonly Transferable[] | '
 }
 
 /** The call when no options are given. */
-export function defaultCall(task: TaskDefinition): Call {
+export function defaultCall(task: TaskDefinition): ResolvedCall {
   return {
     transfer: undefined,
-    level: task.rules.level,
+    priority: task.rules.priority,
     timeout: task.rules.timeout,
     maxWait: task.rules.maxWait,
     deadline: Number.POSITIVE_INFINITY,
@@ -81,11 +81,11 @@ export function defaultCall(task: TaskDefinition): Call {
 }
 
 /** @throws TypeError | RangeError `ERR_OFFLOAD_OPTION` */
-export function resolveCall(task: TaskDefinition, input: unknown, options: CallOptions<never>): Call {
+export function resolveCall(task: TaskDefinition, input: unknown, options: CallOptions<never>): ResolvedCall {
   const given = resolve(options)
   return {
     transfer: given.transfer === 'auto' ? ownedBuffers(input) : given.transfer,
-    level: given.priority ?? task.rules.level,
+    priority: given.priority ?? task.rules.priority,
     timeout: limit(given.timeout, task.rules.timeout),
     maxWait: limit(given.maxWait, task.rules.maxWait),
     deadline: limit(given.deadline),

@@ -1,19 +1,19 @@
-import { LEVELS, type Level } from '../options.js'
+import { PRIORITIES, type Priority } from '../options.js'
 import type { Job } from './job.js'
 import type { Lane } from './lane.js'
 
-/** How many ageing periods a level stands behind `high`. */
-const STEPS: Readonly<Record<Level, number>> = { high: 0, normal: 1, low: 2 }
+/** How many ageing periods a priority stands behind `high`. */
+const STEPS: Readonly<Record<Priority, number>> = { high: 0, normal: 1, low: 2 }
 
 /**
- * The jobs that wait for a thread. A job's rank is the time it came plus one ageing period per level below `high`, and
+ * The jobs that wait for a thread. A job's rank is the time it came plus one ageing period per priority below `high`, and
  * the lowest rank goes first: a `low` job overtakes every `high` one that comes more than two periods after it, so
  * none starves. Adding, taking and removing cost O(lanes).
  */
 export class JobQueue {
   readonly #ageing: number
   readonly #lanes = new Set<Lane>()
-  readonly #work: Record<Level, number> = { high: 0, normal: 0, low: 0 }
+  readonly #work: Record<Priority, number> = { high: 0, normal: 0, low: 0 }
   #size = 0
 
   constructor(ageing: number) {
@@ -33,11 +33,11 @@ export class JobQueue {
 
   /** Takes in a new job, or one that comes back from a thread where it has not run. */
   push(job: Job, lane: Lane): void {
-    job.rank = job.enqueuedAt + STEPS[job.level] * this.#ageing
+    job.rank = job.enqueuedAt + STEPS[job.priority] * this.#ageing
     this.#lanes.add(lane)
     lane.push(job)
     this.#size++
-    this.#work[job.level] += job.expectedRun
+    this.#work[job.priority] += job.expectedRun
   }
 
   /** Takes out the job that goes next. */
@@ -65,26 +65,26 @@ export class JobQueue {
     job.lane = undefined
     this.#size--
     // Sums of fractions drift; an empty queue is the moment to set them straight.
-    if (this.#size === 0) for (const level of LEVELS) this.#work[level] = 0
-    else this.#work[job.level] = Math.max(0, this.#work[job.level] - job.expectedRun)
+    if (this.#size === 0) for (const priority of PRIORITIES) this.#work[priority] = 0
+    else this.#work[job.priority] = Math.max(0, this.#work[job.priority] - job.expectedRun)
   }
 
-  /** Milliseconds of expected run time that stand before a new job of this level. */
-  workBefore(level: Level): number {
+  /** Milliseconds of expected run time that stand before a new job of this priority. */
+  workBefore(priority: Priority): number {
     let sum = 0
-    for (const own of LEVELS) {
+    for (const own of PRIORITIES) {
       sum += this.#work[own]
-      if (own === level) break
+      if (own === priority) break
     }
     return sum
   }
 
   /** Takes out all jobs that fit, in order. Default: all there are. */
-  take(fits: (job: Job) => boolean = () => true): Job[] {
+  take(matches: (job: Job) => boolean = () => true): Job[] {
     const jobs: Job[] = []
     for (const lane of this.#lanes) {
       for (const job of lane as Lane & Iterable<Job>) {
-        if (!fits(job)) continue
+        if (!matches(job)) continue
         this.remove(job)
         jobs.push(job)
       }

@@ -1,7 +1,7 @@
 import type { Transferable } from 'node:worker_threads'
 import type { Caller, Deadline } from '@spillway/kit'
-import type { Level } from '../options.js'
-import type { Call } from './call-options.js'
+import type { Priority } from '../options.js'
+import type { ResolvedCall } from './call-options.js'
 import type { Lane } from './lane.js'
 import { callerOfJob } from './outcome.js'
 import type { TaskDefinition } from './task-definition.js'
@@ -19,7 +19,7 @@ export class Job implements Deadline {
   readonly task: TaskDefinition
   readonly input: unknown
   readonly transfer: readonly Transferable[] | undefined
-  readonly level: Level
+  readonly priority: Priority
   readonly enqueuedAt: number
   readonly onProgress: ((progress: unknown) => void) | undefined
   readonly carried: unknown
@@ -61,11 +61,17 @@ export class Job implements Deadline {
   /** Takes the abort listener off the caller's signal. */
   release: () => void = nothing
 
-  constructor(task: TaskDefinition, input: unknown, call: Call, carried: unknown, enqueuedAt: number) {
+  constructor(
+    task: TaskDefinition,
+    input: unknown,
+    call: ResolvedCall,
+    carried: unknown,
+    enqueuedAt: number,
+  ) {
     this.task = task
     this.input = input
     this.transfer = call.transfer
-    this.level = call.level
+    this.priority = call.priority
     this.timeout = call.timeout
     this.deadline = enqueuedAt + call.deadline
     this.maxWait = call.maxWait

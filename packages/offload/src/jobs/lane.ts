@@ -1,8 +1,8 @@
-import { LEVELS, type Level } from '../options.js'
+import { PRIORITIES, type Priority } from '../options.js'
 
 /** What a lane needs of its items. They are linked to each other, so that any of them is taken out in O(1). */
 export interface Queued {
-  readonly level: Level
+  readonly priority: Priority
   /** Order within the queue: smaller goes first. */
   rank: number
   lane: Lane | undefined
@@ -48,7 +48,7 @@ export class Lane {
   running = 0
   /** Jobs of this lane that wait. */
   size = 0
-  readonly #lists: Readonly<Record<Level, JobList>> = {
+  readonly #lists: Readonly<Record<Priority, JobList>> = {
     high: new JobList(),
     normal: new JobList(),
     low: new JobList(),
@@ -74,18 +74,18 @@ export class Lane {
   push(job: Queued): void {
     job.lane = this
     this.size++
-    this.#lists[job.level].push(job)
+    this.#lists[job.priority].push(job)
   }
 
   remove(job: Queued): void {
     this.size--
-    this.#lists[job.level].remove(job)
+    this.#lists[job.priority].remove(job)
   }
 
-  /** The waiting jobs, level by level. The one that was yielded may be removed. */
+  /** The waiting jobs, higher priorities first. The one that was yielded may be removed. */
   *[Symbol.iterator](): IterableIterator<Queued> {
-    for (const level of LEVELS) {
-      let job = this.#lists[level].head
+    for (const priority of PRIORITIES) {
+      let job = this.#lists[priority].head
       while (job !== undefined) {
         const { next } = job
         yield job
@@ -97,8 +97,8 @@ export class Lane {
   /** The job with the lowest rank: one of the three heads. */
   first(): Queued | undefined {
     let best: Queued | undefined
-    for (const level of LEVELS) {
-      const head = this.#lists[level].head
+    for (const priority of PRIORITIES) {
+      const head = this.#lists[priority].head
       if (head !== undefined && (best === undefined || head.rank < best.rank)) best = head
     }
     return best

@@ -1,12 +1,12 @@
-import type { Level } from '../options.js'
+import type { Priority } from '../options.js'
 import type { Lane } from './lane.js'
 import type { PoisonWatch } from './poison-watch.js'
 import type { TaskModule } from './task-module.js'
-import type { Track } from './task-run-stats.js'
+import type { TaskRunStats } from './task-run-stats.js'
 
 /** What holds for every call of a task, unless the call says otherwise. Limits are milliseconds, `Infinity` for none. */
 export interface TaskRules {
-  readonly level: Level
+  readonly priority: Priority
   readonly timeout: number
   readonly maxWait: number
   /** Whether its thread may be terminated when it does not listen to cancellation. */
@@ -39,7 +39,7 @@ export class TaskDefinition {
     { id, name, module }: TaskFunction,
     readonly rules: TaskRules,
     readonly lane: Lane,
-    readonly track: Track,
+    readonly runs: TaskRunStats,
     readonly poison: PoisonWatch | undefined,
   ) {
     this.id = id
@@ -48,18 +48,18 @@ export class TaskDefinition {
   }
 
   get label(): string {
-    return this.track.label
+    return this.runs.label
   }
 
   /** A call of it starts on a thread. */
   enter(): void {
-    this.track.running++
+    this.runs.running++
     this.lane.running++
   }
 
   /** A call of it is off its thread. */
   leave(): void {
-    this.track.running--
+    this.runs.running--
     this.lane.running--
   }
 }

@@ -5,7 +5,7 @@ import type { PoisonWatch } from './poison-watch.js'
 const WEIGHT = 0.2
 
 /** What has been seen of one function, whichever tasks were made of it. */
-export class Track {
+export class TaskRunStats {
   /** Name of the function; with its file when another module has one of that name. */
   readonly label: string
   readonly poison: PoisonWatch | undefined
@@ -29,9 +29,9 @@ export class Track {
   }
 }
 
-/** The tracks of an offloader, one per function. */
-export class Tracks implements Iterable<Track> {
-  readonly #byFunction = new Map<string, Track>()
+/** The taskRuns of an offloader, one per function. */
+export class TaskRunStatsRegistry implements Iterable<TaskRunStats> {
+  readonly #byFunction = new Map<string, TaskRunStats>()
   readonly #labels = new Set<string>()
   readonly #watch: () => PoisonWatch | undefined
 
@@ -39,17 +39,17 @@ export class Tracks implements Iterable<Track> {
     this.#watch = watch
   }
 
-  of(href: string, name: string): Track {
+  of(href: string, name: string): TaskRunStats {
     const key = `${href}#${name}`
-    let track = this.#byFunction.get(key)
-    if (track === undefined) {
-      track = new Track(this.#label(href, name), this.#watch())
-      this.#byFunction.set(key, track)
+    let taskRuns = this.#byFunction.get(key)
+    if (taskRuns === undefined) {
+      taskRuns = new TaskRunStats(this.#label(href, name), this.#watch())
+      this.#byFunction.set(key, taskRuns)
     }
-    return track
+    return taskRuns
   }
 
-  [Symbol.iterator](): IterableIterator<Track> {
+  [Symbol.iterator](): IterableIterator<TaskRunStats> {
     return this.#byFunction.values()
   }
 

@@ -1,12 +1,12 @@
 import type { Caller } from '@spillway/kit'
 import { OverloadedError, type RefusalCode } from '../errors.js'
-import type { Call } from '../jobs/call-options.js'
+import type { ResolvedCall } from '../jobs/call-options.js'
 import type { JobQueue } from '../jobs/job-queue.js'
 import { refuseChannel } from '../jobs/outcome.js'
 import type { TaskDefinition } from '../jobs/task-definition.js'
-import type { Level } from '../options.js'
+import type { Priority } from '../options.js'
 import type { ThreadPool } from '../threads/thread-pool.js'
-import type { Ledger } from './run-stats.js'
+import type { RunStats } from './run-stats.js'
 import { bootError, loadError } from './task-errors.js'
 
 export interface AdmissionSettings {
@@ -19,15 +19,15 @@ export interface AdmissionSettings {
 export class Admission {
   readonly #settings: AdmissionSettings
   readonly #queue: JobQueue
-  readonly #ledger: Ledger
+  readonly #runs: RunStats
   readonly #pool: ThreadPool
   closed = false
 
-  constructor(settings: AdmissionSettings, queue: JobQueue, pool: ThreadPool, ledger: Ledger) {
+  constructor(settings: AdmissionSettings, queue: JobQueue, pool: ThreadPool, runs: RunStats) {
     this.#settings = settings
     this.#queue = queue
     this.#pool = pool
-    this.#ledger = ledger
+    this.#runs = runs
   }
 
   /** How many more calls would be taken now. */
@@ -38,25 +38,25 @@ export class Admission {
 
   /** Jobs that have not started: in the queue, or posted to a thread behind another one. */
   get waiting(): number {
-    return this.#queue.size + this.#pool.ahead
+    return this.#queue.size + this.#pool.postedAhead
   }
 
   /** Milliseconds a new job of the task would probably wait. */
-  expectedWait(task: TaskDefinition, level: Level = task.rules.level): number {
+  expectedWait(task: TaskDefinition, priority: Priority = task.rules.priority): number {
     if (this.#pool.idle > 0 && task.lane.open) return 0
     const running = this.#pool.size - this.#pool.idle - this.#pool.booting
-    const residual = (running * this.#ledger.meanRun) / 2
-    const work = (this.#queue.workBefore(level) + residual) / this.#settings.threads
+    const residual = (running * this.#runs.meanRun) / 2
+    const work = (this.#queue.workBefore(priority) + residual) / this.#settings.threads
     if (task.lane.cap === Number.POSITIVE_INFINITY) return work
     // A capped task is served at the rate of its cap, whatever else is free.
-    const own = ((task.lane.size + task.lane.running / 2) * (task.track.meanRun ?? 0)) / task.lane.cap
+    const own = ((task.lane.size + task.lane.running / 2) * (task.runs.meanRun ?? 0)) / task.lane.cap
     return Math.max(own, work)
   }
 
   /** Why a new call is not taken; `undefined` when it is. */
-  refusal(task: TaskDefinition, call: Call): Error | undefined {
+  refusal(task: TaskDefinition, call: ResolvedCall): Error | undefined {
     if (this.closed) return this.closedError(task)
-    if (this.#pool.brokenBy !== undefined) return bootError(task, this.#pool.brokenBy)
+    if (this.#pool.bootFailure !== undefined) return bootError(task, this.#pool.bootFailure)
     const barred = this.barred(task)
     if (barred !== undefined) return barred
     const poisoned = task.poison?.admit() ?? 0
@@ -64,7 +64,7 @@ export class Admission {
     if (task.lane.open && this.#pool.idle > 0) return undefined
     const full = this.waiting >= this.#settings.queueLimit + this.#openPlaces()
     if (!full && call.maxWait === Number.POSITIVE_INFINITY) return undefined
-    const expected = this.expectedWait(task, call.level)
+    const expected = this.expectedWait(task, call.priority)
     if (!full && expected <= call.maxWait) return undefined
     task.poison?.withdrawn()
     if (full) {

@@ -4,7 +4,7 @@ import { abortable } from '@spillway/kit'
  * Producers that wait for room. Each place is granted to one of them, in the order they came; a grant counts as taken
  * until the event loop has turned, by when its owner has used it or not.
  */
-export class Vacancy {
+export class CapacityQueue {
   readonly #waiting = new Set<() => void>()
   readonly #capacity: () => number
   #granted = 0

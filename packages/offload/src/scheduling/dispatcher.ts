@@ -4,7 +4,7 @@ import type { JobQueue } from '../jobs/job-queue.js'
 import type { Thread } from '../threads/thread.js'
 import type { ThreadPool } from '../threads/thread-pool.js'
 import type { Admission } from './admission.js'
-import type { Ledger } from './run-stats.js'
+import type { RunStats } from './run-stats.js'
 import type { Settlement } from './settlement.js'
 import { inputError } from './task-errors.js'
 
@@ -17,7 +17,7 @@ export interface DispatcherParts {
   readonly queue: JobQueue
   readonly pool: ThreadPool
   readonly deadlines: DeadlineHeap
-  readonly ledger: Ledger
+  readonly runs: RunStats
   readonly settlement: Settlement
   readonly clock: Clock
 }
@@ -32,7 +32,7 @@ export class Dispatcher {
   readonly #queue: JobQueue
   readonly #pool: ThreadPool
   readonly #deadlines: DeadlineHeap
-  readonly #ledger: Ledger
+  readonly #runs: RunStats
   readonly #settlement: Settlement
   readonly #clock: Clock
 
@@ -41,7 +41,7 @@ export class Dispatcher {
     this.#queue = parts.queue
     this.#pool = parts.pool
     this.#deadlines = parts.deadlines
-    this.#ledger = parts.ledger
+    this.#runs = parts.runs
     this.#settlement = parts.settlement
     this.#clock = parts.clock
   }
@@ -51,13 +51,13 @@ export class Dispatcher {
     if (job.task.lane.open && this.#pool.idle > 0) this.#start(job, job.enqueuedAt)
     else {
       this.enqueue(job)
-      this.#spread()
+      this.#postAhead()
     }
   }
 
   /** Has a job wait, from the time on when it came. */
   enqueue(job: Job): void {
-    job.expectedRun = job.task.track.meanRun ?? this.#ledger.meanRun
+    job.expectedRun = job.task.runs.meanRun ?? this.#runs.meanRun
     job.running = false
     this.#expire(job, Math.min(job.enqueuedAt + job.maxWait, job.deadline))
     this.#queue.push(job, job.task.lane)
@@ -76,16 +76,16 @@ export class Dispatcher {
       const job = this.#queue.shift() ?? this.#steal()
       if (job === undefined) break
       const now = this.#clock.now()
-      if (this.#isWanted(job, now)) this.#start(job, now)
+      if (this.#mayStart(job, now)) this.#start(job, now)
     }
-    this.#spread()
+    this.#postAhead()
   }
 
   /** The first job of a thread is done. */
-  leave(job: Job, thread: Thread): void {
-    this.#ledger.left(job)
+  finish(job: Job, thread: Thread): void {
+    this.#runs.left(job)
     thread.finish(job)
-    this.#goOn(thread)
+    this.#startNext(thread)
   }
 
   /** Takes a job out that has not started, from the queue or its thread; false when it has. */
@@ -94,8 +94,8 @@ export class Dispatcher {
     if (thread === undefined) this.#queue.remove(job)
     else if (!thread.recall(job)) return false
     else if (job.running) {
-      this.#ledger.returned(job)
-      this.#goOn(thread)
+      this.#runs.returned(job)
+      this.#startNext(thread)
       this.advance()
     }
     job.task.poison?.withdrawn()
@@ -109,7 +109,7 @@ export class Dispatcher {
     if (thread === undefined || !job.running) return
     this.recall(thread)
     this.#pool.stop(thread, job)
-    this.#spread()
+    this.#postAhead()
   }
 
   /** Puts the jobs that wait on a thread back into the queue. */
@@ -118,12 +118,12 @@ export class Dispatcher {
   }
 
   /** Takes all jobs off a thread that is gone; returns those that cannot run elsewhere. */
-  salvage(thread: Thread): Job[] {
+  reclaim(thread: Thread): Job[] {
     const lost: Job[] = []
     for (const job of [...thread.jobs]) {
       const untouched = thread.recall(job)
-      if (job.running && untouched) this.#ledger.returned(job)
-      else if (job.running) this.#ledger.left(job)
+      if (job.running && untouched) this.#runs.returned(job)
+      else if (job.running) this.#runs.left(job)
       // What was moved there is gone, whether or not it was used.
       if (untouched && job.transfer === undefined && !job.settled) this.enqueue(job)
       else lost.push(job)
@@ -133,14 +133,14 @@ export class Dispatcher {
   }
 
   /** Sees to what waits: short jobs go behind others, and for the rest threads are started. */
-  #spread(): void {
+  #postAhead(): void {
     for (let job = this.#queue.first(); job !== undefined; job = this.#queue.first()) {
-      const thread = this.#pool.takerAhead(job)
+      const thread = this.#pool.threadToPostTo(job)
       if (thread === undefined) break
       this.#queue.remove(job)
-      if (this.#isWanted(job, this.#clock.now()) && this.#post(job, thread)) this.#watch(thread)
+      if (this.#mayStart(job, this.#clock.now()) && this.#post(job, thread)) this.#watch(thread)
     }
-    if (this.#queue.size > 0) this.#pool.grow(this.#queue.startable)
+    if (this.#queue.size > 0) this.#pool.growFor(this.#queue.startable)
   }
 
   /** A job that waits behind another one. */
@@ -156,7 +156,7 @@ export class Dispatcher {
   #watch(thread: Thread): void {
     if (thread.heapIndex !== -1) return
     this.#pool.after(thread, PATIENCE_MS, () => {
-      if (thread.ahead === 0 || thread.job === undefined) return
+      if (thread.postedAhead === 0 || thread.job === undefined) return
       if (this.#clock.now() - thread.job.startedAt < PATIENCE_MS) this.#watch(thread)
       else {
         this.recall(thread)
@@ -166,7 +166,7 @@ export class Dispatcher {
   }
 
   /** Whether a job that has waited should still run; else it is settled. */
-  #isWanted(job: Job, now: number): boolean {
+  #mayStart(job: Job, now: number): boolean {
     const barred = this.#admission.barred(job.task, job.caller)
     if (barred !== undefined) this.#settlement.settle(job, 'refused', barred)
     else if (now >= job.dueAt) job.onDue()
@@ -177,7 +177,7 @@ export class Dispatcher {
   #start(job: Job, now: number): void {
     const thread = this.#pool.take()!
     if (this.#post(job, thread)) this.#begin(job, now)
-    else this.#pool.give(thread)
+    else this.#pool.release(thread)
   }
 
   /** False when the job has failed for an input that cannot be posted. */
@@ -194,7 +194,7 @@ export class Dispatcher {
 
   #begin(job: Job, now: number): void {
     job.running = true
-    this.#ledger.started(job, now)
+    this.#runs.started(job, now)
     if (!job.settled) this.#expire(job, Math.min(now + job.timeout, job.deadline))
   }
 
@@ -205,10 +205,10 @@ export class Dispatcher {
   }
 
   /** The first job of a thread is off it, and the next one is its first. */
-  #goOn(thread: Thread): void {
+  #startNext(thread: Thread): void {
     if (thread.retireFor !== undefined) this.recall(thread)
     const next = thread.job
-    if (next === undefined) this.#pool.give(thread)
+    if (next === undefined) this.#pool.release(thread)
     else {
       this.#pool.resume(thread)
       this.#begin(next, this.#clock.now())

@@ -8,7 +8,7 @@ import type { TaskDefinition } from '../jobs/task-definition.js'
 const WEIGHT = 0.1
 
 /** What has been seen of all calls: how they ended, how long they waited and ran. */
-export class Ledger {
+export class RunStats {
   readonly #clock: Clock
   readonly wait: RecordableHistogram = createHistogram()
   readonly run: RecordableHistogram = createHistogram()
@@ -25,7 +25,7 @@ export class Ledger {
   /** A call was not taken. */
   refused(task: TaskDefinition): void {
     this.counts.refused++
-    task.track.failed++
+    task.runs.failed++
   }
 
   /** A job goes on a thread. */
@@ -41,7 +41,7 @@ export class Ledger {
     this.busyMs += took
     this.run.record(microseconds(took))
     this.meanRun = this.meanRun === 0 ? took : this.meanRun + WEIGHT * (took - this.meanRun)
-    job.task.track.record(took)
+    job.task.runs.record(took)
     job.task.leave()
   }
 
@@ -53,8 +53,8 @@ export class Ledger {
   settled(job: Job, outcome: Outcome): void {
     const { task } = job
     this.counts[outcome]++
-    if (outcome === 'completed') task.track.completed++
-    else task.track.failed++
+    if (outcome === 'completed') task.runs.completed++
+    else task.runs.failed++
     runChannel.publish(() => {
       const now = this.#clock.now()
       const started = job.running ? job.startedAt : now

@@ -1,19 +1,19 @@
 import { type Clock, offAbort, onAbort } from '@spillway/kit'
 import { ThreadError } from '../errors.js'
-import type { Call } from '../jobs/call-options.js'
+import type { ResolvedCall } from '../jobs/call-options.js'
 import { Job } from '../jobs/job.js'
 import type { JobQueue } from '../jobs/job-queue.js'
 import type { Outcome } from '../jobs/outcome.js'
 import type { TaskDefinition } from '../jobs/task-definition.js'
 import type { ErrorClass } from '../options.js'
-import type { Loss, Thread } from '../threads/thread.js'
+import type { Thread, ThreadLoss } from '../threads/thread.js'
 import type { ThreadPool, ThreadPoolListener } from '../threads/thread-pool.js'
 import type { Failure } from '../wire/failure.js'
 import type { FromThread } from '../wire/protocol.js'
 import type { Admission } from './admission.js'
-import type { Vacancy } from './capacity-queue.js'
+import type { CapacityQueue } from './capacity-queue.js'
 import type { Dispatcher } from './dispatcher.js'
-import type { Ledger } from './run-stats.js'
+import type { RunStats } from './run-stats.js'
 import type { Settlement } from './settlement.js'
 import {
   bootError,
@@ -43,8 +43,8 @@ export interface SchedulerParts {
   readonly pool: ThreadPool
   readonly dispatcher: Dispatcher
   readonly settlement: Settlement
-  readonly vacancy: Vacancy
-  readonly ledger: Ledger
+  readonly capacityQueue: CapacityQueue
+  readonly runs: RunStats
 }
 
 /**
@@ -56,8 +56,8 @@ export class Scheduler implements ThreadPoolListener {
   readonly #admission: Admission
   readonly #queue: JobQueue
   readonly #settlement: Settlement
-  readonly #vacancy: Vacancy
-  readonly #ledger: Ledger
+  readonly #capacityQueue: CapacityQueue
+  readonly #runs: RunStats
   readonly #pool: ThreadPool
   readonly #dispatcher: Dispatcher
 
@@ -68,16 +68,16 @@ export class Scheduler implements ThreadPoolListener {
     this.#pool = parts.pool
     this.#dispatcher = parts.dispatcher
     this.#settlement = parts.settlement
-    this.#vacancy = parts.vacancy
-    this.#ledger = parts.ledger
+    this.#capacityQueue = parts.capacityQueue
+    this.#runs = parts.runs
   }
 
-  submit(task: TaskDefinition, input: unknown, call: Call): Promise<unknown> {
+  submit(task: TaskDefinition, input: unknown, call: ResolvedCall): Promise<unknown> {
     const { signal } = call
     if (signal?.aborted) return Promise.reject(signal.reason)
     const refusal = this.#admission.refusal(task, call)
     if (refusal !== undefined) {
-      this.#ledger.refused(task)
+      this.#runs.refused(task)
       return Promise.reject(refusal)
     }
     const now = this.#settings.clock.now()
@@ -104,7 +104,7 @@ export class Scheduler implements ThreadPoolListener {
 
   onAvailable(): void {
     this.#dispatcher.advance()
-    this.#vacancy.offer()
+    this.#capacityQueue.offer()
   }
 
   onMessage(thread: Thread, message: FromThread): void {
@@ -118,9 +118,9 @@ export class Scheduler implements ThreadPoolListener {
   }
 
   /** The crash is that of the call that it comes from. Others that ran there went down with it and are not blamed. */
-  onLost(thread: Thread, loss: Loss): void {
+  onLost(thread: Thread, loss: ThreadLoss): void {
     const { culprit } = loss
-    const lost = this.#dispatcher.salvage(thread)
+    const lost = this.#dispatcher.reclaim(thread)
     if (culprit !== undefined && lost.every(({ ticket }) => ticket !== culprit.ticket))
       culprit.task?.poison?.died()
     for (const job of lost) {
@@ -156,7 +156,7 @@ export class Scheduler implements ThreadPoolListener {
     thread.known.add(job.task)
     job.task.module?.loaded()
     if (!job.settled) this.#settlement.settle(job, 'completed', value)
-    this.#leave(job, thread)
+    this.#leaveThread(job, thread)
   }
 
   #fail(job: Job, thread: Thread, failure: Failure): void {
@@ -169,7 +169,7 @@ export class Scheduler implements ThreadPoolListener {
       job.task.poison?.died()
     } else job.task.poison?.survived()
     if (!job.settled) this.#settlement.settle(job, 'failed', cause)
-    this.#leave(job, thread)
+    this.#leaveThread(job, thread)
   }
 
   /** A module that failed stays failed in this thread. All that wait for it hear at once: a thread each would tell the same. */
@@ -190,8 +190,8 @@ export class Scheduler implements ThreadPoolListener {
     }
   }
 
-  #leave(job: Job, thread: Thread): void {
-    this.#dispatcher.leave(job, thread)
+  #leaveThread(job: Job, thread: Thread): void {
+    this.#dispatcher.finish(job, thread)
     this.onAvailable()
   }
 
@@ -208,7 +208,7 @@ export class Scheduler implements ThreadPoolListener {
       'refused',
       this.#admission.overloaded('ERR_OFFLOAD_QUEUE_TIMEOUT', job.task, wait, message, job.caller),
     )
-    this.#vacancy.offer()
+    this.#capacityQueue.offer()
   }
 
   #ranTooLong(job: Job): void {
@@ -229,6 +229,6 @@ export class Scheduler implements ThreadPoolListener {
     this.#settlement.settle(job, outcome, reason)
     job.reason = reason
     if (!this.#dispatcher.withdraw(job)) this.#dispatcher.stop(job)
-    this.#vacancy.offer()
+    this.#capacityQueue.offer()
   }
 }

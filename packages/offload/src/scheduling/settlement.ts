@@ -1,18 +1,18 @@
 import type { DeadlineHeap } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
 import type { Outcome } from '../jobs/outcome.js'
-import type { Ledger } from './run-stats.js'
+import type { RunStats } from './run-stats.js'
 
 /** Gives each job its one answer, and knows when none is owed any more. */
 export class Settlement {
   readonly #deadlines: DeadlineHeap
-  readonly #ledger: Ledger
+  readonly #runs: RunStats
   #owed = 0
   #onDrained: (() => void) | undefined
 
-  constructor(deadlines: DeadlineHeap, ledger: Ledger) {
+  constructor(deadlines: DeadlineHeap, runs: RunStats) {
     this.#deadlines = deadlines
-    this.#ledger = ledger
+    this.#runs = runs
   }
 
   /** The promise of a job that has been taken. */
@@ -29,7 +29,7 @@ export class Settlement {
     job.settled = true
     this.#deadlines.remove(job)
     job.release()
-    this.#ledger.settled(job, outcome)
+    this.#runs.settled(job, outcome)
     if (outcome === 'completed') job.resolve(value)
     else job.reject(value)
     if (--this.#owed === 0) this.#onDrained?.()

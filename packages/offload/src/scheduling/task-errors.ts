@@ -3,7 +3,7 @@ import { NotCloneableError, TaskTimeoutError, ThreadError, ThrownValueError } fr
 import type { Job } from '../jobs/job.js'
 import type { TaskDefinition } from '../jobs/task-definition.js'
 import type { ErrorClass } from '../options.js'
-import type { Loss } from '../threads/thread.js'
+import type { ThreadLoss } from '../threads/thread.js'
 import { findUncloneable } from '../wire/cloneable.js'
 import { type CloneDetail, type Failure, messageOf, revive, reviveAny } from '../wire/failure.js'
 import { captureError } from '../worker/inline-source.js'
@@ -79,14 +79,17 @@ export function loadError(task: TaskDefinition, cause: unknown): ThreadError {
 }
 
 /** The caller's error when another call took the thread along; `cause` is the error of that one. */
-export function collateralError(task: TaskDefinition, { error, exitCode, culprit }: Loss): ThreadError {
+export function collateralError(task: TaskDefinition, { error, exitCode, culprit }: ThreadLoss): ThreadError {
   const other = culprit?.task === undefined ? 'another task' : `task ${culprit.task.label}`
   const message = `The thread of task ${task.label} was ended by something that an earlier call of ${other} left behind`
   return ours(new ThreadError('ERR_OFFLOAD_COLLATERAL', task.label, message, { cause: error, exitCode }))
 }
 
 /** The caller's error when the thread went away under its task. */
-export function lossError(task: TaskDefinition, { error, exitCode }: Omit<Loss, 'culprit'>): ThreadError {
+export function lossError(
+  task: TaskDefinition,
+  { error, exitCode }: Omit<ThreadLoss, 'culprit'>,
+): ThreadError {
   const { label } = task
   if (error === undefined) {
     const message = `The thread of task ${task.name} ended with exit code ${exitCode}`

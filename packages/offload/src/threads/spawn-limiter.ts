@@ -5,7 +5,7 @@ import { Backoff, type Clock } from '@spillway/kit'
  * to 30 s, until one starts again; and a token bucket over all starts, so that tasks which kill threads do not make us
  * spend the machine on starting new ones.
  */
-export class SpawnGate {
+export class SpawnLimiter {
   readonly #clock: Clock
   readonly #burst: number
   readonly #perMs: number

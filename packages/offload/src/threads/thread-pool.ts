@@ -3,8 +3,8 @@ import { type Clock, channel } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
 import { describe } from '../wire/failure.js'
 import type { FromThread } from '../wire/protocol.js'
-import { SpawnGate } from './spawn-limiter.js'
-import { type Loss, Thread, type ThreadListener, type ThreadSettings } from './thread.js'
+import { SpawnLimiter } from './spawn-limiter.js'
+import { Thread, type ThreadListener, type ThreadLoss, type ThreadSettings } from './thread.js'
 
 /** A terminated thread that is not gone after this long sits in native code. */
 const STUCK_AFTER_MS = 2_000
@@ -25,7 +25,7 @@ export interface ThreadPoolListener {
   onAvailable(): void
   onMessage(thread: Thread, message: FromThread): void
   /** A thread that had booted is gone, with the jobs it had, if any. */
-  onLost(thread: Thread, loss: Loss): void
+  onLost(thread: Thread, loss: ThreadLoss): void
   /** A thread did not start and none is left that could work. */
   onBroken(error: unknown): void
 }
@@ -42,7 +42,7 @@ export class ThreadPool implements ThreadListener {
   readonly #settings: ThreadPoolSettings
   readonly #deadlines: DeadlineHeap
   #listener!: ThreadPoolListener
-  readonly #gate: SpawnGate
+  readonly #limiter: SpawnLimiter
   readonly #threads = new Set<Thread>()
   /** The last one used is the first one taken, so that a surplus falls idle. */
   readonly #idle: Thread[] = []
@@ -57,7 +57,7 @@ export class ThreadPool implements ThreadListener {
   constructor(settings: ThreadPoolSettings, deadlines: DeadlineHeap) {
     this.#settings = settings
     this.#deadlines = deadlines
-    this.#gate = new SpawnGate(settings.clock, settings.respawn)
+    this.#limiter = new SpawnLimiter(settings.clock, settings.respawn)
   }
 
   /** Names the one that hears of the threads, before the first of them starts. */
@@ -84,13 +84,13 @@ export class ThreadPool implements ThreadListener {
   }
 
   /** Why no thread starts at the moment; `undefined` when they do, or when there are threads that work. */
-  get brokenBy(): unknown {
-    return this.#threads.size === 0 && this.#gate.broken ? this.#gate.failure : undefined
+  get bootFailure(): unknown {
+    return this.#threads.size === 0 && this.#limiter.broken ? this.#limiter.failure : undefined
   }
 
   /** Milliseconds until a start may be tried again. */
   get brokenFor(): number {
-    return this.#gate.delay()
+    return this.#limiter.delay()
   }
 
   [Symbol.iterator](): IterableIterator<Thread> {
@@ -105,9 +105,9 @@ export class ThreadPool implements ThreadListener {
   }
 
   /** Jobs that have been posted to a thread while it has another one. */
-  get ahead(): number {
+  get postedAhead(): number {
     let count = 0
-    for (const thread of this.#threads) count += thread.ahead
+    for (const thread of this.#threads) count += thread.postedAhead
     return count
   }
 
@@ -127,35 +127,35 @@ export class ThreadPool implements ThreadListener {
   }
 
   /** A busy thread that a job may be posted to, the one with the fewest. */
-  takerAhead(job: Job): Thread | undefined {
+  threadToPostTo(job: Job): Thread | undefined {
     let taker: Thread | undefined
     for (const thread of this.#threads) {
-      if (taker !== undefined && taker.ahead <= thread.ahead) continue
-      if (thread.takesAhead(job)) taker = thread
+      if (taker !== undefined && taker.postedAhead <= thread.postedAhead) continue
+      if (thread.canPostAhead(job)) taker = thread
     }
     return taker
   }
 
   /** The thread has nothing to do. */
-  give(thread: Thread): void {
+  release(thread: Thread): void {
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#deadlines.remove(thread)
     if (thread.served >= this.#settings.recycleAfter) thread.retireFor ??= 'tasks'
     if (thread.retireFor !== undefined) {
       this.recycled++
       this.end(thread, thread.retireFor)
-    } else this.#rest(thread)
+    } else this.#park(thread)
   }
 
   /** Starts threads for `waiting` jobs, as far as `max` and the gate allow. */
-  grow(waiting: number): void {
-    this.reach(this.#threads.size - this.#booting + waiting)
+  growFor(waiting: number): void {
+    this.growTo(this.#threads.size - this.#booting + waiting)
   }
 
   /** Starts threads until there are `size`, as far as `max` and the gate allow. */
-  reach(size: number): void {
+  growTo(size: number): void {
     while (!this.#closed && this.#threads.size < Math.min(size, this.#settings.max)) {
-      const delay = this.#gate.delay()
+      const delay = this.#limiter.delay()
       if (delay > 0) {
         this.#retryIn(delay)
         return
@@ -193,7 +193,7 @@ export class ThreadPool implements ThreadListener {
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#forgetIdle(thread)
     this.#publish('ended', thread, reason)
-    this.after(thread, STUCK_AFTER_MS, () => this.#strand(thread, reason))
+    this.after(thread, STUCK_AFTER_MS, () => this.#markStuck(thread, reason))
     thread.terminate()
   }
 
@@ -213,15 +213,15 @@ export class ThreadPool implements ThreadListener {
         resolve()
       }
     })
-    for (const thread of this.#threads) this.#strand(thread, 'closed')
+    for (const thread of this.#threads) this.#markStuck(thread, 'closed')
   }
 
   onReady(thread: Thread): void {
     this.#bootEnded()
     this.#deadlines.remove(thread)
-    this.#gate.succeeded()
+    this.#limiter.succeeded()
     this.#publish('started', thread, 'demand')
-    this.#rest(thread)
+    this.#park(thread)
     this.#listener.onAvailable()
   }
 
@@ -234,7 +234,7 @@ export class ThreadPool implements ThreadListener {
     if (thread.booted) this.end(thread, 'crashed')
   }
 
-  onGone(thread: Thread, loss: Loss): void {
+  onGone(thread: Thread, loss: ThreadLoss): void {
     const { booted } = thread
     this.#threads.delete(thread)
     this.#forgetIdle(thread)
@@ -247,12 +247,12 @@ export class ThreadPool implements ThreadListener {
         loss.error ?? new Error(`The thread ended with exit code ${loss.exitCode} while it started`),
       )
     if (this.#closed) return
-    this.reach(this.#settings.min)
+    this.growTo(this.#settings.min)
     this.#listener.onAvailable()
   }
 
   #start(): boolean {
-    this.#gate.started()
+    this.#limiter.started()
     let thread: Thread
     try {
       thread = new Thread(this.#settings, this)
@@ -273,11 +273,11 @@ export class ThreadPool implements ThreadListener {
   }
 
   #bootFailed(error: unknown): void {
-    this.#gate.failed(error)
+    this.#limiter.failed(error)
     if (this.#threads.size === 0) this.#listener.onBroken(error)
   }
 
-  #rest(thread: Thread): void {
+  #park(thread: Thread): void {
     thread.state = 'idle'
     this.#idle.push(thread)
     this.after(thread, this.#settings.idle, () => {
@@ -292,7 +292,7 @@ export class ThreadPool implements ThreadListener {
   }
 
   /** The thread sits in native code and ends when that returns. The process need not wait for it. */
-  #strand(thread: Thread, reason: string): void {
+  #markStuck(thread: Thread, reason: string): void {
     thread.stuck = true
     thread.unref()
     this.#publish('stuck', thread, reason)

@@ -31,7 +31,7 @@ export interface ThreadSettings {
 }
 
 /** What ended a thread: the error it died of, if any, and its exit code. */
-export interface Loss {
+export interface ThreadLoss {
   readonly error: unknown
   readonly exitCode: number
   /** The call that it comes from, if that is known: one that runs, or one that has returned and left something behind. */
@@ -43,7 +43,7 @@ export interface ThreadListener {
   onMessage(thread: Thread, message: FromThread): void
   /** It has died of an error, and is about to go. */
   onFailing(thread: Thread): void
-  onGone(thread: Thread, loss: Loss): void
+  onGone(thread: Thread, loss: ThreadLoss): void
 }
 
 /** `stopping`: its task is cancelled and has its grace. `ending`: terminated, but not gone yet. */
@@ -132,7 +132,7 @@ export class Thread implements Deadline, JobHost {
   }
 
   /** Jobs that have been posted while another one runs. */
-  get ahead(): number {
+  get postedAhead(): number {
     return Math.max(0, this.jobs.length - 1)
   }
 
@@ -140,7 +140,7 @@ export class Thread implements Deadline, JobHost {
    * Whether a job may be posted while another one runs: a short one behind short ones, whose input could be posted again
    * to another thread.
    */
-  takesAhead({ task, transfer }: Job): boolean {
+  canPostAhead({ task, transfer }: Job): boolean {
     const first = this.jobs[0]
     if (first === undefined || this.state !== 'busy' || this.served >= this.#recycleAfter) return false
     if (transfer !== undefined || !task.lane.unlimited || !this.known.has(task)) return false
@@ -246,7 +246,7 @@ export class Thread implements Deadline, JobHost {
     this.#listener.onGone(this, { error: this.#fault, exitCode, culprit: this.#culprit() })
   }
 
-  #culprit(): Loss['culprit'] {
+  #culprit(): ThreadLoss['culprit'] {
     const blamed = this.#claims.blamed
     if (blamed === undefined) return undefined
     const task =
@@ -255,8 +255,8 @@ export class Thread implements Deadline, JobHost {
   }
 }
 
-function expected({ track }: TaskDefinition): number {
-  return track.meanRun ?? Number.POSITIVE_INFINITY
+function expected({ runs }: TaskDefinition): number {
+  return runs.meanRun ?? Number.POSITIVE_INFINITY
 }
 
 function nothing(): void {}

@@ -17,7 +17,7 @@ const BACKGROUND = new Set(['Timeout', 'Immediate', 'TCPWRAP', 'TCPCONNECTWRAP',
  * have left something behind: when it made anything that has an id for async hooks. What then comes from no task that
  * was followed comes from that one.
  */
-export class Blame {
+export class CrashBlame {
   readonly #claims: Claims
   readonly #tasks = new AsyncLocalStorage<Suspect>()
   /** The one that was not followed. */

@@ -7,15 +7,15 @@ import { Job } from '../../src/jobs/job.js'
 import { JobQueue } from '../../src/jobs/job-queue.js'
 import { Lane } from '../../src/jobs/lane.js'
 import { TaskDefinition } from '../../src/jobs/task-definition.js'
-import { Track } from '../../src/jobs/task-run-stats.js'
+import { TaskRunStats } from '../../src/jobs/task-run-stats.js'
 import { cells, gate, offloaderWith, rejection, task, until } from '../support.js'
 
 function definitionOf(): TaskDefinition {
   return new TaskDefinition(
     { id: 1, name: 'any', module: undefined },
-    { level: 'normal', timeout: 1_000, maxWait: 1_000, terminable: true, idempotent: false },
+    { priority: 'normal', timeout: 1_000, maxWait: 1_000, terminable: true, idempotent: false },
     new Lane(),
-    new Track('any', undefined),
+    new TaskRunStats('any', undefined),
     undefined,
   )
 }
@@ -177,7 +177,7 @@ describe('order', () => {
     return order
   }
 
-  it('serves higher levels first, and each level in the order of arrival', async () => {
+  it('serves higher priorities first, and each priority in the order of arrival', async () => {
     expect(
       await orderOf(new FakeClock(), [
         { label: 'low', priority: 'low', at: 0 },
@@ -217,9 +217,9 @@ describe('order', () => {
 
 describe('JobQueue', () => {
   it('gives the lowest rank first, whatever is taken out and comes back', () => {
-    const level = fc.constantFrom('high' as const, 'normal' as const, 'low' as const)
+    const priority = fc.constantFrom('high' as const, 'normal' as const, 'low' as const)
     const step = fc.oneof(
-      fc.record({ do: fc.constant('push' as const), level, after: fc.integer({ min: 0, max: 3_000 }) }),
+      fc.record({ do: fc.constant('push' as const), priority, after: fc.integer({ min: 0, max: 3_000 }) }),
       fc.record({ do: fc.constantFrom('shift' as const, 'remove' as const, 'return' as const) }),
     )
     fc.assert(
@@ -233,7 +233,7 @@ describe('JobQueue', () => {
         for (const one of steps) {
           if (one.do === 'push') {
             now += one.after
-            const job = new Job(definition, undefined, { ...call, level: one.level }, undefined, now)
+            const job = new Job(definition, undefined, { ...call, priority: one.priority }, undefined, now)
             queue.push(job, definition.lane)
             inside.push(job)
           } else if (one.do === 'return') {
