@@ -1,11 +1,11 @@
 import { onResponseEnd } from '@spillway/kit'
 import { refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
-import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
+import { MetricsEndpoint, type MetricsRouteOptions } from './http/endpoint.js'
+import { Mounts } from './http/express-mounts.js'
+import { routeName } from './http/route-name.js'
 import type { Metrics } from './metrics.js'
-import { Mounts } from './mounts.js'
-import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './requests.js'
-import { routeName } from './route-name.js'
+import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './recording/request-recorder.js'
 
 declare global {
   namespace Express {

@@ -1,10 +1,10 @@
 import { onResponseEnd } from '@spillway/kit'
 import { plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
+import { MetricsEndpoint, type MetricsRouteOptions } from './http/endpoint.js'
+import { routeName } from './http/route-name.js'
 import type { Metrics } from './metrics.js'
-import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './requests.js'
-import { routeName } from './route-name.js'
+import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './recording/request-recorder.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,9 +1,9 @@
 import { onResponseEnd } from '@spillway/kit'
 import type { Context, Middleware } from 'koa'
-import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
+import { MetricsEndpoint, type MetricsRouteOptions } from './http/endpoint.js'
+import { routeName } from './http/route-name.js'
 import type { Metrics } from './metrics.js'
-import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './requests.js'
-import { routeName } from './route-name.js'
+import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './recording/request-recorder.js'
 
 export type KoaMetricsOptions = MetricsRouteOptions<Context>
 

@@ -47,7 +47,12 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
   ],
   metrics: [
     'index express fastify koa',
-    'cluster-metrics collected-by dashboard drops endpoint errors events exposition grafana member merge messages metrics mounts node-http options process-gauges process-window recent requests schema schemas series source worker-link',
+    'http/',
+    'cluster-metrics',
+    'metrics',
+    'cluster/ sources/ recording/',
+    'series/',
+    'grafana options errors',
   ],
   mysql: [
     'index express fastify koa',

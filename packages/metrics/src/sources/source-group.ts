@@ -1,0 +1,250 @@
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Drops } from '../series/dropped-counter.js'
+import { labelKey, type Ratio } from '../series/series.js'
+import { type Figure, ratiosOf, SnapshotReader, type StatsSchema } from './snapshot-reader.js'
+
+/** Anything that can say how it is: every long-lived Spillway object, or one of yours. */
+export interface Source {
+  stats(): object
+}
+
+/** A source, and what it said last. */
+interface Watched {
+  readonly source: Source
+  readonly name: string
+  figures: readonly Figure[]
+  /** Its counters by their name and labels, as it counts them. */
+  readonly counted: Map<string, number>
+}
+
+/** What the sources of one name say, in one value. */
+interface Level {
+  readonly labels: Figure['labels']
+  value: number
+  count: number
+}
+
+const MOST_FIGURES = 5_000
+const MOST_SERIES = 5_000
+
+/** A share of counters. It says what it is made of, so that it can be made anew where processes are merged. */
+class RatioGauge extends Gauge {
+  ratio: Ratio | undefined
+
+  override async get(): ReturnType<Gauge['get']> {
+    return Object.assign(await super.get(), { ratio: this.ratio })
+  }
+}
+
+/**
+ * Keeps the metrics of one kind of source (`cache`, `mysql`, ...) in step with the snapshots of its sources. What a counter
+ * of a source has grown by is added to the exported one, which therefore never falls: not when a source is no longer watched,
+ * fails to answer, or begins anew.
+ */
+export class SourceGroup {
+  /** By the name that tells them apart. Two of one name are merged. */
+  readonly #sources = new Map<Source, Watched>()
+  readonly #counters = new Map<string, Counter>()
+  readonly #gauges = new Map<string, RatioGauge>()
+  /** The labels and sums of each counter, for the shares that are made of them. */
+  readonly #sums = new Map<string, Map<string, Level>>()
+  readonly #ratios: readonly (Ratio & { readonly name: string })[]
+  readonly #reader: SnapshotReader
+  readonly #failures: Counter
+  #series = 0
+
+  constructor(
+    readonly kind: string,
+    schema: StatsSchema,
+    readonly registry: Registry,
+    readonly drops: Drops,
+  ) {
+    this.#reader = new SnapshotReader(schema)
+    this.#ratios = ratiosOf(schema).map(({ name, of, to }) => ({
+      name: this.#full(name),
+      of: of.map((part) => this.#full(part)),
+      to: to.map((part) => this.#full(part)),
+    }))
+    this.#failures = failuresOf(registry)
+  }
+
+  get size(): number {
+    return this.#sources.size
+  }
+
+  add(source: Source, name: string): void {
+    this.#sources.set(source, { source, name, figures: [], counted: new Map() })
+    this.refresh()
+  }
+
+  /** The source's levels disappear with the next scrape; what it counted stays. */
+  remove(source: Source): void {
+    this.refresh()
+    this.#sources.delete(source)
+  }
+
+  /** Reads every source again. One that fails to answer is as it was, and its failure is counted. */
+  refresh(): void {
+    const levels = new Map<string, Map<string, Level & { readonly kind: Figure['kind'] }>>()
+    for (const watched of this.#sources.values()) {
+      if (this.#read(watched)) this.#count(watched)
+      for (const { name, kind, labels, value } of watched.figures) {
+        if (kind === 'counter' || kind === 'ratio') continue
+        const full = this.#full(name)
+        const own = { name: watched.name, ...labels }
+        const ofName = levels.get(full) ?? new Map()
+        levels.set(full, ofName)
+        const key = labelKey(own)
+        const level = ofName.get(key)
+        if (level === undefined) ofName.set(key, { labels: own, kind, value, count: 1 })
+        else if (level.kind === kind) {
+          level.value = together(kind, level.value, value)
+          level.count++
+        }
+      }
+    }
+    for (const gauge of this.#gauges.values()) gauge.reset()
+    for (const [name, ofName] of levels) {
+      for (const { labels, kind, value, count } of ofName.values()) {
+        this.#set(name, kind, labels, kind === 'average' ? value / count : value)
+      }
+    }
+    for (const ratio of this.#ratios) this.#share(ratio)
+  }
+
+  /** Takes the metrics out of the registry. */
+  clear(): void {
+    this.#sources.clear()
+    for (const name of [...this.#counters.keys(), ...this.#gauges.keys()])
+      this.registry.removeSingleMetric(name)
+    this.#counters.clear()
+    this.#gauges.clear()
+    this.#sums.clear()
+  }
+
+  /** Whether there are new figures. Code of the app runs here: it may throw, or give anything. */
+  #read(watched: Watched): boolean {
+    try {
+      const snapshot: unknown = watched.source.stats()
+      if (typeof snapshot !== 'object' || snapshot === null) throw new TypeError('stats() gave no object')
+      if (snapshot instanceof Promise) {
+        snapshot.catch(() => {})
+        throw new TypeError('stats() gave a promise')
+      }
+      const figures: Figure[] = []
+      for (const figure of this.#reader.read(snapshot)) {
+        if (figures.length >= MOST_FIGURES) {
+          this.drops.note(this.#full('figures'))
+          break
+        }
+        figures.push(figure)
+      }
+      watched.figures = figures
+      return true
+    } catch {
+      this.#failures.inc({ kind: this.kind, name: watched.name })
+      return false
+    }
+  }
+
+  #count({ name: source, figures, counted }: Watched): void {
+    for (const { name, kind, labels, value } of figures) {
+      if (kind !== 'counter' || value < 0) continue
+      const key = `${name}\u0002${labelKey(labels)}`
+      const before = counted.get(key)
+      if (before === undefined && counted.size >= MOST_FIGURES) continue
+      counted.set(key, value)
+      // One that is smaller than before has begun anew.
+      const grown = before === undefined || value < before ? value : value - before
+      this.#grow(this.#full(name), { name: source, ...labels }, grown)
+    }
+  }
+
+  #grow(name: string, labels: Figure['labels'], by: number): void {
+    const sums = this.#sums.get(name) ?? new Map<string, Level>()
+    const key = labelKey(labels)
+    const sum = sums.get(key)
+    if (sum === undefined && this.#series >= MOST_SERIES) {
+      this.drops.note(name)
+      return
+    }
+    try {
+      const counter = this.#counters.get(name) ?? new Counter(this.#config(name, labels))
+      this.#counters.set(name, counter)
+      counter.inc(labels, by)
+    } catch {
+      // A figure of another one's name, or with other labels than that one has.
+      this.drops.note(name)
+      return
+    }
+    this.#sums.set(name, sums)
+    if (sum !== undefined) sum.value += by
+    else {
+      sums.set(key, { labels, value: by, count: 1 })
+      this.#series++
+    }
+  }
+
+  #set(name: string, kind: Figure['kind'], labels: Figure['labels'], value: number, ratio?: Ratio): void {
+    try {
+      let gauge = this.#gauges.get(name)
+      if (gauge === undefined) {
+        const aggregator = kind === 'ratio' ? 'average' : (kind as 'sum')
+        gauge = new RatioGauge({ ...this.#config(name, labels), aggregator })
+        gauge.ratio = ratio
+        this.#gauges.set(name, gauge)
+      }
+      gauge.set(labels, value)
+    } catch {
+      this.drops.note(name)
+    }
+  }
+
+  #share({ name, of, to }: Ratio & { readonly name: string }): void {
+    const wholes = new Map<string, Level>()
+    for (const part of to) {
+      for (const [key, { labels, value }] of this.#sums.get(part) ?? []) {
+        const whole = wholes.get(key)
+        if (whole === undefined) wholes.set(key, { labels, value, count: 1 })
+        else whole.value += value
+      }
+    }
+    for (const [key, { labels, value: whole }] of wholes) {
+      const part = of.reduce((sum, one) => sum + (this.#sums.get(one)?.get(key)?.value ?? 0), 0)
+      this.#set(name, 'ratio', labels, whole > 0 ? part / whole : 0, { of, to })
+    }
+  }
+
+  #full(name: string): string {
+    return `spillway_${this.kind}_${name}`
+  }
+
+  #config(name: string, labels: Figure['labels']) {
+    const figure = name.slice(`spillway_${this.kind}_`.length)
+    return {
+      name,
+      help: `${figure.replaceAll('_', ' ')}: from stats() of ${this.kind}`,
+      labelNames: Object.keys(labels),
+      registers: [this.registry],
+    }
+  }
+}
+
+function together(kind: Figure['kind'], one: number, other: number): number {
+  if (kind === 'max') return Math.max(one, other)
+  return kind === 'min' ? Math.min(one, other) : one + other
+}
+
+const FAILURES = 'spillway_source_errors_total'
+
+/** One counter for all groups of a registry. */
+function failuresOf(registry: Registry): Counter {
+  const known = registry.getSingleMetric(FAILURES)
+  if (known !== undefined) return known as Counter
+  return new Counter({
+    name: FAILURES,
+    help: 'Times that stats() of a source failed: its last figures stand',
+    labelNames: ['kind', 'name'],
+    registers: [registry],
+  })
+}
