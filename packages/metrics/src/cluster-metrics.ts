@@ -5,14 +5,14 @@ import { COLLECTED_BY } from './cluster/collected-by.js'
 import { type Member, Members } from './cluster/member.js'
 import { merge } from './cluster/merge.js'
 import { type Message, parse } from './cluster/messages.js'
-import { figuresOf } from './cluster/process-figures.js'
+import { withoutRepeats } from './cluster/process-figures.js'
 import { seriesField } from './cluster/series-field.js'
 import type { Metrics } from './metrics.js'
 import { resolveClusterOptions } from './options.js'
 import type { Gathered } from './series/exposition.js'
 import { type Exposition, expositionOf, type GatherOptions } from './series/exposition.js'
-import { Recent } from './series/max-age-cache.js'
-import { growing, type Series, seriesOf } from './series/series.js'
+import { MaxAgeCache } from './series/max-age-cache.js'
+import { cumulative, type Series, seriesOf } from './series/series.js'
 
 export interface ClusterMetricsOptions {
   /** How long a slow worker is waited for; after that its last known counters stand in for it. Default `'1s'`. */
@@ -21,13 +21,13 @@ export interface ClusterMetricsOptions {
   readonly metrics?: Metrics
 }
 
-interface Round {
+interface CollectionRound {
   readonly pending: Set<Member>
   readonly done: () => void
 }
 
 /** A gathering with its number: a worker that has it already is not sent it again. */
-interface Numbered {
+interface NumberedGathering {
   readonly number: number
   readonly gathered: Gathered
 }
@@ -43,12 +43,12 @@ export class ClusterMetrics implements Closable {
   readonly #timeout: number
   readonly #own: Metrics | undefined
   readonly #members = new Members()
-  readonly #rounds = new Map<number, Round>()
-  readonly #gatherings = new Recent(() => this.#collect())
+  readonly #rounds = new Map<number, CollectionRound>()
+  readonly #gatherings = new MaxAgeCache(() => this.#collect())
   readonly #onMessage = (worker: Worker, message: unknown): void => void this.#receive(worker, message)
   readonly #onExit = (worker: Worker): void => this.#exited(worker)
   /** What the workers that are gone have counted, added up. */
-  #buried: readonly Series[] = []
+  #retired: readonly Series[] = []
   #ownSeries: readonly Series[] = []
   #round = 0
 
@@ -60,12 +60,12 @@ export class ClusterMetrics implements Closable {
     cluster.on('message', this.#onMessage)
     cluster.on('exit', this.#onExit)
     process.env[COLLECTED_BY] = String(process.pid)
-    tellAll({ spillway: 'metrics', type: 'serving' })
+    broadcast({ spillway: 'metrics', type: 'serving' })
     this.close = closeOnce(() => {
       cluster.off('message', this.#onMessage)
       cluster.off('exit', this.#onExit)
       delete process.env[COLLECTED_BY]
-      tellAll({ spillway: 'metrics', type: 'ended' })
+      broadcast({ spillway: 'metrics', type: 'ended' })
       for (const round of this.#rounds.values()) round.done()
     })
   }
@@ -84,20 +84,20 @@ export class ClusterMetrics implements Closable {
     return this.close()
   }
 
-  async #collect(): Promise<Numbered> {
+  async #collect(): Promise<NumberedGathering> {
     const number = ++this.#round
     const asked = [...this.#members].filter(({ connected }) => connected)
     const pending = new Set(asked)
     await this.#ask(number, pending)
-    this.#dropMute(asked, pending)
+    this.#dropUnresponsive(asked, pending)
     const own = await this.#readOwn()
     // All at one point in time: a worker that ends meanwhile is among the members or among the buried, never in both.
     const silent = [...this.#members].filter((member) => pending.has(member) || !asked.includes(member))
     const answered = asked.filter((member) => !pending.has(member) && this.#isMember(member))
     const series = merge([
       ...figuresByWorker(answered),
-      ...figuresByWorker(silent).map(growing),
-      this.#buried,
+      ...figuresByWorker(silent).map(cumulative),
+      this.#retired,
       own,
     ])
     const gathered = {
@@ -110,12 +110,12 @@ export class ClusterMetrics implements Closable {
   }
 
   /** One that does not answer although its process does is none, and is not waited for again. */
-  #dropMute(asked: readonly Member[], pending: Set<Member>): void {
+  #dropUnresponsive(asked: readonly Member[], pending: Set<Member>): void {
     const alive = new Set(asked.filter((member) => !pending.has(member)).map(({ worker }) => worker))
     for (const member of pending) {
       if (!alive.has(member.worker) || !this.#members.remove(member)) continue
       pending.delete(member)
-      this.#bury([member])
+      this.#retire([member])
     }
   }
 
@@ -158,12 +158,12 @@ export class ClusterMetrics implements Closable {
       if (member === undefined) return
       member.known.replace(message.series)
       this.#members.remove(member)
-      this.#bury([member])
+      this.#retire([member])
     } else if (message.type === 'collected') {
       const member = this.#members.find(worker, message.link)
       if (member === undefined) return
       member.known.replace(message.series)
-      this.#heard(member, this.#rounds.get(message.id))
+      this.#onAnswered(member, this.#rounds.get(message.id))
     } else if (message.type === 'report')
       this.#members.find(worker, message.link)?.known.update(message.series)
     else if (message.type === 'gather') void this.#answer(worker, message)
@@ -176,23 +176,23 @@ export class ClusterMetrics implements Closable {
     send(worker, have === number ? { ...head, series: undefined } : { ...head, series: [...series] })
   }
 
-  #heard(member: Member, round: Round | undefined): void {
+  #onAnswered(member: Member, round: CollectionRound | undefined): void {
     if (round?.pending.delete(member) && round.pending.size === 0) round.done()
   }
 
   /** Its last message may still be in the channel. */
   #exited(worker: Worker): void {
-    if (worker.isConnected()) worker.once('disconnect', () => this.#bury(this.#members.take(worker)))
-    else this.#bury(this.#members.take(worker))
+    if (worker.isConnected()) worker.once('disconnect', () => this.#retire(this.#members.take(worker)))
+    else this.#retire(this.#members.take(worker))
   }
 
-  #bury(members: readonly Member[]): void {
+  #retire(members: readonly Member[]): void {
     const living = members.slice(0, 1).flatMap(({ worker }) => this.#members.of(worker))
-    const last = figuresOf([...living, ...members].map(({ series }) => series))
+    const last = withoutRepeats([...living, ...members].map(({ series }) => series))
       .slice(living.length)
-      .map((series) => growing(series).filter(({ name }) => !OF_ONE_PROCESS.test(name)))
-    if (members.length > 0) this.#buried = merge([this.#buried, ...last])
-    for (const round of this.#rounds.values()) for (const member of members) this.#heard(member, round)
+      .map((series) => cumulative(series).filter(({ name }) => !OF_ONE_PROCESS.test(name)))
+    if (members.length > 0) this.#retired = merge([this.#retired, ...last])
+    for (const round of this.#rounds.values()) for (const member of members) this.#onAnswered(member, round)
   }
 
   #isMember(member: Member): boolean {
@@ -218,14 +218,14 @@ function figuresByWorker(members: readonly Member[]): readonly Series[][] {
     if (several === undefined) byWorker.set(member.worker.id, [member])
     else several.push(member)
   }
-  return [...byWorker.values()].flatMap((several) => figuresOf(several.map(({ series }) => series)))
+  return [...byWorker.values()].flatMap((several) => withoutRepeats(several.map(({ series }) => series)))
 }
 
 function workersOf(members: readonly Member[]): number {
   return new Set(members.map(({ worker }) => worker.id)).size
 }
 
-function tellAll(message: Message): void {
+function broadcast(message: Message): void {
   for (const worker of Object.values(cluster.workers ?? {})) if (worker !== undefined) send(worker, message)
 }
 

@@ -15,10 +15,10 @@ import { type MetricsOptions, resolveOptions } from './options.js'
 import { countEvents } from './recording/events.js'
 import { processGauges } from './recording/process-gauges.js'
 import { RequestRecorder } from './recording/request-recorder.js'
-import { Drops } from './series/dropped-counter.js'
+import { DroppedCounter } from './series/dropped-counter.js'
 import type { Gathered } from './series/exposition.js'
 import { type Exposition, expositionOf, type GatherOptions } from './series/exposition.js'
-import { Recent } from './series/max-age-cache.js'
+import { MaxAgeCache } from './series/max-age-cache.js'
 import { seriesOf } from './series/series.js'
 import { SCHEMAS } from './sources/package-schemas.js'
 import type { StatsSchema } from './sources/snapshot-reader.js'
@@ -67,9 +67,9 @@ export class Metrics implements Closable {
   readonly #link: WorkerLink | undefined
   readonly #ownsRegistry: boolean
   readonly #stop: (() => void)[] = []
-  readonly #drops: Drops
-  readonly #text = new Recent(() => this.#write())
-  readonly #figures = new Recent(() => this.#read())
+  readonly #dropped: DroppedCounter
+  readonly #text = new MaxAgeCache(() => this.#write())
+  readonly #figures = new MaxAgeCache(() => this.#read())
 
   /** Stops counting, tells the primary the last figures, and empties the registry unless it is yours. Idempotent. */
   readonly close: (options?: CloseOptions) => Promise<void>
@@ -79,11 +79,11 @@ export class Metrics implements Closable {
     this.#ownsRegistry = resolved.registry === undefined
     this.registry = resolved.registry ?? new Registry()
     if (Object.keys(resolved.labels).length > 0) this.registry.setDefaultLabels({ ...resolved.labels })
-    this.#drops = new Drops(this.registry)
+    this.#dropped = new DroppedCounter(this.registry)
     this.#watchSources()
-    this.requests = new RequestRecorder(this.registry, resolved.buckets, this.#drops)
+    this.requests = new RequestRecorder(this.registry, resolved.buckets, this.#dropped)
     if (resolved.processMetrics) this.#stop.push(processGauges(this.registry))
-    if (resolved.events) this.#stop.push(countEvents(this.registry, this.#drops))
+    if (resolved.events) this.#stop.push(countEvents(this.registry, this.#dropped))
     if (cluster.isWorker) this.#link = new WorkerLink(() => seriesOf(this.registry), resolved.timeout)
     this.close = closeOnce(() => this.#release())
   }
@@ -109,7 +109,7 @@ export class Metrics implements Closable {
     }
     let group = this.#groups.get(kind)
     if (group === undefined) {
-      group = new SourceGroup(kind, options.schema ?? SCHEMAS[kind] ?? {}, this.registry, this.#drops)
+      group = new SourceGroup(kind, options.schema ?? SCHEMAS[kind] ?? {}, this.registry, this.#dropped)
       this.#groups.set(kind, group)
     }
     group.add(source, name)

@@ -33,7 +33,7 @@ const STEPS: Readonly<Record<Exclude<Series['aggregator'], 'omit'>, Step>> = {
 }
 
 /** One metric of many processes. */
-class Merging {
+class MetricMerge {
   readonly #sums = new Map<string, Sum>()
   readonly #step: Step
 
@@ -82,22 +82,24 @@ class Merging {
  * the greatest is taken, as each metric's aggregator says; shares are made anew of the counters that they are made of.
  */
 export function merge(processes: readonly (readonly Series[])[]): Series[] {
-  const byName = new Map<string, Merging>()
+  const byName = new Map<string, MetricMerge>()
   const room: Room = { values: MOST_VALUES, characters: MOST_CHARACTERS }
   for (const all of processes) {
     for (const series of all) {
       const { name, aggregator } = series
       if (aggregator === 'omit') continue
-      let merging = byName.get(name)
-      if (merging === undefined) byName.set(name, (merging = new Merging(series, aggregator)))
-      if (merging.takes(series)) merging.add(series.values, room)
+      let metric = byName.get(name)
+      if (metric === undefined) byName.set(name, (metric = new MetricMerge(series, aggregator)))
+      if (metric.takes(series)) metric.add(series.values, room)
     }
   }
-  const merged = new Map([...byName].map(([name, merging]) => [name, merging.result()]))
-  return [...merged.values()].map((series) => (series.ratio === undefined ? series : remade(series, merged)))
+  const merged = new Map([...byName].map(([name, metric]) => [name, metric.result()]))
+  return [...merged.values()].map((series) =>
+    series.ratio === undefined ? series : recomputed(series, merged),
+  )
 }
 
-function remade(series: Series, all: ReadonlyMap<string, Series>): Series {
+function recomputed(series: Series, all: ReadonlyMap<string, Series>): Series {
   const { of, to } = series.ratio!
   const [parts, wholes] = [sumsOf(of, all), sumsOf(to, all)]
   const values = series.values.map(({ labels }) => {

@@ -8,7 +8,7 @@ const OF_PROCESS =
  * The figures of one process that has several `Metrics`. Each of them reads memory, CPU and event loop of the same process:
  * those are taken once, from the first that has them.
  */
-export function figuresOf(several: readonly (readonly Series[])[]): readonly Series[][] {
+export function withoutRepeats(several: readonly (readonly Series[])[]): readonly Series[][] {
   const taken = new Set<string>()
   return several.map((all) => {
     const own = all.filter(({ name }) => !OF_PROCESS.test(name) || !taken.has(name))

@@ -1,4 +1,4 @@
-import { growing, type Series } from '../series/series.js'
+import { cumulative, type Series } from '../series/series.js'
 
 /** Milliseconds between two reports of a process, at least. */
 const INTERVAL = 1_000
@@ -38,7 +38,7 @@ export class Reporter {
   /** These figures have been sent: what comes next is told relative to them. */
   sent(series: readonly Series[]): void {
     this.#sendings++
-    for (const { name, values } of growing(series)) {
+    for (const { name, values } of cumulative(series)) {
       this.#sent.set(
         name,
         values.map(({ value }) => value),
@@ -67,7 +67,7 @@ export class Reporter {
 
   #changes(series: readonly Series[]): Series[] {
     const changed: Series[] = []
-    for (const one of growing(series)) {
+    for (const one of cumulative(series)) {
       const before = this.#sent.get(one.name)
       const values =
         // Values that were removed have moved the others.

@@ -23,8 +23,8 @@ interface Router {
   readonly parent?: object
 }
 
-/** One way from the app to a router: the mounts on it, outermost first. */
-interface Way {
+/** One path from the app to a router: the mounts on it, outermost first. */
+interface MountPath {
   readonly layers: readonly Layer[]
   readonly pattern: string
 }
@@ -38,11 +38,11 @@ const MOST_LOOKS = 100
 /** The mounts of one app. */
 export class Mounts {
   static readonly #known = new WeakMap<object, Mounts>()
-  /** The ways to each route that was found. */
-  readonly #ways = new WeakMap<object, readonly Way[]>()
+  /** The paths to each route that was found. */
+  readonly #paths = new WeakMap<object, readonly MountPath[]>()
   /** Every mount, for routes that are in no router that can be seen. */
-  #all: readonly Way[] = []
-  #invain = 0
+  #all: readonly MountPath[] = []
+  #failedLooks = 0
   readonly #app: object
 
   private constructor(app: object) {
@@ -58,30 +58,30 @@ export class Mounts {
   /** The pattern of the mount of a route that a request has matched. @param baseUrl what the client wrote there */
   patternOf(route: object, baseUrl: string): string {
     if (baseUrl === '') return ''
-    let ways = this.#ways.get(route)
-    if (ways === undefined) {
-      if (this.#invain < MOST_LOOKS) this.#look()
-      ways = this.#ways.get(route) ?? []
+    let paths = this.#paths.get(route)
+    if (paths === undefined) {
+      if (this.#failedLooks < MOST_LOOKS) this.#look()
+      paths = this.#paths.get(route) ?? []
       // A router in a function, or one that is made for each request.
-      if (ways.length === 0) this.#invain++
-      this.#ways.set(route, ways)
+      if (paths.length === 0) this.#failedLooks++
+      this.#paths.set(route, paths)
     }
-    if (ways.length === 1) return ways[0]!.pattern
-    const led = ({ layers }: Way): boolean => leads(layers, baseUrl)
-    return (ways.find(led) ?? this.#all.find(led))?.pattern ?? UNKNOWN
+    if (paths.length === 1) return paths[0]!.pattern
+    const led = ({ layers }: MountPath): boolean => matchesWhole(layers, baseUrl)
+    return (paths.find(led) ?? this.#all.find(led))?.pattern ?? UNKNOWN
   }
 
   /** Goes through the routers again: routes may be added while the app runs. */
   #look(): void {
-    const found = new Map<object, Way[]>()
-    const all: Way[] = []
-    for (const way of this.#beginnings()) this.#walk(routerOf(this.#app), way, found, all, new Set())
+    const found = new Map<object, MountPath[]>()
+    const all: MountPath[] = []
+    for (const path of this.#startingPaths()) this.#walk(routerOf(this.#app), path, found, all, new Set())
     this.#all = all
-    for (const [route, ways] of found) this.#ways.set(route, ways)
+    for (const [route, paths] of found) this.#paths.set(route, paths)
   }
 
-  /** The ways to this app: in the app that it is mounted in, those to the functions that Express puts around such apps. */
-  #beginnings(): readonly Way[] {
+  /** The paths to this app: in the app that it is mounted in, those to the functions that Express puts around such apps. */
+  #startingPaths(): readonly MountPath[] {
     const { parent } = this.#app as Router
     if (parent === undefined) return [{ layers: [], pattern: '' }]
     const mounts = Mounts.of(parent)
@@ -91,23 +91,24 @@ export class Mounts {
 
   #walk(
     router: Router | undefined,
-    way: Way,
-    found: Map<object, Way[]>,
-    all: Way[],
+    path: MountPath,
+    found: Map<object, MountPath[]>,
+    all: MountPath[],
     open: Set<unknown>,
   ): void {
     if (router === undefined || open.has(router) || open.size > DEEPEST) return
     open.add(router)
     for (const layer of router.stack ?? []) {
       if (layer.route !== undefined) {
-        const ways = found.get(layer.route)
-        if (ways === undefined) found.set(layer.route, [way])
-        else ways.push(way)
+        const paths = found.get(layer.route)
+        if (paths === undefined) found.set(layer.route, [path])
+        else paths.push(path)
         continue
       }
       if (all.length >= MOST_WAYS) break
       const pattern = patternOf(layer)
-      const next = pattern === '' ? way : { layers: [...way.layers, layer], pattern: way.pattern + pattern }
+      const next =
+        pattern === '' ? path : { layers: [...path.layers, layer], pattern: path.pattern + pattern }
       if (pattern !== '') all.push(next)
       this.#walk(routerOf(layer.handle), next, found, all, open)
     }
@@ -160,10 +161,10 @@ function fromRegexp(source: string, keys: readonly string[]): string {
 }
 
 /** Whether the mounts, one after the other, take the whole of what the client wrote. */
-function leads(layers: readonly Layer[], baseUrl: string): boolean {
+function matchesWhole(layers: readonly Layer[], baseUrl: string): boolean {
   let rest = baseUrl
   for (const layer of layers) {
-    const taken = takenBy(layer, rest === '' ? '/' : rest)
+    const taken = consumedBy(layer, rest === '' ? '/' : rest)
     if (taken === undefined) return false
     rest = rest.slice(taken.length)
   }
@@ -171,7 +172,7 @@ function leads(layers: readonly Layer[], baseUrl: string): boolean {
 }
 
 /** What a mount takes of a path; as the layer itself would, without a trace in it. */
-function takenBy({ regexp, matchers = [] }: Layer, path: string): string | undefined {
+function consumedBy({ regexp, matchers = [] }: Layer, path: string): string | undefined {
   if (regexp !== undefined) return regexp.exec(path)?.[0]
   for (const matcher of matchers) {
     try {

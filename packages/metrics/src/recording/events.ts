@@ -1,6 +1,6 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { Counter, Histogram, type Registry } from 'prom-client'
-import type { Drops } from '../series/dropped-counter.js'
+import type { DroppedCounter } from '../series/dropped-counter.js'
 import { labelText } from '../series/label.js'
 import { labelKey } from '../series/series.js'
 
@@ -63,9 +63,9 @@ const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
  * Counts what the other packages publish, as `spillway_<package>_<event>_events_total` and, where it takes time,
  * `spillway_<package>_<event>_seconds`. Returns what ends it.
  */
-export function countEvents(registry: Registry, drops: Drops): () => void {
+export function countEvents(registry: Registry, dropped: DroppedCounter): () => void {
   const stops = Object.entries(EVENTS).map(([channel, rule]) => {
-    const observe = observer(channel, rule, registry, drops)
+    const observe = observer(channel, rule, registry, dropped)
     diagnosticsChannel.subscribe(channel, observe)
     return () => diagnosticsChannel.unsubscribe(channel, observe)
   })
@@ -77,7 +77,12 @@ export function countEvents(registry: Registry, drops: Drops): () => void {
 /** Labels are words out of small sets; a table of them that grows without end is not one of ours. */
 const MOST_SERIES = 500
 
-function observer(channel: string, { labels = [], duration }: EventRule, registry: Registry, drops: Drops) {
+function observer(
+  channel: string,
+  { labels = [], duration }: EventRule,
+  registry: Registry,
+  dropped: DroppedCounter,
+) {
   const [, pkg, event] = channel.split(':')
   const base = `spillway_${pkg}_${event?.replaceAll('-', '_')}`
   const name = duration === undefined ? `${base}_events_total` : `${base}_seconds`
@@ -90,7 +95,7 @@ function observer(channel: string, { labels = [], duration }: EventRule, registr
     const values = Object.fromEntries(labels.map((label) => [label, labelText(String(fields[label]))]))
     const key = labelKey(values)
     if (!known.has(key) && known.size >= MOST_SERIES) {
-      drops.note(name)
+      dropped.note(name)
       return
     }
     known.add(key)

@@ -9,7 +9,7 @@ import {
 const WINDOW = 10_000
 
 /** The state of the process at the beginning of a window. */
-interface Mark {
+interface WindowStart {
   readonly at: number
   readonly loop: EventLoopUtilization
   readonly cpu: NodeJS.CpuUsage
@@ -21,15 +21,15 @@ interface Mark {
  * own, begun by a timer of its own. Reading ends none, so that every reader sees the same, however many there are.
  */
 export class ProcessWindow {
-  readonly #timer = setInterval(() => this.turn(), WINDOW).unref()
-  #older = mark()
+  readonly #timer = setInterval(() => this.startNext(), WINDOW).unref()
+  #older = startOfWindow()
   #newer = this.#older
 
   /** Begins the next window. */
-  turn(): void {
+  startNext(): void {
     if (this.#older !== this.#newer) this.#older.delay.disable()
     this.#older = this.#newer
-    this.#newer = mark()
+    this.#newer = startOfWindow()
   }
 
   /** How late the event loop was. Nanoseconds. */
@@ -56,7 +56,7 @@ export class ProcessWindow {
   }
 }
 
-function mark(): Mark {
+function startOfWindow(): WindowStart {
   const delay = monitorEventLoopDelay({ resolution: 10 })
   delay.enable()
   return { at: performance.now(), loop: performance.eventLoopUtilization(), cpu: process.cpuUsage(), delay }

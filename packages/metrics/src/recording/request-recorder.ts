@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { Drops } from '../series/dropped-counter.js'
+import type { DroppedCounter } from '../series/dropped-counter.js'
 import { labelText } from '../series/label.js'
 
 /** How a request ended. */
@@ -29,13 +29,13 @@ export class RequestRecorder {
   readonly #duration: Histogram<'method' | 'route' | 'status'>
   readonly #inFlight: Gauge
   readonly #started: Counter
-  readonly #drops: Drops
+  readonly #dropped: DroppedCounter
   /** By route, then by method and status. */
   readonly #routes = new Map<string, Map<string, Observer>>()
   #series = 0
 
-  constructor(registry: Registry, buckets: readonly number[], drops: Drops) {
-    this.#drops = drops
+  constructor(registry: Registry, buckets: readonly number[], dropped: DroppedCounter) {
+    this.#dropped = dropped
     this.#duration = new Histogram({
       name: NAME,
       help: 'From the first look at a request until its response was sent',
@@ -79,7 +79,7 @@ export class RequestRecorder {
     const outcomes = this.#routes.get(route)
     const isFull = outcomes === undefined && this.#routes.size >= MAX_ROUTES
     if (route !== OTHER && (isFull || this.#series >= MAX_SERIES)) {
-      this.#drops.note(NAME)
+      this.#dropped.note(NAME)
       return this.#observer(method, OTHER, status)
     }
     const observer = this.#duration.labels(method, route, String(status))

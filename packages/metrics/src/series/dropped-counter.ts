@@ -1,7 +1,7 @@
 import { Counter, type Registry } from 'prom-client'
 
 /** Counts what is not recorded as it came, because a table is full or a figure is none. */
-export class Drops {
+export class DroppedCounter {
   readonly #counter: Counter<'metric'>
 
   constructor(registry: Registry) {

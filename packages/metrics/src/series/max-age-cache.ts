@@ -1,5 +1,5 @@
 /** The most recent of something that costs to make, for all who want it at the same time, or soon after. */
-export class Recent<T> {
+export class MaxAgeCache<T> {
   readonly #make: () => Promise<T>
   #making: Promise<T> | undefined
   #made: { readonly value: T; readonly at: number } | undefined

@@ -40,7 +40,7 @@ export async function seriesOf(registry: Registry): Promise<Series[]> {
 }
 
 /** Those that must outlive the process that counted them: a counter that falls looks like a restart to Prometheus. */
-export function growing(series: readonly Series[]): Series[] {
+export function cumulative(series: readonly Series[]): Series[] {
   return series.filter(({ type }) => type === 'counter' || type === 'histogram')
 }
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import type { Drops } from '../series/dropped-counter.js'
+import type { DroppedCounter } from '../series/dropped-counter.js'
 import { labelKey, type Ratio } from '../series/series.js'
 import { type Figure, ratiosOf, SnapshotReader, type StatsSchema } from './snapshot-reader.js'
 
@@ -18,7 +18,7 @@ interface Watched {
 }
 
 /** What the sources of one name say, in one value. */
-interface Level {
+interface GaugeValue {
   readonly labels: Figure['labels']
   value: number
   count: number
@@ -47,7 +47,7 @@ export class SourceGroup {
   readonly #counters = new Map<string, Counter>()
   readonly #gauges = new Map<string, RatioGauge>()
   /** The labels and sums of each counter, for the shares that are made of them. */
-  readonly #sums = new Map<string, Map<string, Level>>()
+  readonly #sums = new Map<string, Map<string, GaugeValue>>()
   readonly #ratios: readonly (Ratio & { readonly name: string })[]
   readonly #reader: SnapshotReader
   readonly #failures: Counter
@@ -57,7 +57,7 @@ export class SourceGroup {
     readonly kind: string,
     schema: StatsSchema,
     readonly registry: Registry,
-    readonly drops: Drops,
+    readonly dropped: DroppedCounter,
   ) {
     this.#reader = new SnapshotReader(schema)
     this.#ratios = ratiosOf(schema).map(({ name, of, to }) => ({
@@ -85,7 +85,7 @@ export class SourceGroup {
 
   /** Reads every source again. One that fails to answer is as it was, and its failure is counted. */
   refresh(): void {
-    const levels = new Map<string, Map<string, Level & { readonly kind: Figure['kind'] }>>()
+    const levels = new Map<string, Map<string, GaugeValue & { readonly kind: Figure['kind'] }>>()
     for (const watched of this.#sources.values()) {
       if (this.#read(watched)) this.#count(watched)
       for (const { name, kind, labels, value } of watched.figures) {
@@ -98,7 +98,7 @@ export class SourceGroup {
         const level = ofName.get(key)
         if (level === undefined) ofName.set(key, { labels: own, kind, value, count: 1 })
         else if (level.kind === kind) {
-          level.value = together(kind, level.value, value)
+          level.value = combine(kind, level.value, value)
           level.count++
         }
       }
@@ -109,7 +109,7 @@ export class SourceGroup {
         this.#set(name, kind, labels, kind === 'average' ? value / count : value)
       }
     }
-    for (const ratio of this.#ratios) this.#share(ratio)
+    for (const ratio of this.#ratios) this.#setRatio(ratio)
   }
 
   /** Takes the metrics out of the registry. */
@@ -134,7 +134,7 @@ export class SourceGroup {
       const figures: Figure[] = []
       for (const figure of this.#reader.read(snapshot)) {
         if (figures.length >= MOST_FIGURES) {
-          this.drops.note(this.#full('figures'))
+          this.dropped.note(this.#full('figures'))
           break
         }
         figures.push(figure)
@@ -156,16 +156,16 @@ export class SourceGroup {
       counted.set(key, value)
       // One that is smaller than before has begun anew.
       const grown = before === undefined || value < before ? value : value - before
-      this.#grow(this.#full(name), { name: source, ...labels }, grown)
+      this.#addTo(this.#full(name), { name: source, ...labels }, grown)
     }
   }
 
-  #grow(name: string, labels: Figure['labels'], by: number): void {
-    const sums = this.#sums.get(name) ?? new Map<string, Level>()
+  #addTo(name: string, labels: Figure['labels'], by: number): void {
+    const sums = this.#sums.get(name) ?? new Map<string, GaugeValue>()
     const key = labelKey(labels)
     const sum = sums.get(key)
     if (sum === undefined && this.#series >= MOST_SERIES) {
-      this.drops.note(name)
+      this.dropped.note(name)
       return
     }
     try {
@@ -174,7 +174,7 @@ export class SourceGroup {
       counter.inc(labels, by)
     } catch {
       // A figure of another one's name, or with other labels than that one has.
-      this.drops.note(name)
+      this.dropped.note(name)
       return
     }
     this.#sums.set(name, sums)
@@ -196,12 +196,12 @@ export class SourceGroup {
       }
       gauge.set(labels, value)
     } catch {
-      this.drops.note(name)
+      this.dropped.note(name)
     }
   }
 
-  #share({ name, of, to }: Ratio & { readonly name: string }): void {
-    const wholes = new Map<string, Level>()
+  #setRatio({ name, of, to }: Ratio & { readonly name: string }): void {
+    const wholes = new Map<string, GaugeValue>()
     for (const part of to) {
       for (const [key, { labels, value }] of this.#sums.get(part) ?? []) {
         const whole = wholes.get(key)
@@ -230,7 +230,7 @@ export class SourceGroup {
   }
 }
 
-function together(kind: Figure['kind'], one: number, other: number): number {
+function combine(kind: Figure['kind'], one: number, other: number): number {
   if (kind === 'max') return Math.max(one, other)
   return kind === 'min' ? Math.min(one, other) : one + other
 }
