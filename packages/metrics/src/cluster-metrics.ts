@@ -15,7 +15,7 @@ import { MaxAgeCache } from './series/max-age-cache.js'
 import { cumulative, type Series, seriesOf } from './series/series.js'
 
 export interface ClusterMetricsOptions {
-  /** How long a slow worker is waited for; after that its last known counters stand in for it. Default `'1s'`. */
+  /** How long a scrape waits for a slow worker; then the worker's last known counters are used. Default `'1s'`. */
   readonly timeout?: Duration
   /** The primary's own figures, to be merged with the workers'. Default: none. */
   readonly metrics?: Metrics
@@ -26,18 +26,18 @@ interface CollectionRound {
   readonly done: () => void
 }
 
-/** A gathering with its number: a worker that has it already is not sent it again. */
+/** A gathering and its number. A worker that has this number already gets no copy. */
 interface NumberedGathering {
   readonly number: number
   readonly gathered: Gathered
 }
 
-/** What a process that is gone has counted is kept, but not what only told it apart from the others. */
+/** Metrics with the worker's own label. They are not kept when the worker ends: each restart would add series. */
 const OF_ONE_PROCESS = /^spillway_process_/
 
 /**
- * The primary's end of the line: collects the workers' figures, merges them, and remembers what workers that are gone
- * have counted, so that a restart never makes a counter fall.
+ * Aggregator in the primary: collects the workers' figures, merges them, and keeps the counters of workers that have ended, so
+ * that a restart never makes a counter fall.
  */
 export class ClusterMetrics implements Closable {
   readonly #timeout: number
@@ -47,7 +47,7 @@ export class ClusterMetrics implements Closable {
   readonly #gatherings = new MaxAgeCache(() => this.#collect())
   readonly #onMessage = (worker: Worker, message: unknown): void => void this.#receive(worker, message)
   readonly #onExit = (worker: Worker): void => this.#exited(worker)
-  /** What the workers that are gone have counted, added up. */
+  /** The counters of workers that have ended, added up. */
   #retired: readonly Series[] = []
   #ownSeries: readonly Series[] = []
   #round = 0
@@ -70,7 +70,7 @@ export class ClusterMetrics implements Closable {
     })
   }
 
-  /** Everybody's figures, merged. Calls at the same time share one round. */
+  /** The figures of all workers, merged. Calls at the same time share one round. */
   async gather({ maxAge = 0 }: GatherOptions = {}): Promise<Gathered> {
     return (await this.#gatherings.get(maxAge)).gathered
   }
@@ -91,7 +91,7 @@ export class ClusterMetrics implements Closable {
     await this.#ask(number, pending)
     this.#dropUnresponsive(asked, pending)
     const own = await this.#readOwn()
-    // All at one point in time: a worker that ends meanwhile is among the members or among the buried, never in both.
+    // Read without an await in between: a worker that ends meanwhile is a member or retired, never both.
     const silent = [...this.#members].filter((member) => pending.has(member) || !asked.includes(member))
     const answered = asked.filter((member) => !pending.has(member) && this.#isMember(member))
     const series = merge([
@@ -109,7 +109,7 @@ export class ClusterMetrics implements Closable {
     return { number, gathered }
   }
 
-  /** One that does not answer although its process does is none, and is not waited for again. */
+  /** Removes instances that did not answer although another one of their worker did: they are not waited for again. */
   #dropUnresponsive(asked: readonly Member[], pending: Set<Member>): void {
     const alive = new Set(asked.filter((member) => !pending.has(member)).map(({ worker }) => worker))
     for (const member of pending) {
@@ -127,7 +127,7 @@ export class ClusterMetrics implements Closable {
         this.#rounds.delete(id)
         resolve()
       }
-      // After a pause of this process the answers lie in the channels, and are read before the round ends.
+      // After a pause of this process the timer is late, and answers wait in the channels: `setImmediate` reads them first.
       const timer = setTimeout(() => setImmediate(done), this.#timeout).unref()
       this.#rounds.set(id, { pending, done })
       for (const worker of new Set([...pending].map(({ worker }) => worker))) {
@@ -136,14 +136,14 @@ export class ClusterMetrics implements Closable {
     })
   }
 
-  /** A metric of the app's own that fails must not take the workers' figures along. */
+  /** The primary's own figures. When a metric of the app fails, the last ones are used: the workers' must still be answered. */
   async #readOwn(): Promise<readonly Series[]> {
     if (this.#own === undefined) return []
     try {
       const series = seriesField(await seriesOf(this.#own.registry))
       if (series !== INVALID) this.#ownSeries = series
     } catch {
-      // The last ones stand.
+      // The last figures are used.
     }
     return this.#ownSeries
   }
@@ -180,7 +180,7 @@ export class ClusterMetrics implements Closable {
     if (round?.pending.delete(member) && round.pending.size === 0) round.done()
   }
 
-  /** Its last message may still be in the channel. */
+  /** The last message of a worker may still be in its channel, so the worker is retired after the channel has closed. */
   #exited(worker: Worker): void {
     if (worker.isConnected()) worker.once('disconnect', () => this.#retire(this.#members.take(worker)))
     else this.#retire(this.#members.take(worker))
@@ -229,7 +229,7 @@ function broadcast(message: Message): void {
   for (const worker of Object.values(cluster.workers ?? {})) if (worker !== undefined) send(worker, message)
 }
 
-/** A worker that dies in between is reported by its exit, not by its channel. */
+/** Sends to a worker. An error of its channel is ignored: the `exit` event tells of a worker that ended. */
 function send(worker: Worker, message: Message): void {
   if (worker.isConnected()) worker.send(message, undefined, () => {})
 }

@@ -25,9 +25,9 @@ import type { StatsSchema } from './sources/snapshot-reader.js'
 import { type Source, SourceGroup } from './sources/source-group.js'
 
 export interface WatchOptions {
-  /** The label `name` of its series; tells two caches apart. Default `'default'`. */
+  /** Value of the label `name` on its series; it tells two caches apart. Default `'default'`. */
   readonly name?: string
-  /** How to read its figures. Default: the schema of the Spillway package of that kind, else all are gauges. */
+  /** How to read its figures. Default: the schema of the Spillway package of that kind; else every figure is a gauge. */
   readonly schema?: StatsSchema
 }
 
@@ -48,8 +48,8 @@ const resolveWatch = defineOptions(
 )
 
 /**
- * The Prometheus figures of one process, and, under a primary that called `serveClusterMetrics()`, of the whole
- * cluster: whichever worker is scraped answers for all.
+ * Registry and exporter of the Prometheus figures of one process. Under a primary that called `serveClusterMetrics()`, each
+ * worker answers a scrape with the figures of all workers.
  *
  * ```ts
  * const metrics = new Metrics()
@@ -89,8 +89,8 @@ export class Metrics implements Closable {
   }
 
   /**
-   * Exports the figures of anything with `stats()`, read anew at each scrape, as `spillway_<kind>_<figure>`. Returns
-   * what ends it.
+   * Exports the figures of anything with `stats()`, read anew at each scrape, as `spillway_<kind>_<figure>`. Returns a
+   * function that ends it.
    *
    * @param kind `'cache'`, `'mysql'`, `'limiter'`, ... or a word of your own: lower case, digits, `_`
    * @throws TypeError | RangeError `ERR_METRICS_OPTION` | `ERR_METRICS_SOURCE`
@@ -157,7 +157,7 @@ export class Metrics implements Closable {
     return { contentType: this.registry.contentType, body: await this.registry.metrics() }
   }
 
-  /** Registered first, so that it is read first: a scrape begins with a fresh look at every source. */
+  /** Registered first, so that prom-client reads it first: each scrape begins by reading every source again. */
   #watchSources(): void {
     const groups = this.#groups
     new Gauge({

@@ -1,7 +1,7 @@
 /**
- * In the environment of a worker: the process id of the primary that collects its figures. A worker knows from its first
- * moment on that its own figures are not those of the whole, also while the primary cannot say so. A cluster within a
- * worker inherits the variable, and not the primary.
+ * Environment variable of a worker: the process id of the primary that collects its figures. So a worker knows from its start
+ * that its own figures are only a part, even while the primary cannot answer. The process id is compared with the parent's,
+ * since a cluster within a worker inherits the variable but has another primary.
  */
 export const COLLECTED_BY = 'SPILLWAY_METRICS_COLLECTED_BY'
 

@@ -2,7 +2,7 @@ import type { Worker } from 'node:cluster'
 import type { Series } from '../series/series.js'
 import { KnownSeries } from './known-series.js'
 
-/** One `Metrics` of one worker, as the primary knows it. */
+/** One `Metrics` instance of one worker, as the primary knows it. */
 export class Member {
   readonly known = new KnownSeries()
 
@@ -21,14 +21,14 @@ export class Member {
   }
 }
 
-/** More than these in one worker are no mistake of an app: whoever makes them is not counted. */
+/** Instances that are counted per worker. An app has one or two; further ones are ignored. */
 const MOST_LINKS = 16
 
-/** Those who have said that they have figures. Nobody else is asked, or waited for. */
+/** A registry of the instances that said hello. A worker without one is neither asked nor waited for. */
 export class Members {
   readonly #byWorker = new Map<number, Map<string, Member>>()
 
-  /** Whether it is new. */
+  /** Registers an instance; false when it is known already or its worker has too many. */
   add(worker: Worker, link: string): boolean {
     const links = this.#byWorker.get(worker.id) ?? new Map<string, Member>()
     if (links.has(link) || links.size >= MOST_LINKS) return false
@@ -41,7 +41,7 @@ export class Members {
     return this.#byWorker.get(worker.id)?.get(link)
   }
 
-  /** Takes a member out; false when it is not in. */
+  /** Removes a member; false when it is not registered. */
   remove({ worker, link }: Member): boolean {
     return this.#byWorker.get(worker.id)?.delete(link) === true
   }
@@ -51,7 +51,7 @@ export class Members {
     return [...(this.#byWorker.get(worker.id)?.values() ?? [])]
   }
 
-  /** Takes the members of a worker out. */
+  /** Removes the members of a worker and returns them. */
   take(worker: Worker): Member[] {
     const members = this.of(worker)
     this.#byWorker.delete(worker.id)

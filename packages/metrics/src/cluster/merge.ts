@@ -13,12 +13,12 @@ interface Room {
   characters: number
 }
 
-/** One value while it is merged. */
+/** Accumulator of one value. */
 interface Sum {
   readonly labels: SeriesValue['labels']
   readonly metricName: string | undefined
   value: number
-  /** Processes that it came from. */
+  /** Processes that the value came from. */
   count: number
 }
 
@@ -32,7 +32,7 @@ const STEPS: Readonly<Record<Exclude<Series['aggregator'], 'omit'>, Step>> = {
   first: (first) => first,
 }
 
-/** One metric of many processes. */
+/** Accumulator of one metric over all processes. */
 class MetricMerge {
   readonly #sums = new Map<string, Sum>()
   readonly #step: Step
@@ -44,7 +44,7 @@ class MetricMerge {
     this.#step = STEPS[aggregator]
   }
 
-  /** Whether a series of this name is one of the same kind; the first one decides. */
+  /** Whether a series has the type and the aggregator of the first one; others of this name are left out. */
   takes({ type, aggregator }: Series): boolean {
     return type === this.head.type && aggregator === this.head.aggregator
   }
@@ -78,8 +78,8 @@ class MetricMerge {
 }
 
 /**
- * One set of series out of many processes': counters and histograms add up; gauges add up, are averaged, or the least or
- * the greatest is taken, as each metric's aggregator says; shares are made anew of the counters that they are made of.
+ * Merges the series of several processes into one set. Counters and histograms add up. A gauge is summed or averaged, or its
+ * least or greatest value is taken, as its aggregator says. A ratio is computed again from the merged counters.
  */
 export function merge(processes: readonly (readonly Series[])[]): Series[] {
   const byName = new Map<string, MetricMerge>()

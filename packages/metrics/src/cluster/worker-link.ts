@@ -15,9 +15,9 @@ interface Waiting {
 }
 
 /**
- * A worker's end of the line to its primary: answers what the primary asks for, and asks for everybody's figures when
- * this worker is the one that was scraped. Where a primary collects, a worker never answers for itself alone: a part in
- * place of the whole would be a counter that falls.
+ * Client of the primary's collection, in a worker: it answers the primary's questions, and asks for the figures of all workers
+ * when this worker is scraped. Where a primary collects, a worker never answers with its own figures alone: its counters are
+ * smaller than the sums, which Prometheus reads as a restart.
  */
 export class WorkerLink {
   readonly #link = randomUUID()
@@ -27,9 +27,9 @@ export class WorkerLink {
   #nextId = 1
   #primaryServes = isCollected()
   #open = true
-  /** The last answer of the primary, which is not sent twice. */
+  /** The newest answer of the primary. The primary does not send the same one twice. */
   #last: { readonly number: number; readonly gathered: Gathered } | undefined
-  /** The question to the primary that is under way: scrapes at the same time share it. */
+  /** The question to the primary that waits for its answer; scrapes at the same time share it. */
   #asking: Promise<Gathered> | undefined
 
   constructor(
@@ -48,7 +48,7 @@ export class WorkerLink {
   }
 
   /**
-   * Everybody's figures; `undefined` where nobody collects them.
+   * The merged figures of all workers; `undefined` where no primary collects them.
    *
    * @param maxAge how old they may be, in milliseconds
    * @throws MetricsUnavailableError when the primary does not answer in time
@@ -74,7 +74,7 @@ export class WorkerLink {
     })
   }
 
-  /** The last figures go to the primary, so that nothing this worker counted is lost. */
+  /** Sends the last figures to the primary, so that no count of this worker is lost. */
   async close(): Promise<void> {
     if (!this.#open) return
     const series = this.#primaryServes ? await this.read().catch(() => undefined) : undefined
@@ -125,7 +125,7 @@ export class WorkerLink {
     this.#send({ spillway: 'metrics', type: 'hello', link: this.#link })
   }
 
-  /** A primary that is gone makes the channel fail. */
+  /** Sends to the primary. The callback takes the error of a channel that has just closed. */
   #send(message: Message): void {
     if (cluster.worker?.isConnected()) process.send?.(message, undefined, undefined, () => {})
   }

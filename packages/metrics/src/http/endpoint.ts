@@ -17,13 +17,13 @@ import { path } from '../options.js'
 import type { Scrapable } from '../series/exposition.js'
 import { dashboardFile } from './dashboard.js'
 
-/** `Request`: what the framework hands to its handlers. */
+/** Options of the routes. `Request` is the framework's request. */
 export interface MetricsRouteOptions<Request> extends OperatorOptions<Request> {
-  /** Where Prometheus scrapes. Default `'/metrics'`. */
+  /** Path of the scrape. Default `'/metrics'`. */
   readonly path?: string
-  /** Where the live dashboard is; `false` (the default): nowhere. */
+  /** Path of the live dashboard; `false`: there is none. Default `false`. */
   readonly dashboard?: string | false
-  /** How long one gathering answers all who ask; `false`: each request gathers anew. Default `'1s'`. */
+  /** How long one gathering answers every request; `false`: each request gathers again. Default `'1s'`. */
   readonly freshFor?: Duration | false
   /** The name of the route a finished request took. Default: the pattern that the router matched. */
   readonly route?: (request: Request) => string | undefined
@@ -31,7 +31,7 @@ export interface MetricsRouteOptions<Request> extends OperatorOptions<Request> {
   readonly skip?: (request: Request) => boolean
 }
 
-/** What the routes answer with, whatever the framework. */
+/** An answer of the routes, independent of the framework. */
 export interface Answer {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
@@ -86,7 +86,7 @@ export class MetricsEndpoint<Request> {
     this.paths = [...this.#answers.keys()]
   }
 
-  /** Whether this request is for one of ours. */
+  /** Whether a request is for one of these routes. */
   owns(method: string, path: string): boolean {
     return (method === 'GET' || method === 'HEAD') && this.#answers.has(path)
   }

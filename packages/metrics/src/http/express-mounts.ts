@@ -1,6 +1,6 @@
 /**
- * The pattern of the place where a router of Express is mounted. Express hands a route only what the client wrote there
- * (`req.baseUrl`), in any of its spellings; the pattern is in the layers of the routers. They are only looked at.
+ * Finds the pattern under which a router of Express is mounted. Express gives a route only the text that the client wrote
+ * (`req.baseUrl`), in any spelling; the pattern is in the layers of the routers. The layers are read and never changed.
  */
 
 /** What this file reads of a layer of Express 4 (`regexp`, `keys`) and 5 (`rawPath`, `match`). */
@@ -29,7 +29,7 @@ interface MountPath {
   readonly pattern: string
 }
 
-/** What stands for a mount whose pattern cannot be known: one of a function that calls a router itself. */
+/** Name of a mount whose pattern cannot be known, such as that of a function that calls a router itself. */
 const UNKNOWN = '(mounted)'
 const DEEPEST = 16
 const MOST_WAYS = 2_000
@@ -40,7 +40,7 @@ export class Mounts {
   static readonly #known = new WeakMap<object, Mounts>()
   /** The paths to each route that was found. */
   readonly #paths = new WeakMap<object, readonly MountPath[]>()
-  /** Every mount, for routes that are in no router that can be seen. */
+  /** Every mount, for routes of routers that are out of sight: those within a function. */
   #all: readonly MountPath[] = []
   #failedLooks = 0
   readonly #app: object
@@ -71,7 +71,7 @@ export class Mounts {
     return (paths.find(led) ?? this.#all.find(led))?.pattern ?? UNKNOWN
   }
 
-  /** Goes through the routers again: routes may be added while the app runs. */
+  /** Walks through the routers again: routes may be added while the app runs. */
   #look(): void {
     const found = new Map<object, MountPath[]>()
     const all: MountPath[] = []
@@ -130,7 +130,7 @@ function routerOf(handle: unknown): Router | undefined {
   }
 }
 
-/** How the app wrote the mount; `''` for one at the root. */
+/** The pattern of a mount as the app wrote it; `''` for a mount at the root. */
 function patternOf(layer: Layer): string {
   const { rawPath, regexp, keys = [] } = layer
   if (rawPath !== undefined) {
@@ -160,7 +160,7 @@ function fromRegexp(source: string, keys: readonly string[]): string {
   return patterns.length === 1 ? patterns[0]! : `(${patterns.join('|')})`
 }
 
-/** Whether the mounts, one after the other, take the whole of what the client wrote. */
+/** Whether the mounts, one after the other, match the whole text that the client wrote. */
 function matchesWhole(layers: readonly Layer[], baseUrl: string): boolean {
   let rest = baseUrl
   for (const layer of layers) {
@@ -171,7 +171,7 @@ function matchesWhole(layers: readonly Layer[], baseUrl: string): boolean {
   return rest === '' || rest === '/'
 }
 
-/** What a mount takes of a path; as the layer itself would, without a trace in it. */
+/** The part of a path that a mount matches, as its layer would, without changing the layer. */
 function consumedBy({ regexp, matchers = [] }: Layer, path: string): string | undefined {
   if (regexp !== undefined) return regexp.exec(path)?.[0]
   for (const matcher of matchers) {

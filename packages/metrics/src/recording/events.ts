@@ -43,7 +43,7 @@ export const EVENTS: Readonly<Record<Channel, EventRule>> = {
   'spillway:memory:snapshot': { labels: ['reason'], duration: 'milliseconds' },
 }
 
-/** Those that are not: `stats()` counts them already, and on a hot path a message costs more than a number. */
+/** The channels that are not counted: `stats()` counts the same, and on a hot path a message costs more than a number. */
 export const COUNTED_BY_STATS: readonly Channel[] = [
   'spillway:cluster:fork',
   'spillway:cache:hit',
@@ -61,7 +61,7 @@ const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 
 /**
  * Counts what the other packages publish, as `spillway_<package>_<event>_events_total` and, where it takes time,
- * `spillway_<package>_<event>_seconds`. Returns what ends it.
+ * `spillway_<package>_<event>_seconds`. Returns a function that ends it.
  */
 export function countEvents(registry: Registry, dropped: DroppedCounter): () => void {
   const stops = Object.entries(EVENTS).map(([channel, rule]) => {
@@ -74,7 +74,7 @@ export function countEvents(registry: Registry, dropped: DroppedCounter): () => 
   }
 }
 
-/** Labels are words out of small sets; a table of them that grows without end is not one of ours. */
+/** Limit of the series of one channel. The labels of our messages are words out of small sets. */
 const MOST_SERIES = 500
 
 function observer(

@@ -4,8 +4,8 @@ import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-clien
 import { ProcessWindow } from './process-window.js'
 
 /**
- * Node's own figures: prom-client's defaults, which merge over workers, and beside them a few that keep the worker apart,
- * since the one that is ill is what one looks for. Returns what stops the measuring.
+ * Registers the figures of the Node process: prom-client's defaults, which merge over workers, and a few with the label
+ * `worker`, which show the one worker that is slow or leaks. Returns a function that stops the measuring.
  */
 export function processGauges(registry: Registry): () => void {
   const window = new ProcessWindow()
@@ -66,7 +66,7 @@ export function processGauges(registry: Registry): () => void {
   return () => window.close()
 }
 
-/** prom-client's own event-loop lag is that since the last read: of two readers, each takes it from the other. */
+/** Replaces prom-client's event-loop lag, which starts anew at each read: two readers would take it from each other. */
 function replaceLag(registry: Registry, window: ProcessWindow): void {
   const lag = (suffix: string, aggregator: 'min' | 'max' | 'average', read: () => number): void => {
     const name = `nodejs_eventloop_lag${suffix}_seconds`
@@ -91,7 +91,7 @@ function replaceLag(registry: Registry, window: ProcessWindow): void {
   lag('_p99', 'average', () => window.delay.percentile(99))
 }
 
-/** Of nanoseconds; a histogram without a value has a mean that is no number, and a least one that is enormous. */
+/** Nanoseconds as seconds. An empty histogram has NaN as its mean and a huge number as its minimum: both become 0. */
 function seconds(nanoseconds: number): number {
   return nanoseconds < 2 ** 53 ? nanoseconds / 1e9 : 0
 }

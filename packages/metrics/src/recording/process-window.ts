@@ -8,7 +8,7 @@ import {
 /** Length of a window, in milliseconds. */
 const WINDOW = 10_000
 
-/** The state of the process at the beginning of a window. */
+/** The counters of the process when a window began. */
 interface WindowStart {
   readonly at: number
   readonly loop: EventLoopUtilization
@@ -17,8 +17,8 @@ interface WindowStart {
 }
 
 /**
- * What the process has done in its last window and the one that runs: ten to twenty seconds. The windows are the process's
- * own, begun by a timer of its own. Reading ends none, so that every reader sees the same, however many there are.
+ * Sliding window over the process: the last complete window of ten seconds and the current one. A timer starts the windows,
+ * and reading does not, so that every reader sees the same figures.
  */
 export class ProcessWindow {
   readonly #timer = setInterval(() => this.startNext(), WINDOW).unref()

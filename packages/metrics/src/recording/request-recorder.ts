@@ -10,15 +10,15 @@ export interface FinishedRequest {
   readonly status: number
 }
 
-/** What a route is called when the app has matched none. */
+/** Name of the route of a request that matched none. */
 export const UNMATCHED = '(unmatched)'
-/** A client that went away before its answer; nginx logs the same number. */
+/** Status of a request whose client went away before the answer; nginx logs the same number. */
 export const CLIENT_CLOSED_REQUEST = 499
 
 const OTHER = '(other)'
 const MAX_ROUTES = 1_000
 const MAX_SERIES = 5_000
-/** Methods that apps serve. A client can choose among all that Node's parser knows, for every route. */
+/** Methods with a label of their own. A client may send every method that Node's parser knows, to every route. */
 const USUAL = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY'])
 const NAME = 'http_request_duration_seconds'
 
@@ -55,7 +55,7 @@ export class RequestRecorder {
     })
   }
 
-  /** A request has come. Call what it returns once, when the request is over. */
+  /** Counts a request that has arrived. Call the returned function once, when the request is over. */
   begin(): (end: FinishedRequest) => void {
     const start = performance.now()
     this.#started.inc()
@@ -71,7 +71,7 @@ export class RequestRecorder {
     return this.#routes.get(route)?.get(outcome) ?? this.#open(method, route, outcome, status)
   }
 
-  /** A handful of routes is the norm; a naming function that returns paths must not fill the memory. */
+  /** Opens a series. An app has a handful of routes; a naming function that returns paths must not fill the memory. */
   #open(method: string, name: string, outcome: string, status: number): Observer {
     const route = labelText(name)
     if (route !== name) return this.#observer(method, route, status)

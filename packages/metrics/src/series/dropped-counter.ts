@@ -1,6 +1,6 @@
 import { Counter, type Registry } from 'prom-client'
 
-/** Counts what is not recorded as it came, because a table is full or a figure is none. */
+/** Counts observations that could not be recorded as they came: a table was full, or a figure had no valid form. */
 export class DroppedCounter {
   readonly #counter: Counter<'metric'>
 

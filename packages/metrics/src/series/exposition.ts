@@ -18,7 +18,7 @@ export interface Exposition {
 }
 
 export interface GatherOptions {
-  /** How old the figures may be, in milliseconds: an earlier gathering does as well. Default 0: they are gathered anew. */
+  /** How old the figures may be, in milliseconds: an earlier gathering of that age is used. Default 0: a new one. */
   readonly maxAge?: number
 }
 
@@ -30,7 +30,7 @@ export interface Scrapable {
 
 const written = new WeakMap<Gathered, Promise<Exposition>>()
 
-/** The text of a gathering; it is written once. */
+/** The text of a gathering, cached per gathering. */
 export function expositionOf(gathered: Gathered): Promise<Exposition> {
   let exposition = written.get(gathered)
   if (exposition === undefined) {

@@ -1,4 +1,4 @@
-/** The most recent of something that costs to make, for all who want it at the same time, or soon after. */
+/** Single-flight cache of one value that is expensive to make: callers at the same time, or soon after, share it. */
 export class MaxAgeCache<T> {
   readonly #make: () => Promise<T>
   #making: Promise<T> | undefined
@@ -8,7 +8,7 @@ export class MaxAgeCache<T> {
     this.#make = make
   }
 
-  /** @param maxAge how old it may be, in milliseconds; 0: made anew, unless it is being made */
+  /** @param maxAge how old the value may be, in milliseconds; 0: it is made again, or the one that is being made is shared */
   get(maxAge: number): Promise<T> {
     const made = this.#made
     if (made !== undefined && performance.now() - made.at < maxAge) return Promise.resolve(made.value)

@@ -7,7 +7,7 @@ export interface Series {
   readonly type: 'counter' | 'gauge' | 'histogram' | 'summary'
   readonly aggregator: 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
   readonly values: readonly SeriesValue[]
-  /** Of a share: the counters that it is made of. After a merge it is made anew, of their sums. */
+  /** For a ratio: its counters. After a merge the ratio is computed again from their sums. */
   readonly ratio?: Ratio | undefined
 }
 
@@ -18,16 +18,16 @@ export interface SeriesValue {
   readonly metricName?: string | undefined
 }
 
-/** A share: the sum of some counters, by the sum of others. Names of metrics. */
+/** A ratio: the sum of the counters `of`, divided by the sum of the counters `to`. Both list names of metrics. */
 export interface Ratio {
   readonly of: readonly string[]
   readonly to: readonly string[]
 }
 
-/** Most values that one process may send, and that are kept of those that are gone. */
+/** Limit of the values that one process may send, and of a merge. */
 export const MOST_VALUES = 50_000
 
-/** Most characters in the labels of what one process may send, and of what is kept. */
+/** Limit of the characters in their labels: 16 million. */
 export const MOST_CHARACTERS = 16 * 1024 ** 2
 
 /** Everything a registry holds now, without the values that JSON between processes cannot carry (NaN, Infinity). */
@@ -39,12 +39,12 @@ export async function seriesOf(registry: Registry): Promise<Series[]> {
   }))
 }
 
-/** Those that must outlive the process that counted them: a counter that falls looks like a restart to Prometheus. */
+/** Counters and histograms: their values must outlive the process, since Prometheus reads a counter that falls as a restart. */
 export function cumulative(series: readonly Series[]): Series[] {
   return series.filter(({ type }) => type === 'counter' || type === 'histogram')
 }
 
-/** A registry that answers with these series, to be written as text. */
+/** A registry over these series, which prom-client can write as text. */
 export function registryOf(all: readonly Series[]): Registry {
   const registry = new Registry()
   for (const series of all) registry.registerMetric({ ...series, get: () => series } as never)
@@ -56,7 +56,7 @@ export function valueKey({ labels, metricName }: SeriesValue): string {
   return `${metricName ?? ''}\u0002${labelKey(labels)}`
 }
 
-/** The labels in one string, whatever their order. */
+/** The labels as one string that does not depend on their order. */
 export function labelKey(labels: Readonly<Record<string, string | number>>): string {
   const names = Object.keys(labels)
   if (names.length > 1) names.sort()

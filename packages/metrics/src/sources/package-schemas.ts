@@ -61,7 +61,7 @@ const limiter: StatsSchema = {
     ...['allowed', 'denied', 'shadowed', 'fallbacks'],
     ...['store.evictions', 'store.forgivenTokens', 'store.calls', 'store.failures'],
   ],
-  // The keys of a store that several workers share are counted where they are: in this process.
+  // A store that several workers share reports the keys of this process only.
   sums: ['waiting', 'remembered.keys', 'remembered.bytes', 'store.keys', 'store.bytes'],
   least: ['store.up'],
   omit: ['limits', 'store.store'],
@@ -103,7 +103,7 @@ const memory: StatsSchema = {
     ...['overloaded', 'sample.loop.p50', 'sample.loop.p99', 'sample.loop.max', 'sample.heapLimit'],
     ...['used', 'limit'].map((name) => `sample.memory.${name}`),
     ...['full', 'limitHits', 'killed'].map((name) => `sample.pressure.${name}`),
-    // Of the process that is nearest to its limit, like the limit: sums would be held against the limit of one.
+    // The limit is that of one process, so these are not sums, but those of the process nearest to it.
     ...['rss', 'heapTotal', 'heapUsed', 'heapLive', 'heapAhead', 'external', 'arrayBuffers', 'native'].map(
       (name) => `sample.${name}`,
     ),
@@ -132,7 +132,7 @@ const cluster: StatsSchema = {
   ],
 }
 
-/** How the snapshots of the Spillway packages are read, by the kind that `watch()` is told. */
+/** The schemas of the Spillway packages, by the `kind` that is passed to `watch()`. */
 export const SCHEMAS: Readonly<Record<string, StatsSchema>> = Object.freeze({
   cache,
   mysql,

@@ -1,36 +1,36 @@
 import { labelText } from '../series/label.js'
 
 /**
- * How the figures of a `stats()` snapshot are to be read, and how those of several sources of one name, and of several
- * workers, become one. Names are dotted paths into it; `*` stands for any one name. A figure that is not listed is a gauge
- * that adds up.
+ * How to read the figures of a `stats()` snapshot, and how to merge those of several sources of one name and of several
+ * workers. Names are dotted paths into the snapshot; `*` stands for any one name. A figure that is not listed is a gauge that
+ * adds up.
  */
 export interface StatsSchema {
-  /** Those that only ever grow. Exported with `_total`. They add up. */
+  /** Figures that only grow. Exported with `_total`. They add up. */
   readonly counters?: readonly string[]
   /** Gauges that add up: what is in use, what waits. */
   readonly sums?: readonly string[]
-  /** Gauges of which the greatest counts, not the sum: percentiles, ages, levels, limits, flags of what is wrong. */
+  /** Gauges that merge to their greatest value: percentiles, ages, levels, limits, flags of a fault. */
   readonly greatest?: readonly string[]
-  /** Gauges of which the least counts: flags of what is well. */
+  /** Gauges that merge to their least value: flags of health. */
   readonly least?: readonly string[]
-  /** Gauges whose mean counts: shares of a time that is the same for all. */
+  /** Gauges that merge to their mean: shares of a time that is the same for all. */
   readonly averages?: readonly string[]
-  /** Shares of counters, by their path: the sum of the counters `of`, by the sum of the counters `to`. */
+  /** Ratios of counters, by their path: the sum of the counters `of`, divided by the sum of the counters `to`. */
   readonly ratios?: Readonly<
     Record<string, { readonly of: readonly string[]; readonly to: readonly string[] }>
   >
-  /** Those in milliseconds. Exported in seconds, as Prometheus wants it. */
+  /** Figures in milliseconds. Exported in seconds, the unit of Prometheus. */
   readonly milliseconds?: readonly string[]
   /** Words out of a small set. Exported as a gauge of 1 with the word as the label `state`. */
   readonly states?: readonly string[]
   /** Records whose keys become a label of this name: `{ tasks: 'task' }`. Of arrays: the items' `task`, `id` or `name`. */
   readonly records?: Readonly<Record<string, string>>
-  /** Those to leave out. */
+  /** Figures to leave out. */
   readonly omit?: readonly string[]
 }
 
-/** How the figures of several sources become one. */
+/** How the figures of several sources merge. */
 export type Merge = 'counter' | 'sum' | 'max' | 'min' | 'average' | 'ratio'
 
 /** One number of a snapshot, ready to be exported. */
@@ -49,11 +49,11 @@ interface Rule {
   readonly label: string | undefined
 }
 
-/** Below that, a snapshot is taken for one that has no end. */
+/** Depth at which reading stops: a snapshot may refer to itself. */
 const DEEPEST = 10
 const LONGEST_LABEL = 1_000
 
-/** Reads snapshots by one schema. What the schema says about a path is looked up once. */
+/** Reader of snapshots by one schema. The rule of each path is looked up once and cached. */
 export class SnapshotReader {
   readonly #rules = new Map<string, Rule>()
 
@@ -107,7 +107,7 @@ export class SnapshotReader {
   }
 }
 
-/** What the schema says of a path: how its figures merge, that it is a word, or left out; `undefined`: nothing. */
+/** The rule of a path: how its figures merge, `state`, or `omit`; `undefined` when the schema does not list it. */
 export function kindOf(schema: StatsSchema, path: string): Rule['kind'] | undefined {
   const { counters, sums, greatest, least, averages, ratios = {}, states, omit } = schema
   if (lists(omit, path)) return 'omit'
@@ -120,7 +120,7 @@ export function kindOf(schema: StatsSchema, path: string): Rule['kind'] | undefi
   return lists(sums, path) ? 'sum' : undefined
 }
 
-/** The shares of a schema, by the names that they and their counters are exported under. */
+/** The ratios of a schema, with the exported names of each ratio and of its counters. */
 export function ratiosOf(schema: StatsSchema): { name: string; of: string[]; to: string[] }[] {
   const counter = (path: string): string => nameOf(namesOf(path), lists(schema.milliseconds, path), true)
   return Object.entries(schema.ratios ?? {}).map(([path, { of, to }]) => ({
@@ -130,7 +130,7 @@ export function ratiosOf(schema: StatsSchema): { name: string; of: string[]; to:
   }))
 }
 
-/** The parts of a path that its figure is named by: not those that are labels. */
+/** The parts of a path that form the metric's name: those that become labels are left out. */
 function namesOf(path: string): string[] {
   return path.split('.').filter((name) => name !== '*')
 }
@@ -145,7 +145,7 @@ function matches(pattern: string, path: string): boolean {
   return wanted.length === names.length && wanted.every((name, i) => name === '*' || name === names[i])
 }
 
-/** By their keys; of a list, by what its items call themselves under the label's name, or as `id` or `name`. */
+/** The entries of an object by key; of an array, by the field of each item that has the label's name, or `id`, or `name`. */
 function entries(value: object, label: string | undefined): [string, unknown][] {
   if (!Array.isArray(value)) return Object.entries(value)
   return value.map((item: unknown, i) => {

@@ -3,21 +3,21 @@ import type { DroppedCounter } from '../series/dropped-counter.js'
 import { labelKey, type Ratio } from '../series/series.js'
 import { type Figure, ratiosOf, SnapshotReader, type StatsSchema } from './snapshot-reader.js'
 
-/** Anything that can say how it is: every long-lived Spillway object, or one of yours. */
+/** Any object with `stats()`: every long-lived Spillway object, or one of yours. */
 export interface Source {
   stats(): object
 }
 
-/** A source, and what it said last. */
+/** A source and its last figures. */
 interface Watched {
   readonly source: Source
   readonly name: string
   figures: readonly Figure[]
-  /** Its counters by their name and labels, as it counts them. */
+  /** The last values of its counters, by name and labels. */
   readonly counted: Map<string, number>
 }
 
-/** What the sources of one name say, in one value. */
+/** Accumulator of one gauge over the sources of one name. */
 interface GaugeValue {
   readonly labels: Figure['labels']
   value: number
@@ -27,7 +27,7 @@ interface GaugeValue {
 const MOST_FIGURES = 5_000
 const MOST_SERIES = 5_000
 
-/** A share of counters. It says what it is made of, so that it can be made anew where processes are merged. */
+/** A gauge of a ratio. It names its counters, so that the ratio can be computed again where processes are merged. */
 class RatioGauge extends Gauge {
   ratio: Ratio | undefined
 
@@ -37,12 +37,12 @@ class RatioGauge extends Gauge {
 }
 
 /**
- * Keeps the metrics of one kind of source (`cache`, `mysql`, ...) in step with the snapshots of its sources. What a counter
- * of a source has grown by is added to the exported one, which therefore never falls: not when a source is no longer watched,
- * fails to answer, or begins anew.
+ * Collector for one kind of source (`cache`, `mysql`, ...): copies the snapshots of its sources into metrics. The growth of a
+ * source's counter is added to the exported one, which therefore never falls: not when a source is removed, fails, or starts
+ * again from 0.
  */
 export class SourceGroup {
-  /** By the name that tells them apart. Two of one name are merged. */
+  /** The sources. Two with the same name are merged. */
   readonly #sources = new Map<Source, Watched>()
   readonly #counters = new Map<string, Counter>()
   readonly #gauges = new Map<string, RatioGauge>()
@@ -77,13 +77,13 @@ export class SourceGroup {
     this.refresh()
   }
 
-  /** The source's levels disappear with the next scrape; what it counted stays. */
+  /** Its gauges disappear with the next scrape; its counters stay. */
   remove(source: Source): void {
     this.refresh()
     this.#sources.delete(source)
   }
 
-  /** Reads every source again. One that fails to answer is as it was, and its failure is counted. */
+  /** Reads every source again. A source that throws keeps its last figures, and its failure is counted. */
   refresh(): void {
     const levels = new Map<string, Map<string, GaugeValue & { readonly kind: Figure['kind'] }>>()
     for (const watched of this.#sources.values()) {
@@ -122,7 +122,7 @@ export class SourceGroup {
     this.#sums.clear()
   }
 
-  /** Whether there are new figures. Code of the app runs here: it may throw, or give anything. */
+  /** Reads one source; false when it failed. This runs code of the app, which may throw or return anything. */
   #read(watched: Watched): boolean {
     try {
       const snapshot: unknown = watched.source.stats()
@@ -154,7 +154,7 @@ export class SourceGroup {
       const before = counted.get(key)
       if (before === undefined && counted.size >= MOST_FIGURES) continue
       counted.set(key, value)
-      // One that is smaller than before has begun anew.
+      // A counter that is smaller than before has started again from 0.
       const grown = before === undefined || value < before ? value : value - before
       this.#addTo(this.#full(name), { name: source, ...labels }, grown)
     }
@@ -173,7 +173,7 @@ export class SourceGroup {
       this.#counters.set(name, counter)
       counter.inc(labels, by)
     } catch {
-      // A figure of another one's name, or with other labels than that one has.
+      // Another metric has this name, or this metric has other label names.
       this.dropped.note(name)
       return
     }
