@@ -42,7 +42,7 @@ export function offload<Input, Output, Req extends Request = Request>(
           })
         : run().then((output) => reply(output, req as Req, res))
     answered.catch((error) => {
-      // Nobody is there to read an answer, or a log line, about a client that left.
+      // The client has left: no answer is needed, and no log line.
       if (!signal.aborted) refuse(error, res, next)
     })
   }

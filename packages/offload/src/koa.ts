@@ -40,7 +40,7 @@ export function offload<Input, Output>(
         ctx.body = events
       } else await reply(await run(), ctx)
     } catch (error) {
-      // Nobody is there to read an answer, or a log line, about a client that left.
+      // The client has left: no answer is needed, and no log line.
       if (!signal.aborted) refuse(error, ctx)
     }
   }

@@ -30,7 +30,7 @@ import { workerFile } from './threads/worker-file.js'
 import { sourceOf } from './worker/inline-source.js'
 
 /**
- * Runs functions of your modules in a bounded pool of worker threads.
+ * Thread pool for CPU work: runs functions of your modules in a bounded number of worker threads.
  *
  * ```ts
  * const offloader = new Offloader({ threads: 'auto' })
@@ -38,10 +38,10 @@ import { sourceOf } from './worker/inline-source.js'
  * const thumbnail = await resize(image, { signal, timeout: '2s' })
  * ```
  *
- * No thread starts before the first call, and none keeps the process alive.
+ * The first call starts the first thread. Only running and waiting tasks keep the process alive.
  */
 export class Offloader implements AsyncDisposable {
-  /** Threads it may have. */
+  /** Most threads that it may have. */
   readonly threads: number
   readonly #settings: OffloaderSettings
   readonly #admission: Admission
@@ -55,7 +55,7 @@ export class Offloader implements AsyncDisposable {
   readonly #modules = new Map<string, TaskModule>()
   readonly #taskRuns: TaskRunStatsRegistry
   readonly #openLane = new Lane()
-  /** Stands for any inline function, where the source does not matter. */
+  /** The task of any inline function, where its source does not matter. */
   readonly #inline: TaskDefinition
   readonly #inlineTasks: InlineTasks
   readonly #startedAt: number
@@ -155,7 +155,7 @@ export class Offloader implements AsyncDisposable {
   }
 
   /**
-   * All functions of a module as tasks, each with its own types. Made when they are first read.
+   * All functions of a module as tasks, each with its own types. A task is made when it is first read.
    *
    * ```ts
    * const { resize, crop } = offloader.tasks<typeof import('./images.js')>(new URL('./images.js', import.meta.url))
@@ -194,7 +194,7 @@ export class Offloader implements AsyncDisposable {
     }
   }
 
-  /** Runs a task for each input, a few at a time, and yields the results in order. Stopping early stops the work. */
+  /** Runs a task for each input, a few at a time, and yields the results in order. Ending the iteration stops the work. */
   map<Input, Output, Progress>(
     inputs: Iterable<Input> | AsyncIterable<Input>,
     task: Task<Input, Output, Progress>,
@@ -203,7 +203,7 @@ export class Offloader implements AsyncDisposable {
     return task.map(inputs, options)
   }
 
-  /** How many more calls would be taken now: free threads and free places in the queue. */
+  /** How many more calls would be accepted now: free threads and free places in the queue. */
   get capacity(): number {
     return this.#admission.capacity
   }
@@ -213,12 +213,12 @@ export class Offloader implements AsyncDisposable {
     return this.capacity === 0
   }
 
-  /** Resolves when there is room for a call, first come, first served. Rejects with `signal.reason`. */
+  /** Resolves when there is room for a call, in the order of the waiting callers. Rejects with `signal.reason`. */
   whenFree({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     return this.#capacityQueue.wait(signal)
   }
 
-  /** Starts threads ahead of the first calls, and resolves when they are there. Default: all of them. */
+  /** Starts threads before the first calls, and resolves when they are ready. Default: all threads. */
   async warm(threads: number = this.threads): Promise<void> {
     this.#pool.growTo(threads)
     await this.#pool.booted()
@@ -239,9 +239,9 @@ export class Offloader implements AsyncDisposable {
   }
 
   /**
-   * Takes no more calls (they are refused with `ERR_OFFLOAD_CLOSED`), lets the waiting and running ones finish within
-   * `timeout` (default: `closeTimeout`), rejects the rest, and ends all threads. A thread that sits in native code and
-   * cannot be ended is let go of, and no longer keeps the process alive.
+   * Refuses new calls with `ERR_OFFLOAD_CLOSED`, lets the waiting and running ones finish within `timeout` (default:
+   * `closeTimeout`), rejects the rest, and ends all threads. A thread that is in native code cannot be ended; it no longer
+   * keeps the process alive.
    */
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
     this.#admission.closed = true

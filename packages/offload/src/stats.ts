@@ -54,7 +54,8 @@ export interface OffloaderStats {
   readonly tasks: Readonly<Record<string, TaskStats>>
 }
 
-export interface Sources {
+/** What a snapshot is made of. */
+export interface StatsSources {
   readonly threads: number
   readonly pool: ThreadPool
   readonly waiting: number
@@ -65,7 +66,7 @@ export interface Sources {
   readonly taskRuns: Iterable<TaskRunStats>
 }
 
-export function snapshot(of: Sources): OffloaderStats {
+export function snapshot(of: StatsSources): OffloaderStats {
   return {
     threads: {
       max: of.threads,

@@ -10,7 +10,7 @@ export interface Task<Input, Output, Progress = unknown> {
    * {@link NotCloneableError}.
    */
   (...args: CallArguments<Input, Progress>): Promise<Output>
-  /** Runs it for each input, a few at a time, and yields the results in order. */
+  /** Runs the task for each input, a few at a time, and yields the results in order. */
   map(
     inputs: Iterable<Input> | AsyncIterable<Input>,
     options?: MapOptions<Progress>,

@@ -23,7 +23,7 @@ let blame: CrashBlame
 let memory = 0
 let restore: ((carried: unknown, run: () => unknown) => unknown) | undefined
 let current: Context | undefined
-/** Posted while another task awaits something. */
+/** Requests that came while another task awaited something. */
 const waiting: Request[] = []
 const functions = new Map<number, TaskFunction>([[INLINE, runInline]])
 /** The async context outside of all tasks. */
@@ -76,7 +76,7 @@ async function run(request: Request): Promise<void> {
   next()
 }
 
-/** In a turn of its own: what a task left behind unhandled ends the thread before the next one has begun. */
+/** Runs the next task in its own turn: an unhandled rejection of the last one ends the thread before the next one begins. */
 function next(): void {
   if (waiting.length > 0) outside.runInAsyncScope(setImmediate, undefined, () => run(waiting.shift()!))
 }
@@ -94,7 +94,7 @@ function failureOf(thrown: unknown, { task }: Request): Failure {
 
 function linkOver(control: MessagePort, claims: Claims): ThreadLink {
   control.on('message', receive)
-  // A task that cannot be read cannot be answered; its caller must not wait for that.
+  // A request that cannot be read cannot be answered. The thread ends, so that its caller gets an error.
   control.on('messageerror', (error) => {
     throw error
   })

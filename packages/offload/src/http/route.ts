@@ -1,7 +1,7 @@
 import type { Duration } from '@spillway/kit'
 import type { Priority } from '../options.js'
 
-/** What the adapters of all frameworks share: how one request becomes one call of a task. */
+/** Options of a route that is answered by a task, the same on all frameworks. */
 export interface RouteOptions {
   /** How long the request may take in all, waiting and running; then the error handler gets a 504. Default: `false`. */
   readonly deadline?: Duration | false

@@ -16,7 +16,7 @@ import { PRIORITIES, type Priority } from '../options.js'
 import { ownedBuffers } from '../wire/binary.js'
 import type { TaskDefinition } from './task-definition.js'
 
-/** What one call of a task may ask for. */
+/** Options of one call of a task. */
 export interface CallOptions<Progress = unknown> {
   /** Gives up: the promise rejects with `signal.reason` and the task itself is stopped. */
   readonly signal?: AbortSignal | undefined
@@ -40,7 +40,7 @@ export interface CallOptions<Progress = unknown> {
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
-/** What a call asks for, resolved. Limits are milliseconds, `Infinity` when there is none. */
+/** The options of a call, resolved. Limits are milliseconds, `Infinity` when there is none. */
 export interface ResolvedCall {
   readonly transfer: readonly Transferable[] | undefined
   readonly priority: Priority
@@ -94,7 +94,7 @@ export function resolveCall(task: TaskDefinition, input: unknown, options: CallO
   }
 }
 
-/** Off (`false`) is a limit without an end; a limit that is not given is the fallback. */
+/** A limit as a number: `false` is `Infinity`, and `undefined` the fallback. */
 export function limit(
   value: number | false | undefined,
   fallback: number = Number.POSITIVE_INFINITY,

@@ -6,7 +6,7 @@ import type { Lane } from './lane.js'
 const STEPS: Readonly<Record<Priority, number>> = { high: 0, normal: 1, low: 2 }
 
 /**
- * The jobs that wait for a thread. A job's rank is the time it came plus one ageing period per priority below `high`, and
+ * Priority queue with ageing, of the jobs that wait for a thread. A job's rank is the time it came plus one ageing period per priority below `high`, and
  * the lowest rank goes first: a `low` job overtakes every `high` one that comes more than two periods after it, so
  * none starves. Adding, taking and removing cost O(lanes).
  */
@@ -24,14 +24,14 @@ export class JobQueue {
     return this.#size
   }
 
-  /** Jobs that could start, were there threads: those of a lane at its cap could not. */
+  /** Jobs that could start if there were idle threads: those of a lane at its cap could not. */
   get startable(): number {
     let count = 0
     for (const lane of this.#lanes) count += lane.startable
     return count
   }
 
-  /** Takes in a new job, or one that comes back from a thread where it has not run. */
+  /** Adds a new job, or one that comes back from a thread where it has not run. */
   push(job: Job, lane: Lane): void {
     job.rank = job.enqueuedAt + STEPS[job.priority] * this.#ageing
     this.#lanes.add(lane)
@@ -40,14 +40,14 @@ export class JobQueue {
     this.#work[job.priority] += job.expectedRun
   }
 
-  /** Takes out the job that goes next. */
+  /** Removes the job with the lowest rank and returns it. */
   shift(): Job | undefined {
     const job = this.first()
     if (job !== undefined) this.remove(job)
     return job
   }
 
-  /** The job that goes next; nothing when all waiting ones are held back by their caps. */
+  /** The job with the lowest rank of the lanes below their cap; `undefined` when there is none. */
   first(): Job | undefined {
     let best: Job | undefined
     for (const lane of this.#lanes) {
@@ -79,7 +79,7 @@ export class JobQueue {
     return sum
   }
 
-  /** Takes out all jobs that fit, in order. Default: all there are. */
+  /** Removes the jobs that match and returns them by rank. Default: all jobs. */
   take(matches: (job: Job) => boolean = () => true): Job[] {
     const jobs: Job[] = []
     for (const lane of this.#lanes) {

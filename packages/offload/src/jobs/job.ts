@@ -8,9 +8,9 @@ import type { TaskDefinition } from './task-definition.js'
 
 /** The thread that a job has been posted to. */
 export interface JobHost {
-  /** Takes back a job that has not started, and never will there. Tells whether it could. */
+  /** Takes back a job that has not started; false when it has. */
   recall(job: Job): boolean
-  /** Hands over the answers that the event loop has not delivered yet. */
+  /** Delivers the answers that the event loop has not delivered yet. */
   drain(): void
 }
 
@@ -23,9 +23,9 @@ export class Job implements Deadline {
   readonly enqueuedAt: number
   readonly onProgress: ((progress: unknown) => void) | undefined
   readonly carried: unknown
-  /** In whose context its end is published. */
+  /** The async context in which its end is published. */
   readonly caller: Caller | undefined = callerOfJob()
-  /** The point in time after which nobody needs the result. */
+  /** The time after which the result is not needed. */
   readonly deadline: number
   readonly maxWait: number
   /** Run time it may take, in milliseconds; `Infinity` for no limit. */
@@ -36,11 +36,11 @@ export class Job implements Deadline {
   settled = false
   /** How often it has been run again. */
   retries = 0
-  /** It is the first on its thread. */
+  /** It is the first job of its thread, and runs. */
   running = false
   /** Why it was stopped, after it has settled. */
   reason: unknown
-  /** Where it has been posted, and under which ticket. */
+  /** The thread that it was posted to; its ticket there is `ticket`. */
   host: JobHost | undefined
   ticket = 0
   /** Milliseconds of work it stands for in the queue. */
@@ -58,7 +58,7 @@ export class Job implements Deadline {
 
   resolve: (value: unknown) => void = nothing
   reject: (error: unknown) => void = nothing
-  /** Takes the abort listener off the caller's signal. */
+  /** Removes the abort listener from the caller's signal. */
   release: () => void = nothing
 
   constructor(

@@ -10,14 +10,14 @@ export interface Queued {
   next: Queued | undefined
 }
 
-/** A list of jobs by rank that gives up any of them in O(1), and takes new ones, whose ranks only grow, in O(1). */
+/** Linked list of jobs, sorted by rank. A new job, whose rank is the highest, is added in O(1); any job is removed in O(1). */
 class JobList {
   head: Queued | undefined
   #tail: Queued | undefined
 
   push(job: Queued): void {
     let previous = this.#tail
-    // Only a job that comes back from a thread goes before others.
+    // Only a job that comes back from a thread has a lower rank than others.
     while (previous !== undefined && previous.rank > job.rank) previous = previous.previous
     const next = previous === undefined ? this.head : previous.next
     job.previous = previous
@@ -39,8 +39,8 @@ class JobList {
 }
 
 /**
- * The waiting jobs that share one concurrency cap: those of one capped task, or of all tasks without a cap. A lane
- * at its cap is passed over as a whole, so that its jobs cost nothing while they wait.
+ * Queue of the waiting jobs that share one concurrency cap: those of one capped task, or of all tasks without a cap. A lane at
+ * its cap is skipped as a whole, so that its jobs cost nothing while they wait.
  */
 export class Lane {
   readonly cap: number
@@ -66,7 +66,7 @@ export class Lane {
     return this.running < this.cap
   }
 
-  /** How many of the waiting jobs could start, were there threads. */
+  /** How many of the waiting jobs could start if there were idle threads. */
   get startable(): number {
     return Math.min(this.size, this.cap - this.running)
   }

@@ -7,9 +7,9 @@ export interface PoisonSettings {
 }
 
 /**
- * Notices a task that kills threads again and again, and has it refused for a while. Then one call is let through: when
- * it ends well the task is trusted again. A task that mostly works is not refused for a few calls that crash, so that
- * a client cannot switch a task off for all others by sending the one input that crashes it now and then.
+ * Circuit breaker for a task that kills threads: after repeated deaths its calls are refused for a while. Then one call is let
+ * through; when it ends without a crash, the task is accepted again. A task that mostly works is not refused for a few
+ * crashes: otherwise one client could block it for all others with an input that crashes it.
  */
 export class PoisonWatch {
   readonly #clock: Clock
@@ -19,7 +19,7 @@ export class PoisonWatch {
   #deaths = 0
   #refusedUntil = Number.NEGATIVE_INFINITY
   #suspect = false
-  /** One call has been let through, and until then no other is. */
+  /** One call has been let through; no other is until this time. */
   #trialUntil = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock, settings: PoisonSettings) {
@@ -38,7 +38,7 @@ export class PoisonWatch {
     return 0
   }
 
-  /** Milliseconds for which even a call that was let through before must not start. */
+  /** Milliseconds for which even an accepted call must not start. */
   get refusedFor(): number {
     return this.#suspect ? Math.max(0, this.#refusedUntil - this.#clock.now()) : 0
   }
@@ -50,7 +50,7 @@ export class PoisonWatch {
     this.#suspect = false
   }
 
-  /** The call ended before it ran, so that it says nothing. */
+  /** The call ended before it ran, so it proves nothing. */
   withdrawn(): void {
     this.#trialUntil = Number.NEGATIVE_INFINITY
   }

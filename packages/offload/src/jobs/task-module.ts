@@ -7,12 +7,12 @@ import { typescriptLoader } from '../worker/typescript.js'
 /** A module with task functions, shared by all tasks that come from it. */
 export class TaskModule {
   readonly href: string
-  /** Href of what makes a thread understand it; `undefined` for JavaScript. */
+  /** Href of the TypeScript loader that a thread needs for it; `undefined` for JavaScript. */
   readonly loader: string | undefined
   readonly #clock: Clock
   readonly #backoff = new Backoff({ first: 100, max: 30_000, jitter: 0 })
   #closedUntil = Number.NEGATIVE_INFINITY
-  /** Why it did not load the last time. */
+  /** The error of its last failed load. */
   failure: unknown
 
   /**
@@ -25,7 +25,7 @@ export class TaskModule {
     this.#clock = clock
   }
 
-  /** Milliseconds for which it is not tried again, because it failed to load. */
+  /** Milliseconds until it may be loaded again after a failure; 0: now. */
   get closedFor(): number {
     return this.#backoff.failures === 0 ? 0 : Math.max(0, this.#closedUntil - this.#clock.now())
   }

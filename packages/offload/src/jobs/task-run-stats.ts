@@ -4,7 +4,7 @@ import type { PoisonWatch } from './poison-watch.js'
 /** Weight of the newest run in the running mean. */
 const WEIGHT = 0.2
 
-/** What has been seen of one function, whichever tasks were made of it. */
+/** Statistics of one function, over all tasks that were made of it. */
 export class TaskRunStats {
   /** Name of the function; with its file when another module has one of that name. */
   readonly label: string
@@ -29,7 +29,7 @@ export class TaskRunStats {
   }
 }
 
-/** The taskRuns of an offloader, one per function. */
+/** Registry of the statistics of an offloader, one per function. */
 export class TaskRunStatsRegistry implements Iterable<TaskRunStats> {
   readonly #byFunction = new Map<string, TaskRunStats>()
   readonly #labels = new Set<string>()

@@ -15,7 +15,7 @@ export interface AdmissionSettings {
   readonly queueLimit: number
 }
 
-/** Decides which calls are taken, from what waits, what runs, and how long runs have taken so far. */
+/** Admission control: accepts or refuses a call by what waits, what runs, and how long runs have taken so far. */
 export class Admission {
   readonly #settings: AdmissionSettings
   readonly #queue: JobQueue
@@ -30,13 +30,13 @@ export class Admission {
     this.#runs = runs
   }
 
-  /** How many more calls would be taken now. */
+  /** How many more calls would be accepted now. */
   get capacity(): number {
     if (this.closed) return 0
     return Math.max(0, this.#settings.queueLimit + this.#openPlaces() + this.#pool.idle - this.waiting)
   }
 
-  /** Jobs that have not started: in the queue, or posted to a thread behind another one. */
+  /** Jobs that have not started: in the queue, or posted to a thread behind a running job. */
   get waiting(): number {
     return this.#queue.size + this.#pool.postedAhead
   }
@@ -53,7 +53,7 @@ export class Admission {
     return Math.max(own, work)
   }
 
-  /** Why a new call is not taken; `undefined` when it is. */
+  /** The refusal of a new call; `undefined` when it is accepted. */
   refusal(task: TaskDefinition, call: ResolvedCall): Error | undefined {
     if (this.closed) return this.closedError(task)
     if (this.#pool.bootFailure !== undefined) return bootError(task, this.#pool.bootFailure)
@@ -74,7 +74,7 @@ export class Admission {
     return this.overloaded('ERR_OFFLOAD_WAIT', task, expected - call.maxWait, reason)
   }
 
-  /** Why a job must not start although it was taken: its module or the task itself has gone bad while it waited. */
+  /** Why an accepted job must not start: its module failed to load, or its task was refused for crashes, while it waited. */
   barred(task: TaskDefinition, caller?: Caller): Error | undefined {
     if (task.module !== undefined && task.module.closedFor > 0) return loadError(task, task.module.failure)
     const poisoned = task.poison?.refusedFor ?? 0
@@ -85,7 +85,7 @@ export class Admission {
     return this.overloaded('ERR_OFFLOAD_CLOSED', task, 0, 'the offloader is closed', caller)
   }
 
-  /** @param caller whose context the refusal is published in, when the call was taken before */
+  /** @param caller in whose context the refusal is published, when the call was accepted before */
   overloaded(
     code: RefusalCode,
     task: TaskDefinition,
@@ -107,7 +107,7 @@ export class Admission {
     )
   }
 
-  /** Threads that may be had but are not there yet: a queue of zero must not refuse the first call. */
+  /** Threads that may still start or are starting: with `queue: 0` the first call must not be refused. */
   #openPlaces(): number {
     return this.#settings.threads - this.#pool.size + this.#pool.booting
   }

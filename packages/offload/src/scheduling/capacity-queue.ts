@@ -1,8 +1,8 @@
 import { abortable } from '@spillway/kit'
 
 /**
- * Producers that wait for room. Each place is granted to one of them, in the order they came; a grant counts as taken
- * until the event loop has turned, by when its owner has used it or not.
+ * Backpressure: a FIFO queue of producers that wait for room. Each free place is granted to one of them. A grant counts as
+ * used until the next turn of the event loop; by then its owner has made a call or has not.
  */
 export class CapacityQueue {
   readonly #waiting = new Set<() => void>()
@@ -37,7 +37,7 @@ export class CapacityQueue {
     }
   }
 
-  /** There may be room now. */
+  /** Grants free places to waiting producers. Call it when room may have become free. */
   offer(): void {
     if (this.#waiting.size === 0) return
     let room = this.#capacity() - this.#granted
@@ -49,7 +49,7 @@ export class CapacityQueue {
     }
   }
 
-  /** Lets everybody go on from now on, into the refusal that a closed offloader gives. */
+  /** Resolves all waits, now and later: the calls that follow are refused by the closed offloader. */
   close(): void {
     this.#closed = true
     for (const grant of this.#waiting) grant()

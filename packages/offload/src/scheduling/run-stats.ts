@@ -7,7 +7,7 @@ import type { TaskDefinition } from '../jobs/task-definition.js'
 /** Weight of the newest run in the running mean over all tasks. */
 const WEIGHT = 0.1
 
-/** What has been seen of all calls: how they ended, how long they waited and ran. */
+/** Statistics of all calls: how they ended, how long they waited and ran. */
 export class RunStats {
   readonly #clock: Clock
   readonly wait: RecordableHistogram = createHistogram()
@@ -22,20 +22,20 @@ export class RunStats {
     this.#clock = clock
   }
 
-  /** A call was not taken. */
+  /** A call was refused. */
   refused(task: TaskDefinition): void {
     this.counts.refused++
     task.runs.failed++
   }
 
-  /** A job goes on a thread. */
+  /** A job starts on its thread. */
   started(job: Job, now: number): void {
     this.wait.record(microseconds(now - job.enqueuedAt))
     job.startedAt = now
     job.task.enter()
   }
 
-  /** A job is off its thread. */
+  /** A job has left its thread after it ran. */
   left(job: Job): void {
     const took = this.#clock.now() - job.startedAt
     this.busyMs += took
@@ -45,7 +45,7 @@ export class RunStats {
     job.task.leave()
   }
 
-  /** A job is off its thread, and has not run there. */
+  /** A job was taken off its thread before it ran. */
   returned(job: Job): void {
     job.task.leave()
   }

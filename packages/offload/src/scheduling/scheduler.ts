@@ -27,7 +27,7 @@ import {
   timeoutError,
 } from './task-errors.js'
 
-/** How often a call is run again whose thread was lost by another call. */
+/** How often a call is run again when another call has ended its thread. */
 const MOST_RETRIES = 2
 
 export interface SchedulerSettings {
@@ -36,7 +36,7 @@ export interface SchedulerSettings {
   readonly clock: Clock
 }
 
-/** What a scheduler works with. */
+/** Collaborators of a {@link Scheduler}. */
 export interface SchedulerParts {
   readonly admission: Admission
   readonly queue: JobQueue
@@ -48,8 +48,8 @@ export interface SchedulerParts {
 }
 
 /**
- * Takes calls, refuses what cannot be served in time, and settles each of the others exactly once: with the task's result
- * or error, with the caller's reason, or with why it was stopped or its thread was lost.
+ * Facade of the scheduling: refuses calls that cannot be served in time, and settles each accepted one exactly once: with the
+ * task's result or error, with the caller's abort reason, or with the error of a timeout or a lost thread.
  */
 export class Scheduler implements ThreadPoolListener {
   readonly #settings: SchedulerSettings
@@ -89,7 +89,7 @@ export class Scheduler implements ThreadPoolListener {
     return result
   }
 
-  /** Rejects all that is left. The threads are the pool's to end. */
+  /** Rejects all jobs that are left. The pool ends the threads. */
   abandon(): void {
     for (const thread of this.#pool) this.#dispatcher.recall(thread)
     for (const job of this.#queue.take()) {
@@ -117,7 +117,7 @@ export class Scheduler implements ThreadPoolListener {
     else this.#overMemory(job, thread, message.memory)
   }
 
-  /** The crash is that of the call that it comes from. Others that ran there went down with it and are not blamed. */
+  /** Charges the crash to the call that caused it. Other jobs of that thread fail with it, or run again, and are not charged. */
   onLost(thread: Thread, loss: ThreadLoss): void {
     const { culprit } = loss
     const lost = this.#dispatcher.reclaim(thread)
@@ -135,7 +135,7 @@ export class Scheduler implements ThreadPoolListener {
     }
   }
 
-  /** What was moved to the lost thread is gone. */
+  /** Transferred buffers were lost with the thread, so such a call cannot run again. */
   #mayRunAgain(job: Job): boolean {
     return job.task.rules.idempotent && job.transfer === undefined && job.retries < MOST_RETRIES
   }
@@ -152,7 +152,7 @@ export class Scheduler implements ThreadPoolListener {
 
   #finish(job: Job, thread: Thread, value: unknown): void {
     job.task.poison?.survived()
-    // Only now is it sure that the thread has the function: a failed call may never have got there.
+    // A result proves that the thread has loaded the function; after a failure it may not have.
     thread.known.add(job.task)
     job.task.module?.loaded()
     if (!job.settled) this.#settlement.settle(job, 'completed', value)
@@ -172,7 +172,7 @@ export class Scheduler implements ThreadPoolListener {
     this.#leaveThread(job, thread)
   }
 
-  /** A module that failed stays failed in this thread. All that wait for it hear at once: a thread each would tell the same. */
+  /** A module that failed to load stays failed in this thread. Its waiting jobs are refused at once: they would fail alike. */
   #notLoaded({ module }: TaskDefinition, thread: Thread, cause: unknown): void {
     thread.retireFor = 'load'
     module?.failed(cause)
@@ -181,7 +181,7 @@ export class Scheduler implements ThreadPoolListener {
     }
   }
 
-  /** A caller whose `onProgress` throws does not want the rest. */
+  /** Calls `onProgress`. When it throws, the task is stopped. */
   #report(job: Job, progress: unknown): void {
     try {
       job.onProgress?.(progress)
@@ -223,7 +223,7 @@ export class Scheduler implements ThreadPoolListener {
     this.#pool.end(thread, 'memory')
   }
 
-  /** The caller gets its answer at once; the work is taken out, or stopped. */
+  /** Settles a job at once, and withdraws it or stops its task. */
   #cancel(job: Job, outcome: Outcome, reason: unknown): void {
     if (job.settled) return
     this.#settlement.settle(job, outcome, reason)

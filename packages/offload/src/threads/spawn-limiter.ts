@@ -1,9 +1,8 @@
 import { Backoff, type Clock } from '@spillway/kit'
 
 /**
- * Says when the next thread may start. Two brakes: after a thread that failed to start, a wait that doubles from 0.1 s
- * to 30 s, until one starts again; and a token bucket over all starts, so that tasks which kill threads do not make us
- * spend the machine on starting new ones.
+ * Rate limiter of thread starts, with two rules: after a failed start, an exponential back-off from 0.1 s to 30 s; and a token
+ * bucket over all starts, so that tasks that kill their threads do not use up the CPU with starting new ones.
  */
 export class SpawnLimiter {
   readonly #clock: Clock
@@ -13,7 +12,7 @@ export class SpawnLimiter {
   #countedAt: number
   readonly #backoff = new Backoff({ first: 100, max: 30_000, jitter: 0 })
   #closedUntil = Number.NEGATIVE_INFINITY
-  /** What the last failed start failed with; `undefined` once one has succeeded. */
+  /** The error of the last failed start; `undefined` after a successful one. */
   failure: unknown
 
   constructor(clock: Clock, limit: { readonly burst: number; readonly perMinute: number } | false) {

@@ -6,7 +6,7 @@ import type { FromThread } from '../wire/protocol.js'
 import { SpawnLimiter } from './spawn-limiter.js'
 import { Thread, type ThreadListener, type ThreadLoss, type ThreadSettings } from './thread.js'
 
-/** A terminated thread that is not gone after this long sits in native code. */
+/** A terminated thread that has not ended after this long is in native code. Milliseconds. */
 const STUCK_AFTER_MS = 2_000
 
 export interface ThreadPoolSettings extends ThreadSettings {
@@ -19,14 +19,14 @@ export interface ThreadPoolSettings extends ThreadSettings {
   readonly clock: Clock
 }
 
-/** What the pool tells its owner. */
+/** Listener of a {@link ThreadPool}. */
 export interface ThreadPoolListener {
-  /** There may be a thread to take now. */
+  /** A thread may be idle now, or may be started. */
   onAvailable(): void
   onMessage(thread: Thread, message: FromThread): void
-  /** A thread that had booted is gone, with the jobs it had, if any. */
+  /** A thread that had booted has ended, with the jobs it had, if any. */
   onLost(thread: Thread, loss: ThreadLoss): void
-  /** A thread did not start and none is left that could work. */
+  /** A thread failed to start, and there is no other thread. */
   onBroken(error: unknown): void
 }
 
@@ -37,14 +37,14 @@ const threadChannel = channel<{
   threads: number
 }>('spillway:offload:thread')
 
-/** The threads: starts them on demand, keeps the warm ones, ends the idle ones, and never has more than `max`. */
+/** Pool of threads: starts them on demand, reuses warm ones, ends idle ones, and never has more than `max`. */
 export class ThreadPool implements ThreadListener {
   readonly #settings: ThreadPoolSettings
   readonly #deadlines: DeadlineHeap
   #listener!: ThreadPoolListener
   readonly #limiter: SpawnLimiter
   readonly #threads = new Set<Thread>()
-  /** The last one used is the first one taken, so that a surplus falls idle. */
+  /** A stack: the thread used last is taken first, so that surplus threads stay idle and end. */
   readonly #idle: Thread[] = []
   #booting = 0
   #retry: NodeJS.Timeout | undefined
@@ -60,7 +60,7 @@ export class ThreadPool implements ThreadListener {
     this.#limiter = new SpawnLimiter(settings.clock, settings.respawn)
   }
 
-  /** Names the one that hears of the threads, before the first of them starts. */
+  /** Sets the listener. Call it once, before the first thread starts. */
   listen(listener: ThreadPoolListener): void {
     this.#listener = listener
   }
@@ -83,7 +83,7 @@ export class ThreadPool implements ThreadListener {
     return count
   }
 
-  /** Why no thread starts at the moment; `undefined` when they do, or when there are threads that work. */
+  /** The error for which no thread starts at the moment; `undefined` when threads start, or there are some. */
   get bootFailure(): unknown {
     return this.#threads.size === 0 && this.#limiter.broken ? this.#limiter.failure : undefined
   }
@@ -104,7 +104,7 @@ export class ThreadPool implements ThreadListener {
     return undefined
   }
 
-  /** Jobs that have been posted to a thread while it has another one. */
+  /** Jobs that are posted to threads behind a running job. */
   get postedAhead(): number {
     let count = 0
     for (const thread of this.#threads) count += thread.postedAhead
@@ -126,7 +126,7 @@ export class ThreadPool implements ThreadListener {
     return thread
   }
 
-  /** A busy thread that a job may be posted to, the one with the fewest. */
+  /** The busy thread with the fewest jobs that a job may be posted ahead to. */
   threadToPostTo(job: Job): Thread | undefined {
     let taker: Thread | undefined
     for (const thread of this.#threads) {
@@ -136,7 +136,7 @@ export class ThreadPool implements ThreadListener {
     return taker
   }
 
-  /** The thread has nothing to do. */
+  /** Takes back a thread without jobs: it idles, or is recycled. */
   release(thread: Thread): void {
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#deadlines.remove(thread)
@@ -147,12 +147,12 @@ export class ThreadPool implements ThreadListener {
     } else this.#park(thread)
   }
 
-  /** Starts threads for `waiting` jobs, as far as `max` and the gate allow. */
+  /** Starts threads for `waiting` jobs, as far as `max` and the spawn limiter allow. */
   growFor(waiting: number): void {
     this.growTo(this.#threads.size - this.#booting + waiting)
   }
 
-  /** Starts threads until there are `size`, as far as `max` and the gate allow. */
+  /** Starts threads until there are `size`, as far as `max` and the spawn limiter allow. */
   growTo(size: number): void {
     while (!this.#closed && this.#threads.size < Math.min(size, this.#settings.max)) {
       const delay = this.#limiter.delay()
@@ -172,7 +172,7 @@ export class ThreadPool implements ThreadListener {
     if (task.rules.terminable) this.after(thread, this.#settings.grace, () => this.#outOfGrace(thread))
   }
 
-  /** The task that was asked to end has; the thread goes on with its next one. */
+  /** The task that was asked to end has ended; the thread runs its next job. */
   resume(thread: Thread): void {
     if (thread.state !== 'stopping') return
     thread.state = 'busy'
@@ -188,7 +188,7 @@ export class ThreadPool implements ThreadListener {
     this.#deadlines.add(thread)
   }
 
-  /** Terminates a thread. `onLost` follows when it is gone; until then it counts. */
+  /** Terminates a thread. It counts until it has ended; then `onLost` follows. */
   end(thread: Thread, reason: string): void {
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#forgetIdle(thread)
@@ -197,7 +197,7 @@ export class ThreadPool implements ThreadListener {
     thread.terminate()
   }
 
-  /** Terminates all threads and waits until they are gone, but not longer than a stuck thread is waited for. */
+  /** Terminates all threads and waits until they have ended, two seconds at most. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
@@ -229,7 +229,7 @@ export class ThreadPool implements ThreadListener {
     this.#listener.onMessage(thread, message)
   }
 
-  /** Until it is gone, its piscina would start a thread that knows nothing of us for a task; so it gets none. */
+  /** A thread with an uncaught error gets no more jobs: its piscina would run them in a new thread of its own. */
   onFailing(thread: Thread): void {
     if (thread.booted) this.end(thread, 'crashed')
   }
@@ -286,12 +286,12 @@ export class ThreadPool implements ThreadListener {
   }
 
   #outOfGrace(thread: Thread): void {
-    // When our own event loop was blocked, its task may have ended in time.
+    // When this event loop was blocked, the task may have ended in time.
     thread.drain()
     if (thread.state === 'stopping') this.end(thread, 'cancelled')
   }
 
-  /** The thread sits in native code and ends when that returns. The process need not wait for it. */
+  /** The thread is in native code and ends when that returns. The process need not wait for it. */
   #markStuck(thread: Thread, reason: string): void {
     thread.stuck = true
     thread.unref()
@@ -303,7 +303,7 @@ export class ThreadPool implements ThreadListener {
     if (index !== -1) this.#idle.splice(index, 1)
   }
 
-  /** Keeps the process alive: jobs wait for this. */
+  /** Tries to start threads again later. This timer keeps the process alive: jobs wait for it. */
   #retryIn(delay: number): void {
     if (this.#retry !== undefined) return
     this.#retry = setTimeout(() => {

@@ -50,7 +50,7 @@ export function describe(thrown: unknown, kind: FailureKind = 'error', depth = 0
   }
 }
 
-/** Tells a failure from what a task may throw. */
+/** Whether a value is a failure, and not something that a task threw. */
 export function isFailure(value: unknown): value is Failure {
   return typeof value === 'object' && value !== null && 'failure' in value && 'fields' in value
 }

@@ -1,26 +1,26 @@
 import { AsyncLocalStorage, AsyncResource, createHook } from 'node:async_hooks'
 import type { Claims } from '../wire/claims.js'
 
-/** A call of a task, as far as blame goes. */
+/** A call of a task that may have caused a crash. */
 export interface Suspect {
   readonly ticket: number
   /** The number of its function. */
   readonly task: number
 }
 
-/** What a module that is loaded may start, and what throws later: a timer, a socket. Files are read by loading itself. */
+/** Async resources that a module may start while it is loaded, and that may throw later. Loading itself only reads files. */
 const BACKGROUND = new Set(['Timeout', 'Immediate', 'TCPWRAP', 'TCPCONNECTWRAP', 'PIPEWRAP', 'UDPWRAP'])
 
 /**
- * Knows in a thread which task a crash comes from: a timer or a rejection of one that has returned long ago ends the
- * thread while another one runs. To follow each promise costs time on Node before 24, so it begins only when a task may
- * have left something behind: when it made anything that has an id for async hooks. What then comes from no task that
- * was followed comes from that one.
+ * Attributes a crash of the thread to the task that caused it: a timer or a rejection of a task that has returned may end the
+ * thread while another task runs. The attribution uses an `AsyncLocalStorage`, which costs time on Node before 24. So it begins
+ * only when a task may have left something behind, which it shows by an async id that it used. That first task was not
+ * followed: a later crash without a followed task is charged to it.
  */
 export class CrashBlame {
   readonly #claims: Claims
   readonly #tasks = new AsyncLocalStorage<Suspect>()
-  /** The one that was not followed. */
+  /** The task that left something behind before tasks were followed. */
   #first: Suspect | undefined
 
   constructor(claims: Claims) {
@@ -29,7 +29,7 @@ export class CrashBlame {
     process.on('exit', this.#note)
   }
 
-  /** Before a task begins; to hand to {@link end}. */
+  /** Call it before a task begins; pass the result to {@link end}. */
   begin(): number {
     return this.#first === undefined ? newestId() : Number.POSITIVE_INFINITY
   }
@@ -58,7 +58,7 @@ export class CrashBlame {
     }
   }
 
-  /** While nothing was left behind before, a crash is that of the task that runs. */
+  /** Without a suspect nothing was left behind: the main thread then charges the running task. */
   readonly #note = (): void => {
     const suspect = this.#tasks.getStore() ?? this.#first
     if (suspect !== undefined) this.#claims.blame(suspect)
