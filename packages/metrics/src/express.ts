@@ -1,10 +1,11 @@
 import { onResponseEnd } from '@spillway/kit'
 import { refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
-import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
+import { MetricsEndpoint, type MetricsRouteOptions } from './http/endpoint.js'
+import { Mounts } from './http/express-mounts.js'
+import { routeName } from './http/route-name.js'
 import type { Metrics } from './metrics.js'
-import { Mounts } from './mounts.js'
-import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './requests.js'
+import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './recording/request-recorder.js'
 
 declare global {
   namespace Express {
@@ -38,7 +39,8 @@ export function metrics(collector: Metrics, options: ExpressMetricsOptions = {})
       const end = collector.requests.begin()
       onResponseEnd(res, (finished) => {
         const status = finished ? res.statusCode : CLIENT_CLOSED_REQUEST
-        end({ method: req.method, route: nameOf?.(req) ?? (req as Routed)[PATTERN] ?? own, status })
+        const route = routeName(nameOf, req) ?? (req as Routed)[PATTERN] ?? own
+        end({ method: req.method, route, status })
       })
     }
     if (!owned) return next()

@@ -1,9 +1,10 @@
 import { onResponseEnd } from '@spillway/kit'
 import { plugin } from '@spillway/kit/fastify'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
+import { MetricsEndpoint, type MetricsRouteOptions } from './http/endpoint.js'
+import { routeName } from './http/route-name.js'
 import type { Metrics } from './metrics.js'
-import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './requests.js'
+import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './recording/request-recorder.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -42,7 +43,7 @@ export const metrics: FastifyPluginAsync<FastifyMetricsOptions> = plugin(
       const end = collector.requests.begin()
       onResponseEnd(reply.raw, (finished) => {
         const status = finished ? reply.raw.statusCode : CLIENT_CLOSED_REQUEST
-        end({ method: request.method, route: nameOf?.(request) ?? url, status })
+        end({ method: request.method, route: routeName(nameOf, request) ?? url, status })
       })
     })
     for (const path of endpoint.paths) {

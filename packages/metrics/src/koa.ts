@@ -1,8 +1,9 @@
 import { onResponseEnd } from '@spillway/kit'
 import type { Context, Middleware } from 'koa'
-import { MetricsEndpoint, type MetricsRouteOptions } from './endpoint.js'
+import { MetricsEndpoint, type MetricsRouteOptions } from './http/endpoint.js'
+import { routeName } from './http/route-name.js'
 import type { Metrics } from './metrics.js'
-import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './requests.js'
+import { CLIENT_CLOSED_REQUEST, UNMATCHED } from './recording/request-recorder.js'
 
 export type KoaMetricsOptions = MetricsRouteOptions<Context>
 
@@ -27,7 +28,7 @@ export function metrics(collector: Metrics, options: KoaMetricsOptions = {}): Mi
       const end = collector.requests.begin()
       onResponseEnd(ctx.res, (finished) => {
         const status = finished ? ctx.res.statusCode : CLIENT_CLOSED_REQUEST
-        end({ method, route: owned ? path : (nameOf(ctx) ?? UNMATCHED), status })
+        end({ method, route: owned ? path : (routeName(nameOf, ctx) ?? UNMATCHED), status })
       })
     }
     if (!owned) return next()

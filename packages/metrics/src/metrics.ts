@@ -10,24 +10,24 @@ import {
   string,
 } from '@spillway/kit'
 import { Gauge, Registry } from 'prom-client'
-import { Drops } from './drops.js'
-import { countEvents } from './events.js'
-import { type Exposition, expositionOf, type GatherOptions } from './exposition.js'
-import type { Gathered } from './messages.js'
+import { WorkerLink } from './cluster/worker-link.js'
 import { type MetricsOptions, resolveOptions } from './options.js'
-import { processGauges } from './process-gauges.js'
-import { Recent } from './recent.js'
-import { RequestRecorder } from './requests.js'
-import type { StatsSchema } from './schema.js'
-import { SCHEMAS } from './schemas.js'
-import { seriesOf } from './series.js'
-import { type Source, SourceGroup } from './source.js'
-import { WorkerLink } from './worker-link.js'
+import { countEvents } from './recording/events.js'
+import { processGauges } from './recording/process-gauges.js'
+import { RequestRecorder } from './recording/request-recorder.js'
+import { DroppedCounter } from './series/dropped-counter.js'
+import type { Gathered } from './series/exposition.js'
+import { type Exposition, expositionOf, type GatherOptions } from './series/exposition.js'
+import { MaxAgeCache } from './series/max-age-cache.js'
+import { seriesOf } from './series/series.js'
+import { SCHEMAS } from './sources/package-schemas.js'
+import type { StatsSchema } from './sources/snapshot-reader.js'
+import { type Source, SourceGroup } from './sources/source-group.js'
 
 export interface WatchOptions {
-  /** The label `name` of its series; tells two caches apart. Default `'default'`. */
+  /** Value of the label `name` on its series; it tells two caches apart. Default `'default'`. */
   readonly name?: string
-  /** How to read its figures. Default: the schema of the Spillway package of that kind, else all are gauges. */
+  /** How to read its figures. Default: the schema of the Spillway package of that kind; else every figure is a gauge. */
   readonly schema?: StatsSchema
 }
 
@@ -48,8 +48,8 @@ const resolveWatch = defineOptions(
 )
 
 /**
- * The Prometheus figures of one process, and, under a primary that called `serveClusterMetrics()`, of the whole
- * cluster: whichever worker is scraped answers for all.
+ * Registry and exporter of the Prometheus figures of one process. Under a primary that called `serveClusterMetrics()`, each
+ * worker answers a scrape with the figures of all workers.
  *
  * ```ts
  * const metrics = new Metrics()
@@ -67,9 +67,9 @@ export class Metrics implements Closable {
   readonly #link: WorkerLink | undefined
   readonly #ownsRegistry: boolean
   readonly #stop: (() => void)[] = []
-  readonly #drops: Drops
-  readonly #text = new Recent(() => this.#write())
-  readonly #figures = new Recent(() => this.#read())
+  readonly #dropped: DroppedCounter
+  readonly #text = new MaxAgeCache(() => this.#write())
+  readonly #figures = new MaxAgeCache(() => this.#read())
 
   /** Stops counting, tells the primary the last figures, and empties the registry unless it is yours. Idempotent. */
   readonly close: (options?: CloseOptions) => Promise<void>
@@ -79,18 +79,18 @@ export class Metrics implements Closable {
     this.#ownsRegistry = resolved.registry === undefined
     this.registry = resolved.registry ?? new Registry()
     if (Object.keys(resolved.labels).length > 0) this.registry.setDefaultLabels({ ...resolved.labels })
-    this.#drops = new Drops(this.registry)
+    this.#dropped = new DroppedCounter(this.registry)
     this.#watchSources()
-    this.requests = new RequestRecorder(this.registry, resolved.buckets, this.#drops)
+    this.requests = new RequestRecorder(this.registry, resolved.buckets, this.#dropped)
     if (resolved.processMetrics) this.#stop.push(processGauges(this.registry))
-    if (resolved.events) this.#stop.push(countEvents(this.registry, this.#drops))
+    if (resolved.events) this.#stop.push(countEvents(this.registry, this.#dropped))
     if (cluster.isWorker) this.#link = new WorkerLink(() => seriesOf(this.registry), resolved.timeout)
     this.close = closeOnce(() => this.#release())
   }
 
   /**
-   * Exports the figures of anything with `stats()`, read anew at each scrape, as `spillway_<kind>_<figure>`. Returns
-   * what ends it.
+   * Exports the figures of anything with `stats()`, read anew at each scrape, as `spillway_<kind>_<figure>`. Returns a
+   * function that ends it.
    *
    * @param kind `'cache'`, `'mysql'`, `'limiter'`, ... or a word of your own: lower case, digits, `_`
    * @throws TypeError | RangeError `ERR_METRICS_OPTION` | `ERR_METRICS_SOURCE`
@@ -109,7 +109,7 @@ export class Metrics implements Closable {
     }
     let group = this.#groups.get(kind)
     if (group === undefined) {
-      group = new SourceGroup(kind, options.schema ?? SCHEMAS[kind] ?? {}, this.registry, this.#drops)
+      group = new SourceGroup(kind, options.schema ?? SCHEMAS[kind] ?? {}, this.registry, this.#dropped)
       this.#groups.set(kind, group)
     }
     group.add(source, name)
@@ -157,7 +157,7 @@ export class Metrics implements Closable {
     return { contentType: this.registry.contentType, body: await this.registry.metrics() }
   }
 
-  /** Registered first, so that it is read first: a scrape begins with a fresh look at every source. */
+  /** Registered first, so that prom-client reads it first: each scrape begins by reading every source again. */
   #watchSources(): void {
     const groups = this.#groups
     new Gauge({

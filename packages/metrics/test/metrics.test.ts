@@ -110,7 +110,7 @@ describe('Metrics', () => {
   })
 
   it('listens to no channel any more after it was closed', async () => {
-    const { EVENTS } = await import('../src/events.js')
+    const { EVENTS } = await import('../src/recording/events.js')
     const names = Object.keys(EVENTS)
     expect(names.length).toBeGreaterThan(0)
     const metrics = create()

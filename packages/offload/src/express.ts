@@ -1,11 +1,12 @@
-import type { Server } from 'node:http'
 import { responseSignal } from '@spillway/kit'
 import { refuse } from '@spillway/kit/express'
 import type { Request, RequestHandler, Response } from 'express'
+
 import { bodyOf, type RouteOptions, routeCall } from './http/route.js'
 import { eventStream, SSE_HEADERS } from './http/sse.js'
-import type { Offloader } from './offloader.js'
 import type { Task } from './task.js'
+
+export { closeWith } from './http/close-with.js'
 
 export interface OffloadOptions<Input, Output, Req extends Request = Request> extends RouteOptions {
   /** The task's input, from the request. */
@@ -41,15 +42,10 @@ export function offload<Input, Output, Req extends Request = Request>(
           })
         : run().then((output) => reply(output, req as Req, res))
     answered.catch((error) => {
-      // Nobody is there to read an answer, or a log line, about a client that left.
+      // The client has left: no answer is needed, and no log line.
       if (!signal.aborted) refuse(error, res, next)
     })
   }
-}
-
-/** Closes the offloader when the server has closed. */
-export function closeWith(server: Server, offloader: Offloader): void {
-  server.once('close', () => void offloader.close())
 }
 
 function send(output: unknown, _req: Request, res: Response): void {

@@ -8,7 +8,7 @@ import type { Task } from './task.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** There when {@link offloaderPlugin} is registered. */
+    /** Set when {@link offloaderPlugin} is registered. */
     offloader: Offloader
   }
 }
@@ -51,7 +51,7 @@ export function offload<Input, Output, Req extends FastifyRequest = FastifyReque
         if (error instanceof RejectedError) setHeaders(reply, error.headers)
         throw error
       }
-      // Nobody is there to read an answer, or a log line, about a client that left.
+      // The client has left: no answer is needed, and no log line.
       return reply.hijack()
     }
   }

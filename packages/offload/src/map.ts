@@ -1,5 +1,5 @@
 import { defineOptions, having, integer, optional } from '@spillway/kit'
-import type { CallOptions } from './jobs/call.js'
+import type { CallOptions } from './jobs/call-options.js'
 
 export interface MapOptions<Progress = unknown> extends Omit<CallOptions<Progress>, 'signal'> {
   /** Inputs in work at the same time. Default: the number of threads. */

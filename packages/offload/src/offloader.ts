@@ -1,26 +1,27 @@
 import { type CloseOptions, closeOnce, DeadlineHeap, drainWithin } from '@spillway/kit'
-import { type CallOptions, defaultCall, limit, resolveCall } from './jobs/call.js'
-import { TaskDefinition } from './jobs/definition.js'
+import { type CallOptions, defaultCall, limit, resolveCall } from './jobs/call-options.js'
+import { InlineTasks } from './jobs/inline-tasks.js'
+import { JobQueue } from './jobs/job-queue.js'
 import { Lane } from './jobs/lane.js'
-import { PoisonWatch } from './jobs/poison.js'
-import { JobQueue } from './jobs/queue.js'
+import { PoisonWatch } from './jobs/poison-watch.js'
+import { TaskDefinition, type TaskFunction } from './jobs/task-definition.js'
 import { hrefOf, TaskModule } from './jobs/task-module.js'
-import { Tracks } from './jobs/track.js'
+import { TaskRunStatsRegistry } from './jobs/task-run-stats.js'
 import { type MapOptions, mapTasks } from './map.js'
 import {
   type OffloaderOptions,
+  type OffloaderSettings,
   resolveOptions,
   resolveTaskOptions,
-  type Settings,
   type TaskOptions,
 } from './options.js'
 import { Admission } from './scheduling/admission.js'
+import { CapacityQueue } from './scheduling/capacity-queue.js'
 import { Dispatcher } from './scheduling/dispatcher.js'
-import { Ledger } from './scheduling/ledger.js'
+import { RunStats } from './scheduling/run-stats.js'
 import { Scheduler } from './scheduling/scheduler.js'
 import { Settlement } from './scheduling/settlement.js'
-import { bootError, joinStacks } from './scheduling/task-error.js'
-import { Vacancy } from './scheduling/vacancy.js'
+import { bootError, joinStacks } from './scheduling/task-errors.js'
 import { automaticThreads } from './sizing.js'
 import { type OffloaderStats, snapshot } from './stats.js'
 import type { Task, TaskName, TaskOf, TasksOf } from './task.js'
@@ -29,7 +30,7 @@ import { workerFile } from './threads/worker-file.js'
 import { sourceOf } from './worker/inline-source.js'
 
 /**
- * Runs functions of your modules in a bounded pool of worker threads.
+ * Thread pool for CPU work: runs functions of your modules in a bounded number of worker threads.
  *
  * ```ts
  * const offloader = new Offloader({ threads: 'auto' })
@@ -37,24 +38,26 @@ import { sourceOf } from './worker/inline-source.js'
  * const thumbnail = await resize(image, { signal, timeout: '2s' })
  * ```
  *
- * No thread starts before the first call, and none keeps the process alive.
+ * The first call starts the first thread. Only running and waiting tasks keep the process alive.
  */
 export class Offloader implements AsyncDisposable {
-  /** Threads it may have. */
+  /** Most threads that it may have. */
   readonly threads: number
-  readonly #settings: Settings
+  readonly #settings: OffloaderSettings
   readonly #admission: Admission
-  readonly #ledger: Ledger
+  readonly #runs: RunStats
   readonly #scheduler: Scheduler
   readonly #pool: ThreadPool
   readonly #queue: JobQueue
   readonly #deadlines: DeadlineHeap
-  readonly #vacancy: Vacancy
+  readonly #capacityQueue: CapacityQueue
   readonly #settlement: Settlement
   readonly #modules = new Map<string, TaskModule>()
-  readonly #tracks: Tracks
+  readonly #taskRuns: TaskRunStatsRegistry
   readonly #openLane = new Lane()
+  /** The task of any inline function, where its source does not matter. */
   readonly #inline: TaskDefinition
+  readonly #inlineTasks: InlineTasks
   readonly #startedAt: number
   #lastTask = 0
 
@@ -70,27 +73,12 @@ export class Offloader implements AsyncDisposable {
     this.#startedAt = settings.clock.now()
     this.#deadlines = new DeadlineHeap(settings.clock)
     this.#queue = new JobQueue(settings.ageing)
-    this.#vacancy = new Vacancy(() => this.capacity)
-    this.#ledger = new Ledger(settings.clock)
-    this.#settlement = new Settlement(this.#deadlines, this.#ledger)
+    this.#capacityQueue = new CapacityQueue(() => this.capacity)
+    this.#runs = new RunStats(settings.clock)
+    this.#settlement = new Settlement(this.#deadlines, this.#runs)
     const { poison, clock } = settings
-    this.#tracks = new Tracks(() => (poison === false ? undefined : new PoisonWatch(clock, poison)))
-    const places = { threads: this.threads, queueLimit: limit(settings.queue) }
-    this.#admission = new Admission(places, this.#queue, this.#ledger)
-    this.#scheduler = new Scheduler(
-      {
-        errors: new Map(settings.errors.map((errorClass) => [errorClass.name, errorClass])),
-        capture: settings.context?.capture,
-        clock: settings.clock,
-      },
-      {
-        admission: this.#admission,
-        queue: this.#queue,
-        settlement: this.#settlement,
-        vacancy: this.#vacancy,
-        ledger: this.#ledger,
-      },
-    )
+    const watch = () => (poison === false ? undefined : new PoisonWatch(clock, poison))
+    this.#taskRuns = new TaskRunStatsRegistry(watch)
     this.#pool = new ThreadPool(
       {
         ...settings,
@@ -103,21 +91,41 @@ export class Offloader implements AsyncDisposable {
         restore: settings.context?.restore === undefined ? undefined : hrefOf(settings.context.restore),
       },
       this.#deadlines,
-      this.#scheduler,
     )
-    this.#admission.use(this.#pool)
+    const places = { threads: this.threads, queueLimit: limit(settings.queue) }
+    this.#admission = new Admission(places, this.#queue, this.#pool, this.#runs)
     const dispatcher = new Dispatcher({
       admission: this.#admission,
       queue: this.#queue,
       pool: this.#pool,
       deadlines: this.#deadlines,
-      ledger: this.#ledger,
+      runs: this.#runs,
       settlement: this.#settlement,
       clock,
     })
-    this.#scheduler.use(this.#pool, dispatcher)
-    this.#inline = this.#define(undefined, 'inline', {})
-    this.#pool.reach(settings.minThreads)
+    this.#scheduler = new Scheduler(
+      {
+        errors: new Map(settings.errors.map((errorClass) => [errorClass.name, errorClass])),
+        capture: settings.context?.capture,
+        clock,
+      },
+      {
+        admission: this.#admission,
+        queue: this.#queue,
+        pool: this.#pool,
+        dispatcher,
+        settlement: this.#settlement,
+        capacityQueue: this.#capacityQueue,
+        runs: this.#runs,
+      },
+    )
+    this.#pool.listen(this.#scheduler)
+    const inline = this.#define({ id: 0, name: 'inline', module: undefined }, {})
+    this.#inline = inline
+    this.#inlineTasks = new InlineTasks(
+      () => new TaskDefinition(inline, inline.rules, inline.lane, inline.runs, watch()),
+    )
+    this.#pool.growTo(settings.minThreads)
   }
 
   /**
@@ -142,12 +150,12 @@ export class Offloader implements AsyncDisposable {
       shared = new TaskModule(href, this.#settings.clock)
       this.#modules.set(href, shared)
     }
-    const definition = this.#define(shared, name, options)
+    const definition = this.#define({ id: ++this.#lastTask, name, module: shared }, options)
     return this.#callable(definition) as TaskOf<Module[Name]>
   }
 
   /**
-   * All functions of a module as tasks, each with its own types. Made when they are first read.
+   * All functions of a module as tasks, each with its own types. A task is made when it is first read.
    *
    * ```ts
    * const { resize, crop } = offloader.tasks<typeof import('./images.js')>(new URL('./images.js', import.meta.url))
@@ -177,19 +185,16 @@ export class Offloader implements AsyncDisposable {
     ...args: Args
   ): Promise<Awaited<Output>> {
     const source = sourceOf(inline)
+    const task = this.#inlineTasks.of(source)
     try {
-      return (await this.#scheduler.submit(
-        this.#inline,
-        { source, args },
-        defaultCall(this.#inline),
-      )) as Awaited<Output>
+      return (await this.#scheduler.submit(task, { source, args }, defaultCall(task))) as Awaited<Output>
     } catch (error) {
       joinStacks(error, this.runInline)
       throw error
     }
   }
 
-  /** Runs a task for each input, a few at a time, and yields the results in order. Stopping early stops the work. */
+  /** Runs a task for each input, a few at a time, and yields the results in order. Ending the iteration stops the work. */
   map<Input, Output, Progress>(
     inputs: Iterable<Input> | AsyncIterable<Input>,
     task: Task<Input, Output, Progress>,
@@ -198,7 +203,7 @@ export class Offloader implements AsyncDisposable {
     return task.map(inputs, options)
   }
 
-  /** How many more calls would be taken now: free threads and free places in the queue. */
+  /** How many more calls would be accepted now: free threads and free places in the queue. */
   get capacity(): number {
     return this.#admission.capacity
   }
@@ -208,16 +213,16 @@ export class Offloader implements AsyncDisposable {
     return this.capacity === 0
   }
 
-  /** Resolves when there is room for a call, first come, first served. Rejects with `signal.reason`. */
+  /** Resolves when there is room for a call, in the order of the waiting callers. Rejects with `signal.reason`. */
   whenFree({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#vacancy.wait(signal)
+    return this.#capacityQueue.wait(signal)
   }
 
-  /** Starts threads ahead of the first calls, and resolves when they are there. Default: all of them. */
+  /** Starts threads before the first calls, and resolves when they are ready. Default: all threads. */
   async warm(threads: number = this.threads): Promise<void> {
-    this.#pool.reach(threads)
+    this.#pool.growTo(threads)
     await this.#pool.booted()
-    if (this.#pool.brokenBy !== undefined) throw bootError(this.#inline, this.#pool.brokenBy)
+    if (this.#pool.bootFailure !== undefined) throw bootError(this.#inline, this.#pool.bootFailure)
   }
 
   stats(): OffloaderStats {
@@ -225,22 +230,22 @@ export class Offloader implements AsyncDisposable {
       threads: this.threads,
       pool: this.#pool,
       waiting: this.#admission.waiting,
-      ledger: this.#ledger,
+      runs: this.#runs,
       queueLimit: limit(this.#settings.queue),
       expectedWait: this.#admission.expectedWait(this.#inline),
       uptime: this.#settings.clock.now() - this.#startedAt,
-      tracks: this.#tracks,
+      taskRuns: this.#taskRuns,
     })
   }
 
   /**
-   * Takes no more calls (they are refused with `ERR_OFFLOAD_CLOSED`), lets the waiting and running ones finish within
-   * `timeout` (default: `closeTimeout`), rejects the rest, and ends all threads. A thread that sits in native code and
-   * cannot be ended is let go of, and no longer keeps the process alive.
+   * Refuses new calls with `ERR_OFFLOAD_CLOSED`, lets the waiting and running ones finish within `timeout` (default:
+   * `closeTimeout`), rejects the rest, and ends all threads. A thread that is in native code cannot be ended; it no longer
+   * keeps the process alive.
    */
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
     this.#admission.closed = true
-    this.#vacancy.close()
+    this.#capacityQueue.close()
     await drainWithin(this.#settlement.drained(), options, this.#settings.closeTimeout)
     this.#scheduler.abandon()
     await this.#pool.close()
@@ -277,21 +282,19 @@ export class Offloader implements AsyncDisposable {
     return Object.assign(run, { map })
   }
 
-  #define(module: TaskModule | undefined, name: string, options: TaskOptions): TaskDefinition {
+  #define(origin: TaskFunction, options: TaskOptions): TaskDefinition {
     const own = resolveTaskOptions(options)
     const { timeout, maxWait } = this.#settings
-    return new TaskDefinition({
-      id: module === undefined ? 0 : ++this.#lastTask,
-      module,
-      name,
-      level: own.priority,
+    const rules = {
+      priority: own.priority,
       timeout: limit(own.timeout, limit(timeout)),
       maxWait: limit(own.maxWait, limit(maxWait)),
       terminable: own.terminable,
       idempotent: own.idempotent,
-      lane: own.concurrency === false ? this.#openLane : new Lane(own.concurrency),
-      track: this.#tracks.of(module?.href ?? '', name),
-    })
+    }
+    const lane = own.concurrency === false ? this.#openLane : new Lane(own.concurrency)
+    const taskRuns = this.#taskRuns.of(origin.module?.href ?? '', origin.name)
+    return new TaskDefinition(origin, rules, lane, taskRuns, taskRuns.poison)
   }
 }
 

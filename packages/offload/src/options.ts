@@ -18,11 +18,16 @@ import {
   size,
   string,
 } from '@spillway/kit'
-import type { ErrorClass } from './wire/failure.js'
 
-/** Which waiting task goes first. A lower level catches up as it waits: see `ageing`. */
-export type Level = 'high' | 'normal' | 'low'
-export const LEVELS = ['high', 'normal', 'low'] as const satisfies readonly Level[]
+/** Which waiting task goes first. A lower priority catches up as it waits: see `ageing`. */
+export type Priority = 'high' | 'normal' | 'low'
+export const PRIORITIES = ['high', 'normal', 'low'] as const satisfies readonly Priority[]
+
+/** An error class whose instances may be revived. Its constructor is not run. */
+export interface ErrorClass {
+  readonly name: string
+  readonly prototype: Error
+}
 
 export interface OffloaderOptions {
   /**
@@ -43,7 +48,7 @@ export interface OffloaderOptions {
   readonly timeout?: Duration | false
   /** How long a cancelled task may take to end by itself before its thread is terminated. Default: `'50ms'`. */
   readonly grace?: Duration
-  /** A task of a lower level goes before those of the next higher one that come this much later. Default: `'1s'`. */
+  /** A task of a lower priority goes before those of the next higher one that come this much later. Default: `'1s'`. */
   readonly ageing?: Duration
   /** Threads that had nothing to do for so long end, down to `minThreads`. `false`: they stay. Default: `'30s'`. */
   readonly idle?: Duration | false
@@ -160,7 +165,7 @@ export const resolveOptions = defineOptions(
   DEFAULTS,
 )
 
-export type Settings = ReturnType<typeof resolveOptions>
+export type OffloaderSettings = ReturnType<typeof resolveOptions>
 
 /** What holds for every call of a task, unless the call says otherwise. */
 export interface TaskOptions {
@@ -169,7 +174,7 @@ export interface TaskOptions {
   /** Default: the offloader's. */
   readonly maxWait?: Duration | false
   /** Default: `'normal'`. */
-  readonly priority?: Level
+  readonly priority?: Priority
   /** How many of this task may run at the same time. `false`: as many as there are threads. Default: `false`. */
   readonly concurrency?: number | false
   /**
@@ -190,7 +195,7 @@ export const resolveTaskOptions = defineOptions(
   {
     timeout: optional(orFalse(duration({ min: 1 }))),
     maxWait: optional(orFalse(duration({ min: 1 }))),
-    priority: oneOf(...LEVELS),
+    priority: oneOf(...PRIORITIES),
     concurrency: orFalse(integer({ min: 1 })),
     terminable: oneOf(true, false),
     idempotent: oneOf(true, false),

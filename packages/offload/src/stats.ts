@@ -1,7 +1,7 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { Outcome } from './jobs/outcome.js'
-import type { Track } from './jobs/track.js'
-import type { Ledger } from './scheduling/ledger.js'
+import type { TaskRunStats } from './jobs/task-run-stats.js'
+import type { RunStats } from './scheduling/run-stats.js'
 import type { ThreadPool } from './threads/thread-pool.js'
 
 /** Milliseconds. */
@@ -54,18 +54,19 @@ export interface OffloaderStats {
   readonly tasks: Readonly<Record<string, TaskStats>>
 }
 
-export interface Sources {
+/** What a snapshot is made of. */
+export interface StatsSources {
   readonly threads: number
   readonly pool: ThreadPool
   readonly waiting: number
-  readonly ledger: Ledger
+  readonly runs: RunStats
   readonly queueLimit: number
   readonly expectedWait: number
   readonly uptime: number
-  readonly tracks: Iterable<Track>
+  readonly taskRuns: Iterable<TaskRunStats>
 }
 
-export function snapshot(of: Sources): OffloaderStats {
+export function snapshot(of: StatsSources): OffloaderStats {
   return {
     threads: {
       max: of.threads,
@@ -77,15 +78,15 @@ export function snapshot(of: Sources): OffloaderStats {
       recycled: of.pool.recycled,
     },
     queue: { size: of.waiting, max: of.queueLimit, expectedWait: of.expectedWait },
-    calls: { ...of.ledger.counts },
-    wait: summary(of.ledger.wait),
-    run: summary(of.ledger.run),
-    utilisation: of.uptime > 0 ? Math.min(1, of.ledger.busyMs / (of.uptime * of.threads)) : 0,
-    tasks: Object.fromEntries(Array.from(of.tracks, (track) => [track.label, statsOf(track)])),
+    calls: { ...of.runs.counts },
+    wait: summary(of.runs.wait),
+    run: summary(of.runs.run),
+    utilisation: of.uptime > 0 ? Math.min(1, of.runs.busyMs / (of.uptime * of.threads)) : 0,
+    tasks: Object.fromEntries(Array.from(of.taskRuns, (taskRuns) => [taskRuns.label, statsOf(taskRuns)])),
   }
 }
 
-function statsOf({ completed, failed, running, run }: Track): TaskStats {
+function statsOf({ completed, failed, running, run }: TaskRunStats): TaskStats {
   return { completed, failed, running, run: summary(run) }
 }
 

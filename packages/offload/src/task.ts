@@ -1,4 +1,4 @@
-import type { CallOptions } from './jobs/call.js'
+import type { CallOptions } from './jobs/call-options.js'
 import type { MapOptions } from './map.js'
 import type { TaskContext } from './worker/context.js'
 
@@ -10,7 +10,7 @@ export interface Task<Input, Output, Progress = unknown> {
    * {@link NotCloneableError}.
    */
   (...args: CallArguments<Input, Progress>): Promise<Output>
-  /** Runs it for each input, a few at a time, and yields the results in order. */
+  /** Runs the task for each input, a few at a time, and yields the results in order. */
   map(
     inputs: Iterable<Input> | AsyncIterable<Input>,
     options?: MapOptions<Progress>,

@@ -9,8 +9,8 @@ import { Claims } from './wire/claims.js'
 import { findUncloneable } from './wire/cloneable.js'
 import { type CloneDetail, describe, type Failure, isFailure, messageOf, reviveAny } from './wire/failure.js'
 import type { Boot, Request, ToThread } from './wire/protocol.js'
-import { Blame } from './worker/blame.js'
 import { Context, type ThreadLink } from './worker/context.js'
+import { CrashBlame } from './worker/crash-blame.js'
 import { explainCapture, runInline } from './worker/inline-source.js'
 import { importModule, loadFunction, type TaskFunction } from './worker/loader.js'
 
@@ -19,11 +19,11 @@ const MEMORY_CHECK_MS = 100
 const INLINE = 0
 
 let link: ThreadLink
-let blame: Blame
+let blame: CrashBlame
 let memory = 0
 let restore: ((carried: unknown, run: () => unknown) => unknown) | undefined
 let current: Context | undefined
-/** Posted while another task awaits something. */
+/** Requests that came while another task awaited something. */
 const waiting: Request[] = []
 const functions = new Map<number, TaskFunction>([[INLINE, runInline]])
 /** The async context outside of all tasks. */
@@ -35,7 +35,7 @@ export async function handle(boot: Boot): Promise<void> {
   if (memory > 0) setInterval(watchMemory, MEMORY_CHECK_MS).unref()
   if (boot.restore !== undefined) restore = (await importModule(boot.restore)).default as typeof restore
   const claims = new Claims(boot.cells)
-  blame = new Blame(claims)
+  blame = new CrashBlame(claims)
   link = linkOver(boot.control, claims)
 }
 
@@ -76,7 +76,7 @@ async function run(request: Request): Promise<void> {
   next()
 }
 
-/** In a turn of its own: what a task left behind unhandled ends the thread before the next one has begun. */
+/** Runs the next task in its own turn: an unhandled rejection of the last one ends the thread before the next one begins. */
 function next(): void {
   if (waiting.length > 0) outside.runInAsyncScope(setImmediate, undefined, () => run(waiting.shift()!))
 }
@@ -94,7 +94,7 @@ function failureOf(thrown: unknown, { task }: Request): Failure {
 
 function linkOver(control: MessagePort, claims: Claims): ThreadLink {
   control.on('message', receive)
-  // A task that cannot be read cannot be answered; its caller must not wait for that.
+  // A request that cannot be read cannot be answered. The thread ends, so that its caller gets an error.
   control.on('messageerror', (error) => {
     throw error
   })

@@ -47,7 +47,12 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
   ],
   metrics: [
     'index express fastify koa',
-    'cluster-metrics collected-by dashboard drops endpoint errors events exposition grafana member merge messages metrics mounts node-http options process-gauges process-window recent requests schema schemas series source worker-link',
+    'http/',
+    'cluster-metrics',
+    'metrics',
+    'cluster/ sources/ recording/',
+    'series/',
+    'grafana options errors',
   ],
   mysql: [
     'index express fastify koa',
@@ -65,7 +70,7 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
   offload: [
     'index express fastify koa',
     'http/ tasks',
-    'offloader map stats',
+    'offloader map stats task',
     'ready/',
     'scheduling/',
     'threads/',
@@ -73,6 +78,6 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
     'worker',
     'worker/',
     'wire/',
-    'task sizing options errors',
+    'sizing options errors',
   ],
 }

@@ -1,14 +1,14 @@
 import type { Duration } from '@spillway/kit'
-import type { Level } from '../options.js'
+import type { Priority } from '../options.js'
 
-/** What the adapters of all frameworks share: how one request becomes one call of a task. */
+/** Options of a route that is answered by a task, the same on all frameworks. */
 export interface RouteOptions {
   /** How long the request may take in all, waiting and running; then the error handler gets a 504. Default: `false`. */
   readonly deadline?: Duration | false
   /** How long the task may run. Default: the task's. */
   readonly timeout?: Duration | false
   /** Default: the task's. */
-  readonly priority?: Level
+  readonly priority?: Priority
   /**
    * `'sse'`: the answer is a stream of server-sent events: `progress` for each `report(progress)` of the task, then
    * `result`, or `error` when it fails after the first event. What fails before goes to the error handler. Default:

@@ -1,14 +1,23 @@
-import { LEVELS, type Level } from '../options.js'
-import type { Job } from './job.js'
+import { PRIORITIES, type Priority } from '../options.js'
 
-/** A list of jobs by rank that gives up any of them in O(1), and takes new ones, whose ranks only grow, in O(1). */
+/** What a lane needs of its items. They are linked to each other, so that any of them is taken out in O(1). */
+export interface Queued {
+  readonly priority: Priority
+  /** Order within the queue: smaller goes first. */
+  rank: number
+  lane: Lane | undefined
+  previous: Queued | undefined
+  next: Queued | undefined
+}
+
+/** Linked list of jobs, sorted by rank. A new job, whose rank is the highest, is added in O(1); any job is removed in O(1). */
 class JobList {
-  head: Job | undefined
-  #tail: Job | undefined
+  head: Queued | undefined
+  #tail: Queued | undefined
 
-  push(job: Job): void {
+  push(job: Queued): void {
     let previous = this.#tail
-    // Only a job that comes back from a thread goes before others.
+    // Only a job that comes back from a thread has a lower rank than others.
     while (previous !== undefined && previous.rank > job.rank) previous = previous.previous
     const next = previous === undefined ? this.head : previous.next
     job.previous = previous
@@ -19,7 +28,7 @@ class JobList {
     else next.previous = job
   }
 
-  remove(job: Job): void {
+  remove(job: Queued): void {
     if (job.previous === undefined) this.head = job.next
     else job.previous.next = job.next
     if (job.next === undefined) this.#tail = job.previous
@@ -30,8 +39,8 @@ class JobList {
 }
 
 /**
- * The waiting jobs that share one concurrency cap: those of one capped task, or of all tasks without a cap. A lane
- * at its cap is passed over as a whole, so that its jobs cost nothing while they wait.
+ * Queue of the waiting jobs that share one concurrency cap: those of one capped task, or of all tasks without a cap. A lane at
+ * its cap is skipped as a whole, so that its jobs cost nothing while they wait.
  */
 export class Lane {
   readonly cap: number
@@ -39,7 +48,7 @@ export class Lane {
   running = 0
   /** Jobs of this lane that wait. */
   size = 0
-  readonly #lists: Readonly<Record<Level, JobList>> = {
+  readonly #lists: Readonly<Record<Priority, JobList>> = {
     high: new JobList(),
     normal: new JobList(),
     low: new JobList(),
@@ -57,26 +66,26 @@ export class Lane {
     return this.running < this.cap
   }
 
-  /** How many of the waiting jobs could start, were there threads. */
+  /** How many of the waiting jobs could start if there were idle threads. */
   get startable(): number {
     return Math.min(this.size, this.cap - this.running)
   }
 
-  push(job: Job): void {
+  push(job: Queued): void {
     job.lane = this
     this.size++
-    this.#lists[job.level].push(job)
+    this.#lists[job.priority].push(job)
   }
 
-  remove(job: Job): void {
+  remove(job: Queued): void {
     this.size--
-    this.#lists[job.level].remove(job)
+    this.#lists[job.priority].remove(job)
   }
 
-  /** The waiting jobs, level by level. The one that was yielded may be removed. */
-  *[Symbol.iterator](): IterableIterator<Job> {
-    for (const level of LEVELS) {
-      let job = this.#lists[level].head
+  /** The waiting jobs, higher priorities first. The one that was yielded may be removed. */
+  *[Symbol.iterator](): IterableIterator<Queued> {
+    for (const priority of PRIORITIES) {
+      let job = this.#lists[priority].head
       while (job !== undefined) {
         const { next } = job
         yield job
@@ -86,10 +95,10 @@ export class Lane {
   }
 
   /** The job with the lowest rank: one of the three heads. */
-  first(): Job | undefined {
-    let best: Job | undefined
-    for (const level of LEVELS) {
-      const head = this.#lists[level].head
+  first(): Queued | undefined {
+    let best: Queued | undefined
+    for (const priority of PRIORITIES) {
+      const head = this.#lists[priority].head
       if (head !== undefined && (best === undefined || head.rank < best.rank)) best = head
     }
     return best

@@ -24,7 +24,7 @@ export const refuseChannel = channel<{ task: string; code: string; retryAfter: n
 
 const LISTENED = [runChannel, refuseChannel]
 
-/** The context of a caller, for a job that settles later; `undefined` when nobody listens. */
+/** The async context of a caller, for a job that settles later; `undefined` when no channel has a subscriber. */
 export function callerOfJob(): Caller | undefined {
   return callerOf(LISTENED)
 }

@@ -1,21 +1,18 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Clock, misuse } from '@spillway/kit'
+import { Backoff, type Clock, misuse } from '@spillway/kit'
 import { typescriptLoader } from '../worker/typescript.js'
-
-const FIRST_BACKOFF_MS = 100
-const LAST_BACKOFF_MS = 30_000
 
 /** A module with task functions, shared by all tasks that come from it. */
 export class TaskModule {
   readonly href: string
-  /** Href of what makes a thread understand it; `undefined` for JavaScript. */
+  /** Href of the TypeScript loader that a thread needs for it; `undefined` for JavaScript. */
   readonly loader: string | undefined
   readonly #clock: Clock
-  #failures = 0
+  readonly #backoff = new Backoff({ first: 100, max: 30_000, jitter: 0 })
   #closedUntil = Number.NEGATIVE_INFINITY
-  /** Why it did not load the last time. */
+  /** The error of its last failed load. */
   failure: unknown
 
   /**
@@ -28,19 +25,18 @@ export class TaskModule {
     this.#clock = clock
   }
 
-  /** Milliseconds for which it is not tried again, because it failed to load. */
+  /** Milliseconds until it may be loaded again after a failure; 0: now. */
   get closedFor(): number {
-    return this.#failures === 0 ? 0 : Math.max(0, this.#closedUntil - this.#clock.now())
+    return this.#backoff.failures === 0 ? 0 : Math.max(0, this.#closedUntil - this.#clock.now())
   }
 
   failed(error: unknown): void {
     this.failure = error
-    this.#closedUntil =
-      this.#clock.now() + Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures++)
+    this.#closedUntil = this.#clock.now() + this.#backoff.fail()
   }
 
   loaded(): void {
-    this.#failures = 0
+    this.#backoff.reset()
   }
 }
 

@@ -69,7 +69,7 @@ export interface VerifyPasswordInput {
 }
 
 /**
- * Whether it is the password of this hash, compared in constant time. A string that is no such hash is nobody's: also one
+ * Whether a password matches a stored hash, compared in constant time. A string that is no valid hash matches no password: one
  * that was cut or changed, whose hash is shorter than 16 bytes, or that asks for more than 1 GiB or 16 times the usual work.
  *
  * @throws Error `ERR_OFFLOAD_ARGON2` when it is one of Argon2 and this Node does not have it

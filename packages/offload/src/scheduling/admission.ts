@@ -1,13 +1,13 @@
 import type { Caller } from '@spillway/kit'
 import { OverloadedError, type RefusalCode } from '../errors.js'
-import type { Call } from '../jobs/call.js'
-import type { TaskDefinition } from '../jobs/definition.js'
+import type { ResolvedCall } from '../jobs/call-options.js'
+import type { JobQueue } from '../jobs/job-queue.js'
 import { refuseChannel } from '../jobs/outcome.js'
-import type { JobQueue } from '../jobs/queue.js'
-import type { Level } from '../options.js'
+import type { TaskDefinition } from '../jobs/task-definition.js'
+import type { Priority } from '../options.js'
 import type { ThreadPool } from '../threads/thread-pool.js'
-import type { Ledger } from './ledger.js'
-import { bootError, loadError } from './task-error.js'
+import type { RunStats } from './run-stats.js'
+import { bootError, loadError } from './task-errors.js'
 
 export interface AdmissionSettings {
   readonly threads: number
@@ -15,52 +15,48 @@ export interface AdmissionSettings {
   readonly queueLimit: number
 }
 
-/** Decides which calls are taken, from what waits, what runs, and how long runs have taken so far. */
+/** Admission control: accepts or refuses a call by what waits, what runs, and how long runs have taken so far. */
 export class Admission {
   readonly #settings: AdmissionSettings
   readonly #queue: JobQueue
-  readonly #ledger: Ledger
-  #pool!: ThreadPool
+  readonly #runs: RunStats
+  readonly #pool: ThreadPool
   closed = false
 
-  constructor(settings: AdmissionSettings, queue: JobQueue, ledger: Ledger) {
+  constructor(settings: AdmissionSettings, queue: JobQueue, pool: ThreadPool, runs: RunStats) {
     this.#settings = settings
     this.#queue = queue
-    this.#ledger = ledger
-  }
-
-  /** The pool comes last: it tells the scheduler, which asks us. */
-  use(pool: ThreadPool): void {
     this.#pool = pool
+    this.#runs = runs
   }
 
-  /** How many more calls would be taken now. */
+  /** How many more calls would be accepted now. */
   get capacity(): number {
     if (this.closed) return 0
     return Math.max(0, this.#settings.queueLimit + this.#openPlaces() + this.#pool.idle - this.waiting)
   }
 
-  /** Jobs that have not started: in the queue, or posted to a thread behind another one. */
+  /** Jobs that have not started: in the queue, or posted to a thread behind a running job. */
   get waiting(): number {
-    return this.#queue.size + this.#pool.ahead
+    return this.#queue.size + this.#pool.postedAhead
   }
 
   /** Milliseconds a new job of the task would probably wait. */
-  expectedWait(task: TaskDefinition, level: Level = task.level): number {
+  expectedWait(task: TaskDefinition, priority: Priority = task.rules.priority): number {
     if (this.#pool.idle > 0 && task.lane.open) return 0
     const running = this.#pool.size - this.#pool.idle - this.#pool.booting
-    const residual = (running * this.#ledger.meanRun) / 2
-    const work = (this.#queue.workBefore(level) + residual) / this.#settings.threads
+    const residual = (running * this.#runs.meanRun) / 2
+    const work = (this.#queue.workBefore(priority) + residual) / this.#settings.threads
     if (task.lane.cap === Number.POSITIVE_INFINITY) return work
     // A capped task is served at the rate of its cap, whatever else is free.
-    const own = ((task.lane.size + task.lane.running / 2) * (task.track.meanRun ?? 0)) / task.lane.cap
+    const own = ((task.lane.size + task.lane.running / 2) * (task.runs.meanRun ?? 0)) / task.lane.cap
     return Math.max(own, work)
   }
 
-  /** Why a new call is not taken; `undefined` when it is. */
-  refusal(task: TaskDefinition, call: Call): Error | undefined {
+  /** The refusal of a new call; `undefined` when it is accepted. */
+  refusal(task: TaskDefinition, call: ResolvedCall): Error | undefined {
     if (this.closed) return this.closedError(task)
-    if (this.#pool.brokenBy !== undefined) return bootError(task, this.#pool.brokenBy)
+    if (this.#pool.bootFailure !== undefined) return bootError(task, this.#pool.bootFailure)
     const barred = this.barred(task)
     if (barred !== undefined) return barred
     const poisoned = task.poison?.admit() ?? 0
@@ -68,7 +64,7 @@ export class Admission {
     if (task.lane.open && this.#pool.idle > 0) return undefined
     const full = this.waiting >= this.#settings.queueLimit + this.#openPlaces()
     if (!full && call.maxWait === Number.POSITIVE_INFINITY) return undefined
-    const expected = this.expectedWait(task, call.level)
+    const expected = this.expectedWait(task, call.priority)
     if (!full && expected <= call.maxWait) return undefined
     task.poison?.withdrawn()
     if (full) {
@@ -78,7 +74,7 @@ export class Admission {
     return this.overloaded('ERR_OFFLOAD_WAIT', task, expected - call.maxWait, reason)
   }
 
-  /** Why a job must not start although it was taken: its module or the task itself has gone bad while it waited. */
+  /** Why an accepted job must not start: its module failed to load, or its task was refused for crashes, while it waited. */
   barred(task: TaskDefinition, caller?: Caller): Error | undefined {
     if (task.module !== undefined && task.module.closedFor > 0) return loadError(task, task.module.failure)
     const poisoned = task.poison?.refusedFor ?? 0
@@ -89,7 +85,7 @@ export class Admission {
     return this.overloaded('ERR_OFFLOAD_CLOSED', task, 0, 'the offloader is closed', caller)
   }
 
-  /** @param caller whose context the refusal is published in, when the call was taken before */
+  /** @param caller in whose context the refusal is published, when the call was accepted before */
   overloaded(
     code: RefusalCode,
     task: TaskDefinition,
@@ -111,7 +107,7 @@ export class Admission {
     )
   }
 
-  /** Threads that may be had but are not there yet: a queue of zero must not refuse the first call. */
+  /** Threads that may still start or are starting: with `queue: 0` the first call must not be refused. */
   #openPlaces(): number {
     return this.#settings.threads - this.#pool.size + this.#pool.booting
   }

@@ -1,38 +1,38 @@
 import type { Clock, DeadlineHeap } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
-import type { JobQueue } from '../jobs/queue.js'
+import type { JobQueue } from '../jobs/job-queue.js'
 import type { Thread } from '../threads/thread.js'
 import type { ThreadPool } from '../threads/thread-pool.js'
 import type { Admission } from './admission.js'
-import type { Ledger } from './ledger.js'
+import type { RunStats } from './run-stats.js'
 import type { Settlement } from './settlement.js'
-import { inputError } from './task-error.js'
+import { inputError } from './task-errors.js'
 
 /** How long a job may run while others wait behind it on its thread, in milliseconds. */
 const PATIENCE_MS = 5
 
-/** What a dispatcher works with. */
+/** Collaborators of a {@link Dispatcher}. */
 export interface DispatcherParts {
   readonly admission: Admission
   readonly queue: JobQueue
   readonly pool: ThreadPool
   readonly deadlines: DeadlineHeap
-  readonly ledger: Ledger
+  readonly runs: RunStats
   readonly settlement: Settlement
   readonly clock: Clock
 }
 
 /**
- * Brings jobs to threads. A job is in the queue or on a thread; there, the first job runs. Short ones are posted behind it,
- * so that the thread need not wait for the main thread between them. Those still wait, and are taken back when they are
- * cancelled, when the first turns out to be long, when another thread has nothing to do, and when their thread is lost.
+ * Moves jobs from the queue to threads. On a thread the first job runs; short jobs are posted behind it, so that the thread
+ * need not wait for the main thread between them. A job that was posted ahead still waits. The dispatcher takes it back when
+ * it is cancelled, when the running job takes long, when another thread is idle, and when its thread is lost.
  */
 export class Dispatcher {
   readonly #admission: Admission
   readonly #queue: JobQueue
   readonly #pool: ThreadPool
   readonly #deadlines: DeadlineHeap
-  readonly #ledger: Ledger
+  readonly #runs: RunStats
   readonly #settlement: Settlement
   readonly #clock: Clock
 
@@ -41,90 +41,90 @@ export class Dispatcher {
     this.#queue = parts.queue
     this.#pool = parts.pool
     this.#deadlines = parts.deadlines
-    this.#ledger = parts.ledger
+    this.#runs = parts.runs
     this.#settlement = parts.settlement
     this.#clock = parts.clock
   }
 
-  /** Starts a job that has been admitted, or has it wait. */
+  /** Starts an accepted job, or puts it into the queue. */
   dispatch(job: Job): void {
     if (job.task.lane.open && this.#pool.idle > 0) this.#start(job, job.enqueuedAt)
     else {
       this.enqueue(job)
-      this.#spread()
+      this.#postAhead()
     }
   }
 
-  /** Has a job wait, from the time on when it came. */
+  /** Puts a job into the queue, at the place of its time of arrival. */
   enqueue(job: Job): void {
-    job.expectedRun = job.task.track.meanRun ?? this.#ledger.meanRun
+    job.expectedRun = job.task.runs.meanRun ?? this.#runs.meanRun
     job.running = false
     this.#expire(job, Math.min(job.enqueuedAt + job.maxWait, job.deadline))
     this.#queue.push(job, job.task.lane)
   }
 
-  /** Has a job wait once more that ran on a thread which was lost. */
+  /** Puts a job that ran on a lost thread back into the queue, to run again. */
   requeue(job: Job): void {
     job.retries++
-    job.thread = undefined
+    job.host = undefined
     this.enqueue(job)
   }
 
-  /** Starts what can be started. */
+  /** Starts waiting jobs while threads are idle. */
   advance(): void {
     while (this.#pool.idle > 0) {
       const job = this.#queue.shift() ?? this.#steal()
       if (job === undefined) break
       const now = this.#clock.now()
-      if (this.#isWanted(job, now)) this.#start(job, now)
+      if (this.#mayStart(job, now)) this.#start(job, now)
     }
-    this.#spread()
+    this.#postAhead()
   }
 
-  /** The first job of a thread is done. */
-  leave(job: Job, thread: Thread): void {
-    this.#ledger.left(job)
+  /** Takes the running job off its thread, and starts the next one there. */
+  finish(job: Job, thread: Thread): void {
+    this.#runs.left(job)
     thread.finish(job)
-    this.#goOn(thread)
+    this.#startNext(thread)
   }
 
-  /** Takes a job out that has not started, from the queue or its thread; false when it has. */
+  /** Takes a job that has not started out of the queue or off its thread; false when it has started. */
   withdraw(job: Job): boolean {
-    const { thread } = job
+    const thread = this.#pool.threadOf(job)
     if (thread === undefined) this.#queue.remove(job)
     else if (!thread.recall(job)) return false
     else if (job.running) {
-      this.#ledger.returned(job)
-      this.#goOn(thread)
+      this.#runs.returned(job)
+      this.#startNext(thread)
       this.advance()
     }
     job.task.poison?.withdrawn()
     return true
   }
 
-  /** Stops a job that has started and is settled; its thread may end with it. */
+  /** Stops a running job whose promise is settled. Its thread is terminated when it does not end in time. */
   stop(job: Job): void {
-    const { thread } = job
-    // One that is not yet the first has only just started: when the answer before it has come, this comes again.
+    const thread = this.#pool.threadOf(job)
+    // The thread has started it before the answer of the job ahead arrived here; #startNext calls again.
     if (thread === undefined || !job.running) return
     this.recall(thread)
     this.#pool.stop(thread, job)
-    this.#spread()
+    this.#postAhead()
   }
 
-  /** Puts the jobs that wait on a thread back into the queue. */
+  /** Puts the jobs that were posted ahead to a thread back into the queue. */
   recall(thread: Thread): void {
     for (const job of [...thread.jobs]) if (!job.running && thread.recall(job)) this.enqueue(job)
   }
 
-  /** Takes all jobs off a thread that is gone; returns those that cannot run elsewhere. */
-  salvage(thread: Thread): Job[] {
+  /** Takes all jobs off a lost thread; returns those that cannot run on another one. */
+  reclaim(thread: Thread): Job[] {
     const lost: Job[] = []
     for (const job of [...thread.jobs]) {
       const untouched = thread.recall(job)
-      if (job.running && untouched) this.#ledger.returned(job)
-      else if (job.running) this.#ledger.left(job)
-      // What was moved there is gone, whether or not it was used.
+      if (job.running && untouched) this.#runs.returned(job)
+      else if (job.running) this.#runs.left(job)
+      // Transferred buffers are lost with the thread, whether or not the job had started.
       if (untouched && job.transfer === undefined && !job.settled) this.enqueue(job)
       else lost.push(job)
     }
@@ -132,18 +132,18 @@ export class Dispatcher {
     return lost
   }
 
-  /** Sees to what waits: short jobs go behind others, and for the rest threads are started. */
-  #spread(): void {
+  /** Posts short waiting jobs behind running ones, and starts threads for the rest. */
+  #postAhead(): void {
     for (let job = this.#queue.first(); job !== undefined; job = this.#queue.first()) {
-      const thread = this.#pool.takerAhead(job)
+      const thread = this.#pool.threadToPostTo(job)
       if (thread === undefined) break
       this.#queue.remove(job)
-      if (this.#isWanted(job, this.#clock.now()) && this.#post(job, thread)) this.#watch(thread)
+      if (this.#mayStart(job, this.#clock.now()) && this.#post(job, thread)) this.#watch(thread)
     }
-    if (this.#queue.size > 0) this.#pool.grow(this.#queue.startable)
+    if (this.#queue.size > 0) this.#pool.growFor(this.#queue.startable)
   }
 
-  /** A job that waits behind another one. */
+  /** Takes back the last job that was posted ahead, for an idle thread. */
   #steal(): Job | undefined {
     for (const thread of this.#pool) {
       const last = thread.jobs.at(-1)
@@ -152,11 +152,11 @@ export class Dispatcher {
     return undefined
   }
 
-  /** Has an eye on the job that others wait behind. */
+  /** After 5 ms of run time, re-queues the jobs that were posted behind the running one. */
   #watch(thread: Thread): void {
     if (thread.heapIndex !== -1) return
     this.#pool.after(thread, PATIENCE_MS, () => {
-      if (thread.ahead === 0 || thread.job === undefined) return
+      if (thread.postedAhead === 0 || thread.job === undefined) return
       if (this.#clock.now() - thread.job.startedAt < PATIENCE_MS) this.#watch(thread)
       else {
         this.recall(thread)
@@ -165,8 +165,8 @@ export class Dispatcher {
     })
   }
 
-  /** Whether a job that has waited should still run; else it is settled. */
-  #isWanted(job: Job, now: number): boolean {
+  /** Whether a job that has waited may still start; if not, it is settled. */
+  #mayStart(job: Job, now: number): boolean {
     const barred = this.#admission.barred(job.task, job.caller)
     if (barred !== undefined) this.#settlement.settle(job, 'refused', barred)
     else if (now >= job.dueAt) job.onDue()
@@ -177,10 +177,10 @@ export class Dispatcher {
   #start(job: Job, now: number): void {
     const thread = this.#pool.take()!
     if (this.#post(job, thread)) this.#begin(job, now)
-    else this.#pool.give(thread)
+    else this.#pool.release(thread)
   }
 
-  /** False when the job has failed for an input that cannot be posted. */
+  /** Posts a job; false when its input cannot be posted and the job has failed. */
   #post(job: Job, thread: Thread): boolean {
     try {
       thread.post(job)
@@ -194,7 +194,7 @@ export class Dispatcher {
 
   #begin(job: Job, now: number): void {
     job.running = true
-    this.#ledger.started(job, now)
+    this.#runs.started(job, now)
     if (!job.settled) this.#expire(job, Math.min(now + job.timeout, job.deadline))
   }
 
@@ -204,11 +204,11 @@ export class Dispatcher {
     if (dueAt !== Number.POSITIVE_INFINITY) this.#deadlines.add(job)
   }
 
-  /** The first job of a thread is off it, and the next one is its first. */
-  #goOn(thread: Thread): void {
+  /** After the running job has left its thread: the next job there runs, or the thread is idle. */
+  #startNext(thread: Thread): void {
     if (thread.retireFor !== undefined) this.recall(thread)
     const next = thread.job
-    if (next === undefined) this.#pool.give(thread)
+    if (next === undefined) this.#pool.release(thread)
     else {
       this.#pool.resume(thread)
       this.#begin(next, this.#clock.now())

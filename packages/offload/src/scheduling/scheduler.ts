@@ -1,17 +1,19 @@
 import { type Clock, offAbort, onAbort } from '@spillway/kit'
 import { ThreadError } from '../errors.js'
-import type { Call } from '../jobs/call.js'
-import type { TaskDefinition } from '../jobs/definition.js'
+import type { ResolvedCall } from '../jobs/call-options.js'
 import { Job } from '../jobs/job.js'
+import type { JobQueue } from '../jobs/job-queue.js'
 import type { Outcome } from '../jobs/outcome.js'
-import type { JobQueue } from '../jobs/queue.js'
-import type { Loss, Thread } from '../threads/thread.js'
+import type { TaskDefinition } from '../jobs/task-definition.js'
+import type { ErrorClass } from '../options.js'
+import type { Thread, ThreadLoss } from '../threads/thread.js'
 import type { ThreadPool, ThreadPoolListener } from '../threads/thread-pool.js'
-import type { ErrorClass, Failure } from '../wire/failure.js'
+import type { Failure } from '../wire/failure.js'
 import type { FromThread } from '../wire/protocol.js'
 import type { Admission } from './admission.js'
+import type { CapacityQueue } from './capacity-queue.js'
 import type { Dispatcher } from './dispatcher.js'
-import type { Ledger } from './ledger.js'
+import type { RunStats } from './run-stats.js'
 import type { Settlement } from './settlement.js'
 import {
   bootError,
@@ -23,10 +25,9 @@ import {
   taskError,
   terminatedError,
   timeoutError,
-} from './task-error.js'
-import type { Vacancy } from './vacancy.js'
+} from './task-errors.js'
 
-/** How often a call is run again whose thread was lost by another call. */
+/** How often a call is run again when another call has ended its thread. */
 const MOST_RETRIES = 2
 
 export interface SchedulerSettings {
@@ -35,50 +36,48 @@ export interface SchedulerSettings {
   readonly clock: Clock
 }
 
-/** What a scheduler works with. */
+/** Collaborators of a {@link Scheduler}. */
 export interface SchedulerParts {
   readonly admission: Admission
   readonly queue: JobQueue
+  readonly pool: ThreadPool
+  readonly dispatcher: Dispatcher
   readonly settlement: Settlement
-  readonly vacancy: Vacancy
-  readonly ledger: Ledger
+  readonly capacityQueue: CapacityQueue
+  readonly runs: RunStats
 }
 
 /**
- * Takes calls, refuses what cannot be served in time, and settles each of the others exactly once: with the task's result
- * or error, with the caller's reason, or with why it was stopped or its thread was lost.
+ * Facade of the scheduling: refuses calls that cannot be served in time, and settles each accepted one exactly once: with the
+ * task's result or error, with the caller's abort reason, or with the error of a timeout or a lost thread.
  */
 export class Scheduler implements ThreadPoolListener {
   readonly #settings: SchedulerSettings
   readonly #admission: Admission
   readonly #queue: JobQueue
   readonly #settlement: Settlement
-  readonly #vacancy: Vacancy
-  readonly #ledger: Ledger
-  #pool!: ThreadPool
-  #dispatcher!: Dispatcher
+  readonly #capacityQueue: CapacityQueue
+  readonly #runs: RunStats
+  readonly #pool: ThreadPool
+  readonly #dispatcher: Dispatcher
 
   constructor(settings: SchedulerSettings, parts: SchedulerParts) {
     this.#settings = settings
     this.#admission = parts.admission
     this.#queue = parts.queue
+    this.#pool = parts.pool
+    this.#dispatcher = parts.dispatcher
     this.#settlement = parts.settlement
-    this.#vacancy = parts.vacancy
-    this.#ledger = parts.ledger
+    this.#capacityQueue = parts.capacityQueue
+    this.#runs = parts.runs
   }
 
-  /** The pool comes later: it tells us. */
-  use(pool: ThreadPool, dispatcher: Dispatcher): void {
-    this.#pool = pool
-    this.#dispatcher = dispatcher
-  }
-
-  submit(task: TaskDefinition, input: unknown, call: Call): Promise<unknown> {
+  submit(task: TaskDefinition, input: unknown, call: ResolvedCall): Promise<unknown> {
     const { signal } = call
     if (signal?.aborted) return Promise.reject(signal.reason)
     const refusal = this.#admission.refusal(task, call)
     if (refusal !== undefined) {
-      this.#ledger.refused(task)
+      this.#runs.refused(task)
       return Promise.reject(refusal)
     }
     const now = this.#settings.clock.now()
@@ -90,7 +89,7 @@ export class Scheduler implements ThreadPoolListener {
     return result
   }
 
-  /** Rejects all that is left. The threads are the pool's to end. */
+  /** Rejects all jobs that are left. The pool ends the threads. */
   abandon(): void {
     for (const thread of this.#pool) this.#dispatcher.recall(thread)
     for (const job of this.#queue.take()) {
@@ -105,7 +104,7 @@ export class Scheduler implements ThreadPoolListener {
 
   onAvailable(): void {
     this.#dispatcher.advance()
-    this.#vacancy.offer()
+    this.#capacityQueue.offer()
   }
 
   onMessage(thread: Thread, message: FromThread): void {
@@ -118,14 +117,14 @@ export class Scheduler implements ThreadPoolListener {
     else this.#overMemory(job, thread, message.memory)
   }
 
-  /** The crash is that of the call that it comes from. Others that ran there went down with it and are not blamed. */
-  onLost(thread: Thread, loss: Loss): void {
+  /** Charges the crash to the call that caused it. Other jobs of that thread fail with it, or run again, and are not charged. */
+  onLost(thread: Thread, loss: ThreadLoss): void {
     const { culprit } = loss
-    const lost = this.#dispatcher.salvage(thread)
+    const lost = this.#dispatcher.reclaim(thread)
     if (culprit !== undefined && lost.every(({ ticket }) => ticket !== culprit.ticket))
       culprit.task?.poison?.died()
     for (const job of lost) {
-      const ran = job.thread !== undefined
+      const ran = job.host !== undefined
       const isCollateral = ran && culprit !== undefined && culprit.ticket !== job.ticket
       if (ran && !isCollateral && !job.settled) job.task.poison?.died()
       else job.task.poison?.withdrawn()
@@ -136,9 +135,9 @@ export class Scheduler implements ThreadPoolListener {
     }
   }
 
-  /** What was moved to the lost thread is gone. */
+  /** Transferred buffers were lost with the thread, so such a call cannot run again. */
   #mayRunAgain(job: Job): boolean {
-    return job.task.idempotent && job.transfer === undefined && job.retries < MOST_RETRIES
+    return job.task.rules.idempotent && job.transfer === undefined && job.retries < MOST_RETRIES
   }
 
   onBroken(error: unknown): void {
@@ -153,11 +152,11 @@ export class Scheduler implements ThreadPoolListener {
 
   #finish(job: Job, thread: Thread, value: unknown): void {
     job.task.poison?.survived()
-    // Only now is it sure that the thread has the function: a failed call may never have got there.
+    // A result proves that the thread has loaded the function; after a failure it may not have.
     thread.known.add(job.task)
     job.task.module?.loaded()
     if (!job.settled) this.#settlement.settle(job, 'completed', value)
-    this.#leave(job, thread)
+    this.#leaveThread(job, thread)
   }
 
   #fail(job: Job, thread: Thread, failure: Failure): void {
@@ -170,10 +169,10 @@ export class Scheduler implements ThreadPoolListener {
       job.task.poison?.died()
     } else job.task.poison?.survived()
     if (!job.settled) this.#settlement.settle(job, 'failed', cause)
-    this.#leave(job, thread)
+    this.#leaveThread(job, thread)
   }
 
-  /** A module that failed stays failed in this thread. All that wait for it hear at once: a thread each would tell the same. */
+  /** A module that failed to load stays failed in this thread. Its waiting jobs are refused at once: they would fail alike. */
   #notLoaded({ module }: TaskDefinition, thread: Thread, cause: unknown): void {
     thread.retireFor = 'load'
     module?.failed(cause)
@@ -182,7 +181,7 @@ export class Scheduler implements ThreadPoolListener {
     }
   }
 
-  /** A caller whose `onProgress` throws does not want the rest. */
+  /** Calls `onProgress`. When it throws, the task is stopped. */
   #report(job: Job, progress: unknown): void {
     try {
       job.onProgress?.(progress)
@@ -191,8 +190,8 @@ export class Scheduler implements ThreadPoolListener {
     }
   }
 
-  #leave(job: Job, thread: Thread): void {
-    this.#dispatcher.leave(job, thread)
+  #leaveThread(job: Job, thread: Thread): void {
+    this.#dispatcher.finish(job, thread)
     this.onAvailable()
   }
 
@@ -209,12 +208,12 @@ export class Scheduler implements ThreadPoolListener {
       'refused',
       this.#admission.overloaded('ERR_OFFLOAD_QUEUE_TIMEOUT', job.task, wait, message, job.caller),
     )
-    this.#vacancy.offer()
+    this.#capacityQueue.offer()
   }
 
   #ranTooLong(job: Job): void {
     // When our own event loop was blocked, the answer may have come in time.
-    job.thread?.drain()
+    job.host?.drain()
     this.#cancel(job, 'timedOut', job.dueAt >= job.deadline ? deadlineError(job) : timeoutError(job))
   }
 
@@ -224,12 +223,12 @@ export class Scheduler implements ThreadPoolListener {
     this.#pool.end(thread, 'memory')
   }
 
-  /** The caller gets its answer at once; the work is taken out, or stopped. */
+  /** Settles a job at once, and withdraws it or stops its task. */
   #cancel(job: Job, outcome: Outcome, reason: unknown): void {
     if (job.settled) return
     this.#settlement.settle(job, outcome, reason)
     job.reason = reason
     if (!this.#dispatcher.withdraw(job)) this.#dispatcher.stop(job)
-    this.#vacancy.offer()
+    this.#capacityQueue.offer()
   }
 }

@@ -1,43 +1,43 @@
 import type { DeadlineHeap } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
 import type { Outcome } from '../jobs/outcome.js'
-import type { Ledger } from './ledger.js'
+import type { RunStats } from './run-stats.js'
 
-/** Gives each job its one answer, and knows when none is owed any more. */
+/** Settles the promise of each accepted job once, and tells when all are settled. */
 export class Settlement {
   readonly #deadlines: DeadlineHeap
-  readonly #ledger: Ledger
-  #owed = 0
+  readonly #runs: RunStats
+  #unsettled = 0
   #onDrained: (() => void) | undefined
 
-  constructor(deadlines: DeadlineHeap, ledger: Ledger) {
+  constructor(deadlines: DeadlineHeap, runs: RunStats) {
     this.#deadlines = deadlines
-    this.#ledger = ledger
+    this.#runs = runs
   }
 
-  /** The promise of a job that has been taken. */
+  /** The promise of an accepted job. */
   promise(job: Job): Promise<unknown> {
-    this.#owed++
+    this.#unsettled++
     return new Promise<unknown>((resolve, reject) => {
       job.resolve = resolve
       job.reject = reject
     })
   }
 
-  /** For a job that has not settled. */
+  /** Settles a job that has not settled yet. */
   settle(job: Job, outcome: Outcome, value: unknown): void {
     job.settled = true
     this.#deadlines.remove(job)
     job.release()
-    this.#ledger.settled(job, outcome)
+    this.#runs.settled(job, outcome)
     if (outcome === 'completed') job.resolve(value)
     else job.reject(value)
-    if (--this.#owed === 0) this.#onDrained?.()
+    if (--this.#unsettled === 0) this.#onDrained?.()
   }
 
   /** Resolves when every job has settled. */
   drained(): Promise<void> {
-    if (this.#owed === 0) return Promise.resolve()
+    if (this.#unsettled === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onDrained = resolve
     })

@@ -3,10 +3,10 @@ import { type Clock, channel } from '@spillway/kit'
 import type { Job } from '../jobs/job.js'
 import { describe } from '../wire/failure.js'
 import type { FromThread } from '../wire/protocol.js'
-import { SpawnGate } from './spawn-gate.js'
-import { type Loss, Thread, type ThreadListener, type ThreadSettings } from './thread.js'
+import { SpawnLimiter } from './spawn-limiter.js'
+import { Thread, type ThreadListener, type ThreadLoss, type ThreadSettings } from './thread.js'
 
-/** A terminated thread that is not gone after this long sits in native code. */
+/** A terminated thread that has not ended after this long is in native code. Milliseconds. */
 const STUCK_AFTER_MS = 2_000
 
 export interface ThreadPoolSettings extends ThreadSettings {
@@ -19,14 +19,14 @@ export interface ThreadPoolSettings extends ThreadSettings {
   readonly clock: Clock
 }
 
-/** What the pool tells its owner. */
+/** Listener of a {@link ThreadPool}. */
 export interface ThreadPoolListener {
-  /** There may be a thread to take now. */
+  /** A thread may be idle now, or may be started. */
   onAvailable(): void
   onMessage(thread: Thread, message: FromThread): void
-  /** A thread that had booted is gone, with the jobs it had, if any. */
-  onLost(thread: Thread, loss: Loss): void
-  /** A thread did not start and none is left that could work. */
+  /** A thread that had booted has ended, with the jobs it had, if any. */
+  onLost(thread: Thread, loss: ThreadLoss): void
+  /** A thread failed to start, and there is no other thread. */
   onBroken(error: unknown): void
 }
 
@@ -37,14 +37,14 @@ const threadChannel = channel<{
   threads: number
 }>('spillway:offload:thread')
 
-/** The threads: starts them on demand, keeps the warm ones, ends the idle ones, and never has more than `max`. */
+/** Pool of threads: starts them on demand, reuses warm ones, ends idle ones, and never has more than `max`. */
 export class ThreadPool implements ThreadListener {
   readonly #settings: ThreadPoolSettings
   readonly #deadlines: DeadlineHeap
-  readonly #listener: ThreadPoolListener
-  readonly #gate: SpawnGate
+  #listener!: ThreadPoolListener
+  readonly #limiter: SpawnLimiter
   readonly #threads = new Set<Thread>()
-  /** The last one used is the first one taken, so that a surplus falls idle. */
+  /** A stack: the thread used last is taken first, so that surplus threads stay idle and end. */
   readonly #idle: Thread[] = []
   #booting = 0
   #retry: NodeJS.Timeout | undefined
@@ -54,11 +54,15 @@ export class ThreadPool implements ThreadListener {
   started = 0
   recycled = 0
 
-  constructor(settings: ThreadPoolSettings, deadlines: DeadlineHeap, listener: ThreadPoolListener) {
+  constructor(settings: ThreadPoolSettings, deadlines: DeadlineHeap) {
     this.#settings = settings
     this.#deadlines = deadlines
+    this.#limiter = new SpawnLimiter(settings.clock, settings.respawn)
+  }
+
+  /** Sets the listener. Call it once, before the first thread starts. */
+  listen(listener: ThreadPoolListener): void {
     this.#listener = listener
-    this.#gate = new SpawnGate(settings.clock, settings.respawn)
   }
 
   get size(): number {
@@ -79,24 +83,31 @@ export class ThreadPool implements ThreadListener {
     return count
   }
 
-  /** Why no thread starts at the moment; `undefined` when they do, or when there are threads that work. */
-  get brokenBy(): unknown {
-    return this.#threads.size === 0 && this.#gate.broken ? this.#gate.failure : undefined
+  /** The error for which no thread starts at the moment; `undefined` when threads start, or there are some. */
+  get bootFailure(): unknown {
+    return this.#threads.size === 0 && this.#limiter.broken ? this.#limiter.failure : undefined
   }
 
   /** Milliseconds until a start may be tried again. */
   get brokenFor(): number {
-    return this.#gate.delay()
+    return this.#limiter.delay()
   }
 
   [Symbol.iterator](): IterableIterator<Thread> {
     return this.#threads.values()
   }
 
-  /** Jobs that have been posted to a thread while it has another one. */
-  get ahead(): number {
+  /** The thread that a job has been posted to; `undefined` while it waits in the queue. */
+  threadOf({ host }: Job): Thread | undefined {
+    if (host === undefined) return undefined
+    for (const thread of this.#threads) if (thread === host) return thread
+    return undefined
+  }
+
+  /** Jobs that are posted to threads behind a running job. */
+  get postedAhead(): number {
     let count = 0
-    for (const thread of this.#threads) count += thread.ahead
+    for (const thread of this.#threads) count += thread.postedAhead
     return count
   }
 
@@ -115,36 +126,36 @@ export class ThreadPool implements ThreadListener {
     return thread
   }
 
-  /** A busy thread that a job may be posted to, the one with the fewest. */
-  takerAhead(job: Job): Thread | undefined {
+  /** The busy thread with the fewest jobs that a job may be posted ahead to. */
+  threadToPostTo(job: Job): Thread | undefined {
     let taker: Thread | undefined
     for (const thread of this.#threads) {
-      if (taker !== undefined && taker.ahead <= thread.ahead) continue
-      if (thread.takesAhead(job)) taker = thread
+      if (taker !== undefined && taker.postedAhead <= thread.postedAhead) continue
+      if (thread.canPostAhead(job)) taker = thread
     }
     return taker
   }
 
-  /** The thread has nothing to do. */
-  give(thread: Thread): void {
+  /** Takes back a thread without jobs: it idles, or is recycled. */
+  release(thread: Thread): void {
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#deadlines.remove(thread)
     if (thread.served >= this.#settings.recycleAfter) thread.retireFor ??= 'tasks'
     if (thread.retireFor !== undefined) {
       this.recycled++
       this.end(thread, thread.retireFor)
-    } else this.#rest(thread)
+    } else this.#park(thread)
   }
 
-  /** Starts threads for `waiting` jobs, as far as `max` and the gate allow. */
-  grow(waiting: number): void {
-    this.reach(this.#threads.size - this.#booting + waiting)
+  /** Starts threads for `waiting` jobs, as far as `max` and the spawn limiter allow. */
+  growFor(waiting: number): void {
+    this.growTo(this.#threads.size - this.#booting + waiting)
   }
 
-  /** Starts threads until there are `size`, as far as `max` and the gate allow. */
-  reach(size: number): void {
+  /** Starts threads until there are `size`, as far as `max` and the spawn limiter allow. */
+  growTo(size: number): void {
     while (!this.#closed && this.#threads.size < Math.min(size, this.#settings.max)) {
-      const delay = this.#gate.delay()
+      const delay = this.#limiter.delay()
       if (delay > 0) {
         this.#retryIn(delay)
         return
@@ -158,10 +169,10 @@ export class ThreadPool implements ThreadListener {
     if (thread.state !== 'busy') return
     thread.state = 'stopping'
     thread.cancel(ticket, describe(reason))
-    if (task.terminable) this.after(thread, this.#settings.grace, () => this.#outOfGrace(thread))
+    if (task.rules.terminable) this.after(thread, this.#settings.grace, () => this.#outOfGrace(thread))
   }
 
-  /** The task that was asked to end has; the thread goes on with its next one. */
+  /** The task that was asked to end has ended; the thread runs its next job. */
   resume(thread: Thread): void {
     if (thread.state !== 'stopping') return
     thread.state = 'busy'
@@ -177,21 +188,21 @@ export class ThreadPool implements ThreadListener {
     this.#deadlines.add(thread)
   }
 
-  /** Terminates a thread. `onLost` follows when it is gone; until then it counts. */
+  /** Terminates a thread. It counts until it has ended; then `onLost` follows. */
   end(thread: Thread, reason: string): void {
     if (thread.state === 'ending' || thread.state === 'gone') return
     this.#forgetIdle(thread)
     this.#publish('ended', thread, reason)
-    this.after(thread, STUCK_AFTER_MS, () => this.#strand(thread, reason))
+    this.after(thread, STUCK_AFTER_MS, () => this.#markStuck(thread, reason))
     thread.terminate()
   }
 
-  /** Terminates all threads and waits until they are gone, but not longer than a stuck thread is waited for. */
+  /** Terminates all threads and waits until they have ended, two seconds at most. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
     for (const thread of this.#threads) {
-      if (thread.job?.task.terminable === false) thread.retireFor = 'closed'
+      if (thread.job?.task.rules.terminable === false) thread.retireFor = 'closed'
       else this.end(thread, 'closed')
     }
     if (this.#threads.size === 0) return
@@ -202,15 +213,15 @@ export class ThreadPool implements ThreadListener {
         resolve()
       }
     })
-    for (const thread of this.#threads) this.#strand(thread, 'closed')
+    for (const thread of this.#threads) this.#markStuck(thread, 'closed')
   }
 
   onReady(thread: Thread): void {
     this.#bootEnded()
     this.#deadlines.remove(thread)
-    this.#gate.succeeded()
+    this.#limiter.succeeded()
     this.#publish('started', thread, 'demand')
-    this.#rest(thread)
+    this.#park(thread)
     this.#listener.onAvailable()
   }
 
@@ -218,12 +229,12 @@ export class ThreadPool implements ThreadListener {
     this.#listener.onMessage(thread, message)
   }
 
-  /** Until it is gone, its piscina would start a thread that knows nothing of us for a task; so it gets none. */
+  /** A thread with an uncaught error gets no more jobs: its piscina would run them in a new thread of its own. */
   onFailing(thread: Thread): void {
     if (thread.booted) this.end(thread, 'crashed')
   }
 
-  onGone(thread: Thread, loss: Loss): void {
+  onGone(thread: Thread, loss: ThreadLoss): void {
     const { booted } = thread
     this.#threads.delete(thread)
     this.#forgetIdle(thread)
@@ -236,12 +247,12 @@ export class ThreadPool implements ThreadListener {
         loss.error ?? new Error(`The thread ended with exit code ${loss.exitCode} while it started`),
       )
     if (this.#closed) return
-    this.reach(this.#settings.min)
+    this.growTo(this.#settings.min)
     this.#listener.onAvailable()
   }
 
   #start(): boolean {
-    this.#gate.started()
+    this.#limiter.started()
     let thread: Thread
     try {
       thread = new Thread(this.#settings, this)
@@ -262,11 +273,11 @@ export class ThreadPool implements ThreadListener {
   }
 
   #bootFailed(error: unknown): void {
-    this.#gate.failed(error)
+    this.#limiter.failed(error)
     if (this.#threads.size === 0) this.#listener.onBroken(error)
   }
 
-  #rest(thread: Thread): void {
+  #park(thread: Thread): void {
     thread.state = 'idle'
     this.#idle.push(thread)
     this.after(thread, this.#settings.idle, () => {
@@ -275,13 +286,13 @@ export class ThreadPool implements ThreadListener {
   }
 
   #outOfGrace(thread: Thread): void {
-    // When our own event loop was blocked, its task may have ended in time.
+    // When this event loop was blocked, the task may have ended in time.
     thread.drain()
     if (thread.state === 'stopping') this.end(thread, 'cancelled')
   }
 
-  /** The thread sits in native code and ends when that returns. The process need not wait for it. */
-  #strand(thread: Thread, reason: string): void {
+  /** The thread is in native code and ends when that returns. The process need not wait for it. */
+  #markStuck(thread: Thread, reason: string): void {
     thread.stuck = true
     thread.unref()
     this.#publish('stuck', thread, reason)
@@ -292,7 +303,7 @@ export class ThreadPool implements ThreadListener {
     if (index !== -1) this.#idle.splice(index, 1)
   }
 
-  /** Keeps the process alive: jobs wait for this. */
+  /** Tries to start threads again later. This timer keeps the process alive: jobs wait for it. */
   #retryIn(delay: number): void {
     if (this.#retry !== undefined) return
     this.#retry = setTimeout(() => {

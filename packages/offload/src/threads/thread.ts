@@ -8,8 +8,8 @@ import {
 } from 'node:worker_threads'
 import type { Deadline } from '@spillway/kit'
 import { Piscina } from 'piscina'
-import type { TaskDefinition } from '../jobs/definition.js'
-import type { Job } from '../jobs/job.js'
+import type { Job, JobHost } from '../jobs/job.js'
+import type { TaskDefinition } from '../jobs/task-definition.js'
 import { compact } from '../wire/binary.js'
 import { CLAIMS, Claims, distance, ticketAfter } from '../wire/claims.js'
 import type { Failure } from '../wire/failure.js'
@@ -30,30 +30,31 @@ export interface ThreadSettings {
   readonly recycleAfter: number
 }
 
-/** What ended a thread: the error it died of, if any, and its exit code. */
-export interface Loss {
+/** How a thread was lost: its uncaught error, if any, and its exit code. */
+export interface ThreadLoss {
   readonly error: unknown
   readonly exitCode: number
-  /** The call that it comes from, if that is known: one that runs, or one that has returned and left something behind. */
+  /** The call that caused it, if known: the running one, or an earlier one that left a timer, promise or socket behind. */
   readonly culprit: { readonly ticket: number; readonly task: TaskDefinition | undefined } | undefined
 }
 
 export interface ThreadListener {
   onReady(thread: Thread): void
   onMessage(thread: Thread, message: FromThread): void
-  /** It has died of an error, and is about to go. */
+  /** It has an uncaught error, and is about to end. */
   onFailing(thread: Thread): void
-  onGone(thread: Thread, loss: Loss): void
+  onGone(thread: Thread, loss: ThreadLoss): void
 }
 
 /** `stopping`: its task is cancelled and has its grace. `ending`: terminated, but not gone yet. */
 export type ThreadState = 'booting' | 'idle' | 'busy' | 'stopping' | 'ending' | 'gone'
 
 /**
- * One thread, which runs one task at a time. Piscina starts and ends it, a piscina of exactly one: what goes wrong stays
- * with this thread, and a failed thread is thrown away together with its piscina. Tasks go over a port of their own.
+ * One worker thread, which runs one task at a time. It is the only thread of a piscina of its own, which starts and ends it:
+ * so a fault stays with this thread, and both are thrown away together. Tasks do not pass through piscina's queue, but over a
+ * message port.
  */
-export class Thread implements Deadline {
+export class Thread implements Deadline, JobHost {
   readonly id: number
   readonly #piscina: Piscina
   readonly #worker: Worker
@@ -67,20 +68,20 @@ export class Thread implements Deadline {
   #lastTicket = 0
 
   state: ThreadState = 'booting'
-  /** What has been posted to it and not been answered: the first one runs, or is about to; the others come after it. */
+  /** Posted jobs without an answer yet: the first one runs, or is about to; the others follow. */
   readonly jobs: Job[] = []
-  /** It has started and could work. */
+  /** It has started and can run tasks. */
   booted = false
   /** The tasks whose functions it has loaded. */
-  readonly known = new Set<TaskDefinition>()
-  /** Tasks it has taken. */
+  readonly known = new WeakSet<TaskDefinition>()
+  /** Tasks that were posted to it. */
   served = 0
-  /** It does not end although it was terminated: it sits in native code. */
+  /** It was terminated and does not end: it is in native code. */
   stuck = false
   /** Why it is to be replaced as soon as it is idle. */
   retireFor: string | undefined
 
-  // Its one deadline: the boot, the idle end, the grace, the termination, or how long others may wait behind its job.
+  // Its one deadline: of its boot, its idle time, the grace of a task, its termination, or the jobs posted ahead.
   dueAt = Number.POSITIVE_INFINITY
   heapIndex = -1
   onDue: () => void = nothing
@@ -95,14 +96,14 @@ export class Thread implements Deadline {
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // A thread that sleeps in Atomics.wait would not see our port, and run no timers, sockets and inspector.
+      // A thread that sleeps in Atomics.wait would not read the port, and would run no timer, socket or inspector.
       atomics: 'disabled',
       recordTiming: false,
       ...(settings.resourceLimits && { resourceLimits: settings.resourceLimits }),
       ...(settings.execArgv && { execArgv: [...settings.execArgv] }),
       ...(settings.env && { env: settings.env }),
     })
-    // Piscina emits a bare 'error' for a fault between tasks; the worker's own events tell us all there is.
+    // Piscina emits 'error' for a fault between tasks; the events of the worker, below, carry the same error.
     this.#piscina.on('error', nothing)
     const { port1, port2 } = new MessageChannel()
     const boot: Boot = {
@@ -131,8 +132,8 @@ export class Thread implements Deadline {
     return this.jobs[0]
   }
 
-  /** Jobs that have been posted while another one runs. */
-  get ahead(): number {
+  /** Jobs that are posted behind the running one. */
+  get postedAhead(): number {
     return Math.max(0, this.jobs.length - 1)
   }
 
@@ -140,7 +141,7 @@ export class Thread implements Deadline {
    * Whether a job may be posted while another one runs: a short one behind short ones, whose input could be posted again
    * to another thread.
    */
-  takesAhead({ task, transfer }: Job): boolean {
+  canPostAhead({ task, transfer }: Job): boolean {
     const first = this.jobs[0]
     if (first === undefined || this.state !== 'busy' || this.served >= this.#recycleAfter) return false
     if (transfer !== undefined || !task.lane.unlimited || !this.known.has(task)) return false
@@ -150,7 +151,7 @@ export class Thread implements Deadline {
     return work <= AHEAD_MS
   }
 
-  /** Posts a job, which runs when the thread is through with those before it. Throws what `postMessage` throws. */
+  /** Posts a job, which runs after the jobs before it. Throws what `postMessage` throws. */
   post(job: Job): void {
     const ticket = ticketAfter(this.#lastTicket)
     this.#claims.offer(ticket)
@@ -159,19 +160,19 @@ export class Thread implements Deadline {
     this.#lastTicket = ticket
     this.served++
     job.ticket = ticket
-    job.thread = this
+    job.host = this
     this.jobs.push(job)
   }
 
-  /** Has a job back that has not started, and never will here. Tells whether it could. */
+  /** Takes back a job that has not started; false when the thread has started it. */
   recall(job: Job): boolean {
     if (!this.#claims.take(job.ticket)) return false
-    job.thread = undefined
+    job.host = undefined
     this.finish(job)
     return true
   }
 
-  /** The job has been answered, or will never be. */
+  /** Removes a job: it was answered, or never will be. */
   finish(job: Job): void {
     if (job === this.jobs[0]) this.jobs.shift()
     else this.jobs.splice(this.jobs.indexOf(job), 1)
@@ -184,7 +185,7 @@ export class Thread implements Deadline {
     this.#control.postMessage({ cancel: ticket, reason } satisfies Cancel)
   }
 
-  /** Hands over what it has posted and the event loop has not delivered yet. */
+  /** Delivers the messages that the thread has posted and the event loop has not delivered yet. */
   drain(): void {
     for (
       let entry = receiveMessageOnPort(this.#control);
@@ -239,14 +240,14 @@ export class Thread implements Deadline {
 
   #onExit(exitCode: number): void {
     if (this.state === 'gone') return
-    // What it has answered before it ended counts.
+    // Answers that it posted before it ended are valid.
     this.drain()
     this.state = 'gone'
     this.#control.close()
     this.#listener.onGone(this, { error: this.#fault, exitCode, culprit: this.#culprit() })
   }
 
-  #culprit(): Loss['culprit'] {
+  #culprit(): ThreadLoss['culprit'] {
     const blamed = this.#claims.blamed
     if (blamed === undefined) return undefined
     const task =
@@ -255,8 +256,8 @@ export class Thread implements Deadline {
   }
 }
 
-function expected({ track }: TaskDefinition): number {
-  return track.meanRun ?? Number.POSITIVE_INFINITY
+function expected({ runs }: TaskDefinition): number {
+  return runs.meanRun ?? Number.POSITIVE_INFINITY
 }
 
 function nothing(): void {}

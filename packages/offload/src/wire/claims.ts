@@ -13,10 +13,10 @@ const FIRST = 3
 const TICKETS = 2 ** 30
 
 /**
- * Memory that a thread and the main thread share, about the tasks between them. Each posted task has a ticket in a cell,
- * and whoever takes it out owns the task: the thread runs it, or the main thread has it back. So it is always known
- * whether a task has started, also after its thread is dead. More cells say which task is cancelled, and which one ended the
- * thread.
+ * Ownership of posted tasks, in memory that a thread shares with the main thread. Each posted task has a ticket in a cell. The
+ * side that takes the ticket out owns the task: the thread runs it, or the main thread takes it back. So the main thread knows
+ * whether a task has started, even after its thread has ended. Further cells hold the cancelled task, and the task that ended
+ * the thread.
  */
 export class Claims {
   readonly cells: Int32Array
@@ -42,14 +42,14 @@ export class Claims {
     return Atomics.load(this.cells, CANCELLED) === ticket
   }
 
-  /** Says who ended the thread; the first one counts, since others go down with it. */
+  /** Names the task that ended the thread. The first one counts: later errors are its consequence. */
   blame({ ticket, task }: { readonly ticket: number; readonly task: number }): void {
     if (Atomics.compareExchange(this.cells, BLAMED, 0, ticket) === 0) {
       Atomics.store(this.cells, BLAMED_TASK, task + 1)
     }
   }
 
-  /** Who ended the thread, if that is known. */
+  /** The task that ended the thread, if known. */
   get blamed(): { readonly ticket: number; readonly task: number } | undefined {
     const ticket = Atomics.load(this.cells, BLAMED)
     return ticket === 0 ? undefined : { ticket, task: Atomics.load(this.cells, BLAMED_TASK) - 1 }

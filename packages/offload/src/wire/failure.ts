@@ -1,3 +1,5 @@
+import type { ErrorClass } from '../options.js'
+
 /**
  * An error as plain data. Structured clone keeps only message, stack and cause of an error, and only the built-in
  * class; here name, code, status and every own field survive as well.
@@ -16,12 +18,6 @@ export interface Failure {
 
 /** An Error, something else that was thrown, or what went wrong around the task. */
 export type FailureKind = 'error' | 'value' | 'load' | 'missing' | 'clone' | 'memory' | 'capture'
-
-/** An error class whose instances may be revived. Its constructor is not run. */
-export interface ErrorClass {
-  readonly name: string
-  readonly prototype: Error
-}
 
 /** Causes are followed this far. */
 const MAX_DEPTH = 8
@@ -54,7 +50,7 @@ export function describe(thrown: unknown, kind: FailureKind = 'error', depth = 0
   }
 }
 
-/** Tells a failure from what a task may throw. */
+/** Whether a value is a failure, and not something that a task threw. */
 export function isFailure(value: unknown): value is Failure {
   return typeof value === 'object' && value !== null && 'failure' in value && 'fields' in value
 }

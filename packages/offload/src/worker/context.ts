@@ -1,9 +1,9 @@
 import type { MessagePort, Transferable } from 'node:worker_threads'
 import type { Claims } from '../wire/claims.js'
 
-/** What a task gets as its second argument. May be destructured. */
+/** The second argument of a task. May be destructured. */
 export interface TaskContext<Progress = unknown> {
-  /** Aborts when the caller gives up or time is up. Code that awaits should pass it on; a thread that listens survives. */
+  /** Aborts when the caller gives up or the time is over. Code that awaits should pass it on: its thread is then kept. */
   readonly signal: AbortSignal
   /** What the offloader's `context.capture` gave at the call; `undefined` when nothing was captured. */
   readonly carried: unknown
@@ -65,7 +65,7 @@ export class Context implements TaskContext {
     throw this.#reason ?? new DOMException('The task was cancelled', 'AbortError')
   }
 
-  /** The caller has given up. */
+  /** Tells the task that its caller has given up. */
   cancel(reason: unknown): void {
     this.#reason = reason
     this.#controller?.abort(reason)
