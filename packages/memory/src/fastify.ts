@@ -43,7 +43,10 @@ export const shedLoad: FastifyPluginCallback<FastifyShedLoadOptions> = plugin(
       if (monitor.calm) return next()
       const own = request.routeOptions.config.shedLoad
       if (own === false || isExempt(request.url) || skip(request)) return next()
-      const verdict = monitor.verdict(own?.priority ?? priority(request), isFresh(request.socket))
+      const verdict = monitor.verdict(
+        own?.priority ?? priority(request),
+        monitor.measuring && isFresh(request.socket),
+      )
       applyVerdict(verdict, reply, next)
     })
     done()

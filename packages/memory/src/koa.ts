@@ -21,7 +21,7 @@ export function shedLoad(monitor: MemoryMonitor, options?: ShedLoadOptions<Conte
   const { isExempt, skip, priority } = gate(options)
   return (ctx, next) => {
     if (!monitor.calm && !isExempt(ctx.originalUrl) && !skip(ctx)) {
-      applyVerdict(monitor.verdict(priority(ctx), isFresh(ctx.socket)), ctx)
+      applyVerdict(monitor.verdict(priority(ctx), monitor.measuring && isFresh(ctx.socket)), ctx)
     }
     return next()
   }

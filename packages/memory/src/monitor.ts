@@ -151,6 +151,15 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     return this.#shedding.calm
   }
 
+  /**
+   * Waits of requests are being measured: only then does it matter whether a request is the first of its connection.
+   *
+   * @internal
+   */
+  get measuring(): boolean {
+    return this.#shedding.measuring
+  }
+
   /** Reads everything now, out of turn, and judges it. After `close()`: the last sample. */
   sample(): Sample {
     if (this.#closed) return this.#last

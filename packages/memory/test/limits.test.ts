@@ -374,3 +374,18 @@ it('what the kernel writes is never trusted to be well-formed', () => {
     { numRuns: 300 },
   )
 })
+
+it('M49: what Node is constrained to is read once a minute, not at every sample', () => {
+  const system = new FakeSystem()
+  let reads = 0
+  system.constrainedMemory = () => {
+    reads++
+    return 2 * GB
+  }
+  const { monitor, pass } = stand({}, system)
+  pass(50_000)
+  expect(monitor.stats().sample.memory).toMatchObject({ limit: 2 * GB, source: 'constrained' })
+  expect(reads).toBe(1)
+  pass(15_000)
+  expect(reads).toBe(2)
+})

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { ask, start, until } from '@spillway/kit/testing'
 import Fastify from 'fastify'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -451,4 +451,25 @@ describe('replacement', () => {
     pass(2_000)
     await until(() => warned.mock.calls.length > 0, 'the warning')
   })
+})
+
+it('M49: whether a request is the first of its connection is asked only while waits are measured', () => {
+  const { monitor, system, pass } = stand({ health: () => 'elevated' })
+  let asked = 0
+  const socket = {
+    get bytesWritten() {
+      asked++
+      return 0
+    },
+  }
+  const gate = shedLoad(monitor)
+  const ask = () => gate({ url: '/', socket } as IncomingMessage, {} as ServerResponse, () => {})
+  pass(1_000)
+  expect(monitor.calm).toBe(false)
+  for (let i = 0; i < 100; i++) ask()
+  expect(asked).toBe(0)
+  system.loop = { ...system.loop, utilization: 1 }
+  pass(250)
+  for (let i = 0; i < 100; i++) ask()
+  expect(asked).toBe(100)
 })

@@ -33,7 +33,7 @@ export function shedLoad<Request extends IncomingMessage = IncomingMessage>(
   return (request, response, next) => {
     if (monitor.calm || isExempt(targetOf(request)) || skip(request)) next()
     else {
-      const verdict = monitor.verdict(priority(request), isFresh(request.socket))
+      const verdict = monitor.verdict(priority(request), monitor.measuring && isFresh(request.socket))
       applyVerdict(verdict, response, next, onRefused)
     }
   }

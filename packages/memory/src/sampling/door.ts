@@ -33,6 +33,8 @@ export class Door {
   #accepted = 0
   #of: Server | undefined
   #listening = false
+  /** Made once: it is asked for in every turn of the event loop. */
+  readonly #length = (): number | undefined => this.#queue.length()
   readonly #count = (message: unknown): void => {
     const { socket } = message as { socket: Socket & { server?: Server } }
     if (socket.server === this.#of) this.#accepted++
@@ -51,7 +53,7 @@ export class Door {
       this.#looks = []
       this.#of = this.#queue.server
     }
-    const length = this.#budget.spend(() => this.#queue.length())
+    const length = this.#budget.spend(this.#length)
     if (length === undefined) return
     this.#forget()
     if (length === 0) this.#looks = []

@@ -36,6 +36,8 @@ export class Turns implements TurnWatch {
   readonly #door: Outside
   readonly #clock: Stopwatch
   #mark: NodeJS.Immediate | undefined
+  /** Made once: a busy loop has thousands of turns in a second. */
+  readonly #next = (): void => this.#turn()
   /** When the first request of this turn came up. */
   #first: number | undefined
   /** When a request came up last, or a turn ended. */
@@ -90,7 +92,7 @@ export class Turns implements TurnWatch {
     this.#piece()
     this.#first = undefined
     this.#door.look()
-    this.#mark = setImmediate(() => this.#turn())
+    this.#mark = setImmediate(this.#next)
     this.#mark.unref()
   }
 }

@@ -56,6 +56,8 @@ export interface Lateness extends Business {
 export class Shedding {
   /** The one field a request reads: nothing is refused. */
   calm = true
+  /** The waits of requests are being measured. */
+  measuring = false
   /** Share of ordinary requests that is refused, 0 to 1. */
   share = 0
   refused = 0
@@ -85,6 +87,7 @@ export class Shedding {
     const following = this.#patience !== Number.POSITIVE_INFINITY && (crowd.present || business.busy === 1)
     if (following) this.#turns.follow()
     else this.#turns.rest()
+    this.measuring = following
     this.share = late && crowd.tooLarge ? Math.min(MOST, this.share + STEP) : this.share * DECAY
     if (this.share < LEAST || !crowd.tooLarge) this.share = 0
     this.#level = reasons.reduce<Level>((highest, reason) => higher(highest, this.#counted(reason)), 'ok')
@@ -103,6 +106,7 @@ export class Shedding {
     this.#level = 'ok'
     this.#reasons = []
     this.share = 0
+    this.measuring = false
     this.calm = true
   }
 
