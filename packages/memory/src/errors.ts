@@ -1,5 +1,5 @@
 import { brand, RejectedError } from '@spillway/kit'
-import type { Reason } from './shedding/signals.js'
+import type { Reason } from './level.js'
 
 /** The request was refused because the process is short of memory or of time. Status 503 with `Retry-After`. */
 export class OverloadedError extends RejectedError {

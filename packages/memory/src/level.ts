@@ -23,6 +23,29 @@ export interface Marks {
   readonly critical: Mark | false
 }
 
+/**
+ * `memory`: working set against the limit that binds; `heap`: live heap, now or in some seconds,
+ * against V8's limit; `external`: Buffers and
+ * other memory outside of the heap against the limit; `pressure`: the kernel's own stall figure; `delay`: lateness of
+ * the event loop; `utilization`: its busy share; `health`: the app's own judgement.
+ */
+export type SignalName = 'memory' | 'heap' | 'external' | 'pressure' | 'delay' | 'utilization' | 'health'
+
+/** A signal that is not `ok`, with the numbers that say so. */
+export interface Reason {
+  readonly signal: SignalName
+  readonly level: Level
+  /** In `unit`. */
+  readonly value: number
+  /** In `unit`. For `ms`: the mark that was passed. */
+  readonly limit: number
+  readonly unit: 'bytes' | 'percent' | 'ms' | 'share'
+  /** Where the limit comes from. */
+  readonly source: string
+}
+
+export type SignalMarks = Readonly<Record<Exclude<SignalName, 'health'>, Marks | false>>
+
 /** The level a value asks for, given the level it is at: one that was entered is kept down to its leave mark. */
 export function levelFor(value: number, { elevated, critical }: Marks, current: Level): Level {
   if (reaches(value, critical, current === 'critical')) return 'critical'

@@ -7,14 +7,14 @@ import { Snapshots } from './heap/snapshot.js'
 import type { Leak } from './leak/leak.js'
 import { LeakDesk } from './leak/leak-desk.js'
 import { LeakDetector } from './leak/leak-detector.js'
-import { higher, isLevel, type Level } from './level.js'
+import { higher, isLevel, type Level, type Reason } from './level.js'
 import { type MemoryMonitorOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { Replacement } from './replacement.js'
 import { type MemoryReport, makeReport } from './report.js'
-import type { CollectionKind, CollectionStats } from './sampling/collections.js'
 import { type Sample, Sampler } from './sampling/sampler.js'
 import { type Priority, patienceFor, Shedding } from './shedding/shedding.js'
-import { isAboutMemory, type Reason, Signals } from './shedding/signals.js'
+import { isAboutMemory, Signals } from './shedding/signals.js'
+import type { MemoryStats } from './stats.js'
 
 const levels = channel<{ level: Level; from: Level; reasons: readonly Reason[] }>('spillway:memory:level')
 
@@ -32,29 +32,6 @@ export interface MemoryEvents {
   snapshot: [file: string, reason: string]
   /** A snapshot that the options ask for was not written. */
   refusal: [error: unknown]
-}
-
-export interface MemoryStats {
-  readonly level: Level
-  readonly overloaded: boolean
-  readonly reasons: readonly Reason[]
-  /** The last sample. */
-  readonly sample: Sample
-  readonly samples: number
-  /** Requests counted. */
-  readonly requests: number
-  /** Requests refused by `shedLoad`. */
-  readonly refused: number
-  /** Share of ordinary requests refused right now because the event loop is late. */
-  readonly shedShare: number
-  readonly replacementsAsked: number
-  /** Garbage collections by kind; pauses in milliseconds. */
-  readonly collections: Readonly<Record<CollectionKind, CollectionStats>>
-  /** Full collections that the leak detector has forced. */
-  readonly forcedCollections: number
-  /** Leaks that are suspected or confirmed. */
-  readonly leaks: number
-  readonly snapshots: number
 }
 
 /**

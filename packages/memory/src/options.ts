@@ -20,9 +20,8 @@ import {
 } from '@spillway/kit'
 import { type SnapshotOptions, snapshotOptions } from './heap/snapshot-options.js'
 import { type LeakOptions, leakOptions } from './leak/leak-options.js'
-import type { Level, Mark, Marks } from './level.js'
+import type { Level, Mark, Marks, Reason, SignalMarks } from './level.js'
 import { realSystem, type System } from './sampling/system.js'
-import type { Reason, SignalMarks } from './shedding/signals.js'
 
 /** `[leave, enter]` for each level; `false` switches a level off. */
 export interface MarksOptions {

@@ -1,5 +1,5 @@
 import { channel } from '@spillway/kit'
-import type { Reason } from './shedding/signals.js'
+import type { Reason } from './level.js'
 
 const replacing = channel<{ reason: string; signals: string[] }>('spillway:memory:replace')
 

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { getHeapSpaceStatistics } from 'node:v8'
 import type { Leak } from './leak/leak.js'
-import type { MemoryStats } from './monitor.js'
+import type { MemoryStats } from './stats.js'
 
 export interface HeapSpace {
   readonly name: string

@@ -1,9 +1,9 @@
 import { ADMIT, retryAfterSeconds, type Verdict } from '@spillway/kit'
 import { OverloadedError } from '../errors.js'
-import { higher, type Level, type Marks } from '../level.js'
+import { higher, type Level, type Marks, type Reason } from '../level.js'
 import type { TurnWatch } from '../sampling/turns.js'
 import { type Business, Crowd } from './crowd.js'
-import { isAboutLoop, type Reason } from './signals.js'
+import { isAboutLoop } from './signals.js'
 
 /**
  * What a request is worth. `0`: cheap to lose, refused from `elevated` on. `1`: ordinary, refused at `critical`.

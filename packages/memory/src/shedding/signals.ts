@@ -1,28 +1,15 @@
-import { type Holds, higher, type Level, LevelHold, levelFor, type Marks } from '../level.js'
+import {
+  type Holds,
+  higher,
+  type Level,
+  LevelHold,
+  levelFor,
+  type Marks,
+  type Reason,
+  type SignalMarks,
+  type SignalName,
+} from '../level.js'
 import type { Sample } from '../sampling/sampler.js'
-
-/**
- * `memory`: working set against the limit that binds; `heap`: live heap, now or in some seconds,
- * against V8's limit; `external`: Buffers and
- * other memory outside of the heap against the limit; `pressure`: the kernel's own stall figure; `delay`: lateness of
- * the event loop; `utilization`: its busy share; `health`: the app's own judgement.
- */
-export type SignalName = 'memory' | 'heap' | 'external' | 'pressure' | 'delay' | 'utilization' | 'health'
-
-/** A signal that is not `ok`, with the numbers that say so. */
-export interface Reason {
-  readonly signal: SignalName
-  readonly level: Level
-  /** In `unit`. */
-  readonly value: number
-  /** In `unit`. For `ms`: the mark that was passed. */
-  readonly limit: number
-  readonly unit: 'bytes' | 'percent' | 'ms' | 'share'
-  /** Where the limit comes from. */
-  readonly source: string
-}
-
-export type SignalMarks = Readonly<Record<Exclude<SignalName, 'health'>, Marks | false>>
 
 /** Signals of time, not of memory: a new process would not cure them, and a starting one shows them. */
 const TIMELY: ReadonlySet<SignalName> = new Set(['delay', 'utilization', 'health'])
