@@ -1,8 +1,8 @@
 import type { RefusalOptions } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
 import type { ShedLoadOptions } from './http/gate.js'
-import * as http from './http/http.js'
-import type { MemoryReportOptions } from './http/probe.js'
+import * as http from './http/handlers.js'
+import type { MemoryReportOptions } from './http/probes.js'
 import type { MemoryMonitor } from './monitor.js'
 
 /**
@@ -41,4 +41,4 @@ export function memoryReport(monitor: MemoryMonitor, options?: MemoryReportOptio
 
 export { OverloadedError } from './errors.js'
 export type { ShedLoadOptions } from './http/gate.js'
-export type { MemoryReportOptions } from './http/probe.js'
+export type { MemoryReportOptions } from './http/probes.js'

@@ -14,9 +14,9 @@ import {
   type MemoryReportOptions,
   memoryReportAnswer,
   readiness as readinessAnswer,
-} from './http/probe.js'
+} from './http/probes.js'
 import type { MemoryMonitor } from './monitor.js'
-import type { Priority } from './shedding/shedding.js'
+import type { Priority } from './shedding/load-shedder.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -88,4 +88,4 @@ function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyRe
 
 export { OverloadedError } from './errors.js'
 export type { ShedLoadOptions } from './http/gate.js'
-export type { MemoryReportOptions } from './http/probe.js'
+export type { MemoryReportOptions } from './http/probes.js'

@@ -8,7 +8,7 @@ import {
   type MemoryReportOptions,
   memoryReportAnswer,
   readiness as readinessAnswer,
-} from './http/probe.js'
+} from './http/probes.js'
 import type { MemoryMonitor } from './monitor.js'
 
 /**
@@ -69,4 +69,4 @@ function send(ctx: Context, { status, headers, body }: Answer): void {
 
 export { OverloadedError } from './errors.js'
 export type { ShedLoadOptions } from './http/gate.js'
-export type { MemoryReportOptions } from './http/probe.js'
+export type { MemoryReportOptions } from './http/probes.js'

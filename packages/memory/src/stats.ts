@@ -1,5 +1,5 @@
 import type { Level, Reason } from './level.js'
-import type { CollectionKind, CollectionStats } from './sampling/collections.js'
+import type { CollectionKind, CollectionStats } from './sampling/gc-stats.js'
 import type { Sample } from './sampling/sampler.js'
 
 /** What `monitor.stats()` returns: a plain snapshot of its figures. */

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { FakeClock } from '@spillway/kit/testing'
 import { MemoryMonitor, type MemoryMonitorOptions } from '../src/index.js'
-import type { CollectionKind, CollectionStats, CollectionWatch, Floor } from '../src/sampling/collections.js'
-import type { LoopSample, LoopWatch } from '../src/sampling/loop.js'
+import type { CollectionKind, CollectionStats, CollectionWatch, Floor } from '../src/sampling/gc-stats.js'
+import type { TurnWatch } from '../src/sampling/loop-backlog.js'
+import type { LoopSample, LoopWatch } from '../src/sampling/loop-meter.js'
 import type { System } from '../src/sampling/system.js'
-import type { TurnWatch } from '../src/sampling/turns.js'
 
 export const MB = 1024 ** 2
 export const GB = 1024 ** 3

@@ -1,5 +1,5 @@
 import { HeapGraph } from './heap-graph.js'
-import { Retention } from './retention.js'
+import { Retention } from './retainers.js'
 
 /** How the objects of one constructor have changed between two snapshots. */
 export interface ConstructorGrowth {

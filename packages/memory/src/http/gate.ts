@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { defineOptions, func, list, pathOf, string } from '@spillway/kit'
-import type { Priority } from '../shedding/shedding.js'
+import type { Priority } from '../shedding/load-shedder.js'
 
 /** `Request`: what the framework hands to its handlers. */
 export interface ShedLoadOptions<Request> {

@@ -1,10 +1,10 @@
 import { AllocationProfile, type HeapProfile } from '../heap/allocation-profile.js'
 import { diffSnapshots } from '../heap/diff.js'
-import type { Snapshots } from '../heap/snapshot.js'
+import type { Snapshots } from '../heap/snapshot-writer.js'
 import type { Sample } from '../sampling/sampler.js'
+import { sitesOf } from './allocation-sites.js'
+import type { LeakKind } from './growth-test.js'
 import { type Evidence, NO_EVIDENCE } from './leak.js'
-import type { LeakKind } from './leak-watch.js'
-import { sitesOf } from './sites.js'
 
 export interface InvestigationOptions {
   /** Bytes between two samples of the profile; `false`: no profile. */

@@ -1,6 +1,6 @@
 import type { Sample, Sampler } from '../sampling/sampler.js'
+import { type Finding, type LeakKind, LeakWatch } from './growth-test.js'
 import type { LeakPolicy } from './leak-options.js'
-import { type Finding, type LeakKind, LeakWatch } from './leak-watch.js'
 
 export interface LeakChange {
   readonly kind: LeakKind

@@ -1,6 +1,6 @@
 import type { SnapshotDiff } from '../heap/snapshot-diff.js'
-import type { Finding, LeakKind } from './leak-watch.js'
-import type { AllocationSite } from './sites.js'
+import type { AllocationSite } from './allocation-sites.js'
+import type { Finding, LeakKind } from './growth-test.js'
 
 /** A leak: what grows, how fast, from where, held by whom. */
 export interface Leak extends Finding {

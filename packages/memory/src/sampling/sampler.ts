@@ -1,7 +1,7 @@
-import type { CollectionWatch, Floor } from './collections.js'
+import type { CollectionWatch, Floor } from './gc-stats.js'
 import { HeapForecast } from './heap-forecast.js'
 import { Limits, type MemoryUse } from './limits.js'
-import type { LoopSample, LoopWatch } from './loop.js'
+import type { LoopSample, LoopWatch } from './loop-meter.js'
 import type { Pressure } from './pressure.js'
 import type { System } from './system.js'
 

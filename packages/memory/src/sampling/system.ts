@@ -3,12 +3,12 @@ import type { Server } from 'node:net'
 import { totalmem } from 'node:os'
 import v8 from 'node:v8'
 import vm from 'node:vm'
+import { Door } from './accept-delay.js'
 import { AcceptQueue } from './accept-queue.js'
-import { Collections, type CollectionWatch } from './collections.js'
-import { Door } from './door.js'
+import { Collections, type CollectionWatch } from './gc-stats.js'
 import { oldGenerationLimit, usedOldGeneration } from './heap-limit.js'
-import { Loop, type LoopWatch } from './loop.js'
-import { Turns, type TurnWatch } from './turns.js'
+import { Turns, type TurnWatch } from './loop-backlog.js'
+import { Loop, type LoopWatch } from './loop-meter.js'
 
 /** Where the numbers about the machine and the process come from. Injectable, so that tests bring their own. */
 export interface System {

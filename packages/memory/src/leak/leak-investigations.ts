@@ -1,10 +1,10 @@
 import { channel } from '@spillway/kit'
-import type { Snapshots } from '../heap/snapshot.js'
+import type { Snapshots } from '../heap/snapshot-writer.js'
 import type { Sample } from '../sampling/sampler.js'
+import type { LeakKind } from './growth-test.js'
 import { Investigation, type InvestigationOptions } from './investigation.js'
 import { ADVICE, type Evidence, type Leak, NO_EVIDENCE, timeToLimit } from './leak.js'
 import type { LeakChange, LeakDetector } from './leak-detector.js'
-import type { LeakKind } from './leak-watch.js'
 
 const leaks = channel<{ kind: LeakKind; state: string; confidence: number; bytesPerHour: number }>(
   'spillway:memory:leak',

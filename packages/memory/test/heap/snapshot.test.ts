@@ -8,12 +8,12 @@ import { promisify } from 'node:util'
 import { until } from '@spillway/kit/testing'
 import { spawnApp } from '@spillway/testkit'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { diffSnapshots, type MemoryMonitorOptions, SnapshotRefusedError } from '../src/index.js'
-import { scratch } from './scratch.js'
-import { closeAll, FakeSystem, GB, MB, stand } from './support.js'
+import { diffSnapshots, type MemoryMonitorOptions, SnapshotRefusedError } from '../../src/index.js'
+import { scratch } from '../scratch.js'
+import { closeAll, FakeSystem, GB, MB, stand } from '../support.js'
 
 const run = promisify(execFile)
-const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
+const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
 
 afterEach(closeAll)
 

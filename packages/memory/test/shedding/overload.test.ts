@@ -1,10 +1,10 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import type { Server } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { Door } from '../src/sampling/door.js'
-import { Turns } from '../src/sampling/turns.js'
-import { type Costs, type Outcome, SimulatedLoop } from './event-loop.js'
-import { closeAll, FakeSystem, stand } from './support.js'
+import { Door } from '../../src/sampling/accept-delay.js'
+import { Turns } from '../../src/sampling/loop-backlog.js'
+import { closeAll, FakeSystem, stand } from '../support.js'
+import { type Costs, type Outcome, SimulatedLoop } from './simulated-loop.js'
 
 afterEach(async () => {
   await closeAll()

@@ -1,12 +1,12 @@
 import { readdir } from 'node:fs/promises'
 import { FRAMEWORKS, type Framework, operatorSuite, type RunningApp, serving } from '@spillway/kit/testing'
 import { afterEach, describe, expect, it } from 'vitest'
-import * as express from '../src/express.js'
-import * as fastify from '../src/fastify.js'
-import type { MemoryMonitor } from '../src/index.js'
-import * as koa from '../src/koa.js'
-import { scratch } from './scratch.js'
-import { closeAll, FakeSystem, GB, stand } from './support.js'
+import * as express from '../../src/express.js'
+import * as fastify from '../../src/fastify.js'
+import type { MemoryMonitor } from '../../src/index.js'
+import * as koa from '../../src/koa.js'
+import { scratch } from '../scratch.js'
+import { closeAll, FakeSystem, GB, stand } from '../support.js'
 
 afterEach(closeAll)
 

@@ -1,10 +1,10 @@
 import { connect, createServer, type Server } from 'node:net'
 import { FakeClock } from '@spillway/kit/testing'
 import { afterEach, describe, expect, it } from 'vitest'
-import { AcceptQueue, type KernelFile } from '../src/sampling/accept-queue.js'
-import { Budget } from '../src/sampling/budget.js'
-import { Door } from '../src/sampling/door.js'
-import { Crowd } from '../src/shedding/crowd.js'
+import { Door } from '../../src/sampling/accept-delay.js'
+import { AcceptQueue, type KernelFile } from '../../src/sampling/accept-queue.js'
+import { Budget } from '../../src/sampling/time-budget.js'
+import { Crowd } from '../../src/shedding/overload-detector.js'
 
 describe('M49: a budget of time', () => {
   it('is kept, whatever the work costs: its share of all the time is no larger', () => {

@@ -1,15 +1,15 @@
 import { fileURLToPath } from 'node:url'
 import { type App, spawnApp } from '@spillway/testkit'
 import { describe, expect, it } from 'vitest'
-import type { Level, Reason } from '../src/index.js'
-import type { MemoryUse } from '../src/sampling/limits.js'
-import type { Pressure } from '../src/sampling/pressure.js'
+import type { Level, Reason } from '../../src/index.js'
+import type { MemoryUse } from '../../src/sampling/limits.js'
+import type { Pressure } from '../../src/sampling/pressure.js'
+import { scratch } from '../scratch.js'
+import { MB } from '../support.js'
 import { makeGroup, type RealGroup } from './memory-group.js'
-import { scratch } from './scratch.js'
-import { MB } from './support.js'
 
 const LIMIT = 200 * MB
-const fixture = fileURLToPath(new URL('./fixtures/in-group.mjs', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/in-group.mjs', import.meta.url))
 
 /** Root in a container mostly may make a group, a user on a laptop mostly not. The trees of limits.test.ts stand in there. */
 const probe = makeGroup(LIMIT)

@@ -5,7 +5,7 @@ import { SnapshotRefusedError } from '../errors.js'
 import type { Sample } from '../sampling/sampler.js'
 import type { System } from '../sampling/system.js'
 import type { HeapProfile } from './allocation-profile.js'
-import { captureNearHeapLimit } from './last-resort.js'
+import { captureNearHeapLimit } from './near-heap-limit.js'
 import type { SnapshotPolicy } from './snapshot-options.js'
 
 const written = channel<{ reason: string; bytes: number; milliseconds: number }>('spillway:memory:snapshot')

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { spawnApp } from '@spillway/testkit'
 import { expect, it } from 'vitest'
-import { diffSnapshots } from '../src/index.js'
-import { scratch } from './scratch.js'
+import { diffSnapshots } from '../../src/index.js'
+import { scratch } from '../scratch.js'
 
-const fixture = fileURLToPath(new URL('./fixtures/near-heap-limit.mjs', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/near-heap-limit.mjs', import.meta.url))
 const HEAP = '--max-old-space-size=24'
 const WRITTEN = /^Heap\..*\.heapsnapshot$/
 

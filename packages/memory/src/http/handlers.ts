@@ -9,7 +9,7 @@ import {
   type MemoryReportOptions,
   memoryReportAnswer,
   readiness as readinessAnswer,
-} from './probe.js'
+} from './probes.js'
 
 /** What an HTTP server calls with each request; `next` gets the refusal. */
 export type Handler<Request extends IncomingMessage = IncomingMessage> = (

@@ -1,8 +1,8 @@
 import { gateSuite, probeSuite } from '@spillway/kit/testing'
-import * as express from '../src/express.js'
-import * as fastify from '../src/fastify.js'
-import * as koa from '../src/koa.js'
-import { stand } from './support.js'
+import * as express from '../../src/express.js'
+import * as fastify from '../../src/fastify.js'
+import * as koa from '../../src/koa.js'
+import { stand } from '../support.js'
 
 function monitorThatIs(level: 'ok' | 'critical') {
   const { monitor, pass } = stand({ health: () => level })

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
-import type { Stopwatch } from './budget.js'
-import type { Door } from './door.js'
+import type { Door } from './accept-delay.js'
+import type { Stopwatch } from './time-budget.js'
 
 /** Tells how long a request has waited before its handler is called. */
 export interface TurnWatch {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { type Frame, type HeapProfile, type StackBytes, stacksOf } from '../heap/allocation-profile.js'
-import type { LeakKind } from './leak-watch.js'
+import type { LeakKind } from './growth-test.js'
 import { SourceMaps } from './source-maps.js'
 
 /** A place in the code that allocates what stays. */

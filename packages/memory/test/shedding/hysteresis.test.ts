@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Level, LevelHold, levelFor, type Marks } from '../src/level.js'
+import { type Level, LevelHold, levelFor, type Marks } from '../../src/level.js'
 
 const MARKS: Marks = { elevated: [0.7, 0.8], critical: [0.85, 0.92] }
 const ENTER = 500

@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { FakeClock, serving } from '@spillway/kit/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import * as express from '../src/express.js'
-import { MemoryMonitor } from '../src/index.js'
-import { Turns } from '../src/sampling/turns.js'
+import * as express from '../../src/express.js'
+import { MemoryMonitor } from '../../src/index.js'
+import { Turns } from '../../src/sampling/loop-backlog.js'
 
 function block(milliseconds: number): void {
   const end = performance.now() + milliseconds

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type LeakRule, LeakWatch } from '../src/leak/leak-watch.js'
-import { Series } from '../src/leak/series.js'
-import { trendOf } from '../src/leak/trend.js'
-import { MB } from './support.js'
+import { type LeakRule, LeakWatch } from '../../src/leak/growth-test.js'
+import { Series } from '../../src/leak/series.js'
+import { trendOf } from '../../src/leak/trend.js'
+import { MB } from '../support.js'
 
 const RULE: LeakRule = { minGrowth: 16 * MB, minRequests: 20_000, warmup: 60_000, confidence: 0.99 }
 const MINUTE = 60_000

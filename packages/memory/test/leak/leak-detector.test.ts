@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Leak } from '../src/index.js'
-import { APPS } from './fixtures/apps.mjs'
-import { closeAll, FakeSystem, MB, stand } from './support.js'
+import type { Leak } from '../../src/index.js'
+import { APPS } from '../fixtures/apps.mjs'
+import { closeAll, FakeSystem, MB, stand } from '../support.js'
 
 const run = promisify(execFile)
-const fixture = fileURLToPath(new URL('./fixtures/detect.mjs', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/detect.mjs', import.meta.url))
 
 interface Run {
   readonly leaks: readonly (Leak & { readonly calledAfter: number })[]

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { AcceptQueue } from '../src/sampling/accept-queue.js'
+import { AcceptQueue } from '../../src/sampling/accept-queue.js'
 
 const why = existsSync('/proc/net/tcp') ? '' : 'only Linux tells'
 

@@ -1,8 +1,8 @@
 import { ADMIT, retryAfterSeconds, type Verdict } from '@spillway/kit'
 import { OverloadedError } from '../errors.js'
 import { higher, type Level, type Marks, type Reason } from '../level.js'
-import type { TurnWatch } from '../sampling/turns.js'
-import { type Business, Crowd } from './crowd.js'
+import type { TurnWatch } from '../sampling/loop-backlog.js'
+import { type Business, Crowd } from './overload-detector.js'
 import { isAboutLoop } from './signals.js'
 
 /**

@@ -2,7 +2,7 @@ import diagnosticsChannel from 'node:diagnostics_channel'
 import type { Server, Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import type { AcceptQueue } from './accept-queue.js'
-import { Budget, type Stopwatch } from './budget.js'
+import { Budget, type Stopwatch } from './time-budget.js'
 
 /** Published by `node:net` for every connection that a server has accepted. */
 const ACCEPTED = 'net.server.socket'

@@ -1,5 +1,5 @@
 import { FakeClock } from '@spillway/kit/testing'
-import type { LoopSample } from '../src/sampling/loop.js'
+import type { LoopSample } from '../../src/sampling/loop-meter.js'
 
 /** Milliseconds of the event loop. */
 export interface Costs {

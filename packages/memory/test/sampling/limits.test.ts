@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { heapAdvice } from '../src/advice.js'
-import { memoryGroups } from '../src/sampling/cgroup.js'
-import { Limits } from '../src/sampling/limits.js'
-import { parsePressure } from '../src/sampling/pressure.js'
-import { closeAll, FakeSystem, GB, MB, stand } from './support.js'
+import { heapAdvice } from '../../src/advice.js'
+import { memoryGroups } from '../../src/sampling/cgroup.js'
+import { Limits } from '../../src/sampling/limits.js'
+import { parsePressure } from '../../src/sampling/pressure.js'
+import { closeAll, FakeSystem, GB, MB, stand } from '../support.js'
 
 afterEach(closeAll)
 

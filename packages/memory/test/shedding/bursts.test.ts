@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
-const fixture = fileURLToPath(new URL('./fixtures/bursts.mjs', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/bursts.mjs', import.meta.url))
 /** Paths of other versions of Node, with a colon between; the long form. */
 const others = (process.env.SPILLWAY_NODES ?? '').split(':').filter((path) => path !== '')
 

@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { ask, start, until } from '@spillway/kit/testing'
 import Fastify from 'fastify'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import * as fastifyAdapter from '../src/fastify.js'
-import { type Level, OverloadedError, RejectedError, shedLoad } from '../src/index.js'
-import * as koaAdapter from '../src/koa.js'
-import { closeAll, FakeSystem, GB, MB, stand } from './support.js'
+import * as fastifyAdapter from '../../src/fastify.js'
+import { type Level, OverloadedError, RejectedError, shedLoad } from '../../src/index.js'
+import * as koaAdapter from '../../src/koa.js'
+import { closeAll, FakeSystem, GB, MB, stand } from '../support.js'
 
 afterEach(closeAll)
 

@@ -2,10 +2,10 @@ import { stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { spawnApp } from '@spillway/testkit'
 import { describe, expect, it } from 'vitest'
-import type { Leak } from '../src/index.js'
-import { scratch } from './scratch.js'
+import type { Leak } from '../../src/index.js'
+import { scratch } from '../scratch.js'
 
-const fixture = fileURLToPath(new URL('./fixtures/three-leaks.mjs', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/three-leaks.mjs', import.meta.url))
 const PATIENCE = 240_000
 
 interface Verdict {

@@ -7,8 +7,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { scratch } from './scratch.js'
-import { MB } from './support.js'
+import { scratch } from '../scratch.js'
+import { MB } from '../support.js'
 
 /** What docs/packages/memory.md recommends for large data, and what it warns of. */
 

@@ -2,9 +2,9 @@ import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { HeapForecast } from '../src/sampling/heap-forecast.js'
-import { type HeapSetup, youngGeneration } from '../src/sampling/heap-limit.js'
-import { closeAll, FakeSystem, GB, MB, stand } from './support.js'
+import { HeapForecast } from '../../src/sampling/heap-forecast.js'
+import { type HeapSetup, youngGeneration } from '../../src/sampling/heap-limit.js'
+import { closeAll, FakeSystem, GB, MB, stand } from '../support.js'
 
 afterEach(closeAll)
 
@@ -141,7 +141,7 @@ describe('M40: a heap that will be full within seconds', () => {
 
 /** Paths of other versions of Node, with a colon between; the long form. */
 const others = (process.env.SPILLWAY_NODES ?? '').split(':').filter((path) => path !== '')
-const fixture = fileURLToPath(new URL('./fixtures/fill-heap.mjs', import.meta.url))
+const fixture = fileURLToPath(new URL('../fixtures/fill-heap.mjs', import.meta.url))
 
 interface Told {
   readonly level?: string
