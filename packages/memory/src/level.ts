@@ -71,7 +71,7 @@ export interface Holds {
  * A level with inertia. It rises when every sample of `enterAfter` asked for more, and to the lowest of what they
  * asked for; it falls when every sample of `leaveAfter` asked for less, and to the highest of those.
  */
-export class LevelHold {
+export class LevelHysteresis {
   level: Level = 'ok'
   readonly #holds: Holds
   #pending: Level = 'ok'

@@ -3,16 +3,16 @@ import { EventEmitter } from 'node:events'
 import type { Server } from 'node:net'
 import { ADMIT, type CloseOptions, channel, closeOnce, notify, type Verdict } from '@spillway/kit'
 import { heapAdvice, warnOnce } from './advice.js'
-import { Snapshots } from './heap/snapshot-writer.js'
+import { SnapshotWriter } from './heap/snapshot-writer.js'
 import type { Leak } from './leak/leak.js'
 import { LeakDetector } from './leak/leak-detector.js'
-import { LeakDesk } from './leak/leak-investigations.js'
+import { LeakInvestigations } from './leak/leak-investigations.js'
 import { higher, isLevel, type Level, type Reason } from './level.js'
 import { type MemoryMonitorOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { Replacement } from './replacement.js'
 import { type MemoryReport, makeReport } from './report.js'
 import { type Sample, Sampler } from './sampling/sampler.js'
-import { type Priority, patienceFor, Shedding } from './shedding/load-shedder.js'
+import { LoadShedder, type Priority, patienceFor } from './shedding/load-shedder.js'
 import { isAboutMemory, Signals } from './shedding/signals.js'
 import type { MemoryStats } from './stats.js'
 
@@ -52,11 +52,11 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   readonly #options: ResolvedOptions
   readonly #sampler: Sampler
   readonly #signals: Signals
-  readonly #shedding: Shedding
+  readonly #shedder: LoadShedder
   readonly #replacement: Replacement
-  readonly #snapshots: Snapshots
+  readonly #snapshots: SnapshotWriter
   readonly #detector: LeakDetector | undefined
-  readonly #desk: LeakDesk | undefined
+  readonly #investigations: LeakInvestigations | undefined
   readonly #startedAt: number
   /** Milliseconds of delay from which the event loop is late. */
   readonly #lateFrom: number
@@ -86,15 +86,15 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#lateFrom =
       delay === false || delay.elevated === false ? Number.POSITIVE_INFINITY : delay.elevated[1]
     const patience = patienceFor(delay)
-    const turns = resolved.system.watchTurns(() => this.#server)
-    this.#shedding = new Shedding(turns, patience, resolved.leaveAfter, resolved.random)
+    const turns = resolved.system.watchBacklog(() => this.#server)
+    this.#shedder = new LoadShedder(turns, patience, resolved.leaveAfter, resolved.random)
     this.#replacement = new Replacement(resolved, now)
-    this.#snapshots = new Snapshots(resolved.snapshot, resolved.system, resolved.clock)
+    this.#snapshots = new SnapshotWriter(resolved.snapshot, resolved.system, resolved.clock)
     if (resolved.leak !== false) {
       const { profile, profileInterval } = resolved.leak
       const snapshots = resolved.snapshot !== false && resolved.snapshot.onLeak
       this.#detector = new LeakDetector(resolved.leak, this.#sampler, now)
-      this.#desk = new LeakDesk(
+      this.#investigations = new LeakInvestigations(
         this.#detector,
         this.#snapshots,
         { profileInterval: profile && profileInterval, snapshots },
@@ -120,12 +120,12 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
    * it may have waited to be accepted.
    */
   verdict(priority: Priority = 1, fresh = false): Verdict {
-    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority, fresh, this.#options.clock.now())
+    return this.#shedder.calm ? ADMIT : this.#shedder.decide(priority, fresh, this.#options.clock.now())
   }
 
   /** Nothing is being refused, of whatever priority. */
   get calm(): boolean {
-    return this.#shedding.calm
+    return this.#shedder.calm
   }
 
   /**
@@ -134,7 +134,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
    * @internal
    */
   get measuring(): boolean {
-    return this.#shedding.measuring
+    return this.#shedder.measuring
   }
 
   /** Reads everything now, out of turn, and judges it. After `close()`: the last sample. */
@@ -147,14 +147,14 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#judge(sample, now - this.#startedAt < this.#options.startupGrace)
     if (this.#detector !== undefined) {
       const changes = this.#detector.update(sample, this.requests, this.level !== 'critical')
-      this.#desk?.update(changes, sample)
+      this.#investigations?.update(changes, sample)
     }
     return sample
   }
 
   /** Leaks that are suspected or confirmed at the moment. */
   get leaks(): readonly Leak[] {
-    return this.#desk?.leaks(this.#last) ?? []
+    return this.#investigations?.leaks(this.#last) ?? []
   }
 
   /**
@@ -166,7 +166,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   async snapshot(reason = 'manual'): Promise<string> {
     const sample = this.sample()
     const write = () => this.#snapshots.write(reason, sample)
-    const file = await (this.#desk?.undisturbed(sample, write) ?? write())
+    const file = await (this.#investigations?.withProfilesPaused(sample, write) ?? write())
     notify<MemoryEvents, 'snapshot'>(this, 'snapshot', file, reason)
     return file
   }
@@ -185,8 +185,8 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
       sample: this.#last,
       samples: this.#samples,
       requests: this.requests,
-      refused: this.#shedding.refused,
-      shedShare: this.#shedding.share,
+      refused: this.#shedder.refused,
+      shedShare: this.#shedder.share,
       replacementsAsked: this.#replacement.asked,
       collections: structuredClone(this.#sampler.collections.byKind),
       forcedCollections: this.#detector?.forced ?? 0,
@@ -205,7 +205,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     const late = reasons.some(({ signal }) => signal === 'delay') && sample.loop.p99 >= this.#lateFrom
     // Long turns are normal while the process starts.
     const { max: longest, utilization: busy } = starting ? { max: 0, utilization: 0 } : sample.loop
-    this.#shedding.update(level, reasons, { late, longest, busy }, sample.at)
+    this.#shedder.update(level, reasons, { late, longest, busy }, sample.at)
     this.reasons = reasons
     const from = this.level
     this.level = level
@@ -248,10 +248,10 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   #release(): void {
     this.#closed = true
     clearInterval(this.#timer)
-    this.#desk?.close()
+    this.#investigations?.close()
     if (this.#options.countHttp) diagnosticsChannel.unsubscribe(HTTP_REQUESTS, this.#countHttp)
     this.#sampler.stop()
-    this.#shedding.stop()
+    this.#shedder.stop()
     this.#server = undefined
     this.level = 'ok'
     this.overloaded = false

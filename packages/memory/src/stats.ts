@@ -1,5 +1,5 @@
 import type { Level, Reason } from './level.js'
-import type { CollectionKind, CollectionStats } from './sampling/gc-stats.js'
+import type { GcKind, GcKindStats } from './sampling/gc-meter.js'
 import type { Sample } from './sampling/sampler.js'
 
 /** What `monitor.stats()` returns: a plain snapshot of its figures. */
@@ -18,7 +18,7 @@ export interface MemoryStats {
   readonly shedShare: number
   readonly replacementsAsked: number
   /** Garbage collections by kind; pauses in milliseconds. */
-  readonly collections: Readonly<Record<CollectionKind, CollectionStats>>
+  readonly collections: Readonly<Record<GcKind, GcKindStats>>
   /** Full collections that the leak detector has forced. */
   readonly forcedCollections: number
   /** Leaks that are suspected or confirmed. */

@@ -3,8 +3,8 @@ import { createServer, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { MemoryMonitor, reportHtml, reportText } from '../src/index.js'
-import { Collections } from '../src/sampling/gc-stats.js'
-import { Loop } from '../src/sampling/loop-meter.js'
+import { V8GcMeter } from '../src/sampling/gc-meter.js'
+import { NodeLoopMeter } from '../src/sampling/loop-meter.js'
 import { realSystem } from '../src/sampling/system.js'
 import { closeAll, MB, stand } from './support.js'
 
@@ -17,7 +17,7 @@ function block(milliseconds: number): void {
 
 describe('the event loop', () => {
   it('M7: utilisation is that of the last interval', async () => {
-    const loop = new Loop()
+    const loop = new NodeLoopMeter()
     try {
       await sleep(400)
       loop.read()
@@ -31,7 +31,7 @@ describe('the event loop', () => {
   })
 
   it('M9: a block that begins right after a reading is seen', async () => {
-    const loop = new Loop()
+    const loop = new NodeLoopMeter()
     try {
       await sleep(60)
       for (let round = 0; round < 3; round++) {
@@ -47,7 +47,7 @@ describe('the event loop', () => {
   })
 
   it('M10: before the first value, and when idle, the figures are small numbers', async () => {
-    const loop = new Loop()
+    const loop = new NodeLoopMeter()
     try {
       expect(loop.read()).toMatchObject({ p50: 0, p99: 0, max: 0 })
       await sleep(100)
@@ -61,31 +61,31 @@ describe('the event loop', () => {
 })
 
 describe('collections', () => {
-  it('M30: each one is counted, with its pause, and leaves a floor', () => {
-    const collections = new Collections()
+  it('M30: each one is counted, with its pause, and leaves a live', () => {
+    const collections = new V8GcMeter()
     try {
       for (let i = 0; i < 5; i++) realSystem.collectGarbage()
-      const floors = collections.drain()
+      const liveSizes = collections.drain()
       expect(collections.byKind.major.count).toBeGreaterThanOrEqual(5)
-      expect(floors.length).toBe(collections.byKind.major.count)
+      expect(liveSizes.length).toBe(collections.byKind.major.count)
       expect(collections.byKind.major.longest).toBeGreaterThan(0)
-      expect(floors.at(-1)!.heap).toBeGreaterThan(MB)
+      expect(liveSizes.at(-1)!.heap).toBeGreaterThan(MB)
       expect(collections.drain().length).toBeLessThan(5)
     } finally {
       collections.stop()
     }
   })
 
-  it('M17: Buffers are in the floor', () => {
-    const collections = new Collections()
+  it('M17: Buffers are in the live', () => {
+    const collections = new V8GcMeter()
     try {
       realSystem.collectGarbage()
       collections.drain()
-      const before = collections.floor!.external
+      const before = collections.live!.external
       const kept = Array.from({ length: 40 }, () => Buffer.alloc(MB))
       realSystem.collectGarbage()
       collections.drain()
-      expect(collections.floor!.external - before).toBeGreaterThanOrEqual(39 * MB)
+      expect(collections.live!.external - before).toBeGreaterThanOrEqual(39 * MB)
       expect(kept.length).toBe(40)
     } finally {
       collections.stop()

@@ -1,7 +1,7 @@
 import type { HeapGraph } from './heap-graph.js'
 
 /** Not reached. */
-const NOBODY = 0xffffffff
+const NONE = 0xffffffff
 /** A longer path says no more. */
 const LONGEST = 40
 
@@ -10,7 +10,7 @@ const LONGEST = 40
  * something alive. What can be reached from the global object is reached that way first, as in DevTools: it is the way
  * that means something to the reader.
  */
-export class Retention {
+export class Retainers {
   readonly #graph: HeapGraph
   /** The reference by which an object was first reached. */
   readonly #via: Uint32Array
@@ -22,13 +22,13 @@ export class Retention {
 
   constructor(graph: HeapGraph) {
     this.#graph = graph
-    this.#via = new Uint32Array(graph.count).fill(NOBODY)
-    this.#parents = new Uint32Array(graph.count).fill(NOBODY)
+    this.#via = new Uint32Array(graph.count).fill(NONE)
+    this.#parents = new Uint32Array(graph.count).fill(NONE)
     this.order = new Uint32Array(graph.count)
     this.#search()
   }
 
-  /** `NOBODY` (a number no object has) for the root and for what is not held. */
+  /** `NONE` (a number no object has) for the root and for what is not held. */
   parentOf(node: number): number {
     return this.#parents[node]!
   }
@@ -36,7 +36,7 @@ export class Retention {
   /** Held by a property with a name, not by an element or from within. */
   isProperty(node: number): boolean {
     const edge = this.#via[node]!
-    return edge !== NOBODY && this.#graph.edgeTypeOf(edge) === 'property'
+    return edge !== NONE && this.#graph.edgeTypeOf(edge) === 'property'
   }
 
   /**
@@ -45,7 +45,7 @@ export class Retention {
    */
   pathTo(node: number): string[] {
     const path: string[] = []
-    for (let at = node; at !== 0 && at !== NOBODY && path.length < LONGEST; at = this.#parents[at]!) {
+    for (let at = node; at !== 0 && at !== NONE && path.length < LONGEST; at = this.#parents[at]!) {
       const step = this.#step(at)
       if (path.at(-1) !== step) path.push(step)
     }
@@ -72,7 +72,7 @@ export class Retention {
     }
     this.#spread(1)
     this.#spread(0)
-    this.#parents[0] = NOBODY
+    this.#parents[0] = NONE
   }
 
   #spread(from: number): void {
@@ -88,7 +88,7 @@ export class Retention {
 
   #reach(parent: number, edge: number): void {
     const target = this.#graph.targets[edge]!
-    if (this.#parents[target] !== NOBODY) return
+    if (this.#parents[target] !== NONE) return
     this.#parents[target] = parent
     this.#via[target] = edge
     this.order[this.reached++] = target

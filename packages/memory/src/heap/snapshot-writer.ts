@@ -21,7 +21,7 @@ const MB = 1024 ** 2
  * Writes heap snapshots, or says why it would be unwise. Writing one stops the process and takes many times the heap in
  * memory, so there is a price list first: size of the heap, free memory, free disk, time since the last one.
  */
-export class Snapshots {
+export class SnapshotWriter {
   /** Written by this object. */
   count = 0
   readonly #policy: SnapshotPolicy | false

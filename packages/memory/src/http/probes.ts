@@ -39,7 +39,7 @@ export function readiness(monitor: MemoryMonitor): Answer {
  */
 export interface MemoryReportOptions<Request> extends OperatorOptions<Request> {}
 
-export interface ReportQuestion {
+export interface ReportRequest {
   readonly method: string
   /** The raw target, with its query. */
   readonly target: string
@@ -76,7 +76,7 @@ const PAGE_HEADERS = {
  */
 export async function memoryReportAnswer(
   monitor: MemoryMonitor,
-  { method, target, accept = '' }: ReportQuestion,
+  { method, target, accept = '' }: ReportRequest,
 ): Promise<Answer> {
   if (method === 'POST') return json(201, { file: await monitor.snapshot('route') }, OPERATOR_HEADERS)
   const report = monitor.report()

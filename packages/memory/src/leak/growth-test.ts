@@ -26,7 +26,7 @@ export interface Finding {
   readonly bytesPerHour: number
 }
 
-export interface LeakRule {
+export interface GrowthRule {
   /** Bytes. */
   readonly minGrowth: number
   readonly minRequests: number
@@ -55,15 +55,15 @@ const LIKELY = 0.9
  * later part of the way grows as fast as the earlier, which start-up and a bounded cache on its way to being full do
  * not). The axis is requests, so that a busy hour does not look like a leak; time, when none are counted.
  */
-export class LeakWatch {
+export class GrowthTest {
   finding: Finding | undefined
-  readonly #rule: LeakRule
+  readonly #rule: GrowthRule
   #series = new Series()
   #first: Reading | undefined
   #counted = false
   #suspectedAt = 0
 
-  constructor(rule: LeakRule) {
+  constructor(rule: GrowthRule) {
     this.#rule = rule
   }
 

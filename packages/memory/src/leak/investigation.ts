@@ -1,6 +1,6 @@
 import { AllocationProfile, type HeapProfile } from '../heap/allocation-profile.js'
 import { diffSnapshots } from '../heap/diff.js'
-import type { Snapshots } from '../heap/snapshot-writer.js'
+import type { SnapshotWriter } from '../heap/snapshot-writer.js'
 import type { Sample } from '../sampling/sampler.js'
 import { sitesOf } from './allocation-sites.js'
 import type { LeakKind } from './growth-test.js'
@@ -32,7 +32,7 @@ const WINDOW = 600_000
  */
 export class Investigation {
   readonly #kind: LeakKind
-  readonly #snapshots: Snapshots
+  readonly #snapshots: SnapshotWriter
   readonly #options: InvestigationOptions
   readonly #files: string[] = []
   readonly #notes: string[] = []
@@ -45,7 +45,7 @@ export class Investigation {
   /** What the one before it held at its end, and for how many milliseconds it had run. */
   #earlier: { readonly profile: HeapProfile; readonly ran: number } | undefined
 
-  constructor(kind: LeakKind, snapshots: Snapshots, options: InvestigationOptions, sample: Sample) {
+  constructor(kind: LeakKind, snapshots: SnapshotWriter, options: InvestigationOptions, sample: Sample) {
     this.#kind = kind
     this.#snapshots = snapshots
     this.#options = options

@@ -1,5 +1,5 @@
 import type { Sample, Sampler } from '../sampling/sampler.js'
-import { type Finding, type LeakKind, LeakWatch } from './growth-test.js'
+import { type Finding, GrowthTest, type LeakKind } from './growth-test.js'
 import type { LeakPolicy } from './leak-options.js'
 
 export interface LeakChange {
@@ -34,7 +34,7 @@ const FORGET_PAUSE = 60_000
 export class LeakDetector {
   readonly #policy: LeakPolicy
   readonly #sampler: Sampler
-  readonly #watches: Readonly<Record<LeakKind, LeakWatch>>
+  readonly #tests: Readonly<Record<LeakKind, GrowthTest>>
   readonly #beginAt: number
   #recent: { heap: number; external: number }[] = []
   #native = Number.POSITIVE_INFINITY
@@ -57,15 +57,15 @@ export class LeakDetector {
     this.#nativeAt = this.#beginAt
     this.#creditAt = now
     const native = { ...policy, minGrowth: policy.minGrowth * NATIVE_FACTOR }
-    this.#watches = {
-      heap: new LeakWatch(policy),
-      external: new LeakWatch(policy),
-      native: new LeakWatch(native),
+    this.#tests = {
+      heap: new GrowthTest(policy),
+      external: new GrowthTest(policy),
+      native: new GrowthTest(native),
     }
   }
 
   finding(kind: LeakKind): Finding | undefined {
-    return this.#watches[kind].finding
+    return this.#tests[kind].finding
   }
 
   /** `quiet`: the process can afford a collection. Returns the findings that are new or have become verdicts. */
@@ -73,16 +73,16 @@ export class LeakDetector {
     const started = sample.at >= this.#beginAt
     this.#save(sample.at)
     if (started && quiet && this.#worthForcing(sample)) this.#force(sample)
-    const floors = this.#sampler.takeFloors()
+    const liveSizes = this.#sampler.takeLiveSizes()
     if (!started) return []
     const changes: LeakChange[] = []
     const add = (kind: LeakKind, bytes: number): void => {
-      const finding = this.#watches[kind].add({ at: sample.at, requests, bytes })
+      const finding = this.#tests[kind].add({ at: sample.at, requests, bytes })
       if (finding !== undefined) changes.push({ kind, finding })
     }
-    for (const floor of floors) {
-      add('heap', floor.heap)
-      add('external', floor.external)
+    for (const live of liveSizes) {
+      add('heap', live.heap)
+      add('external', live.external)
     }
     this.#native = Math.min(this.#native, sample.native)
     if (sample.at - this.#nativeAt >= NATIVE_EVERY) {
@@ -103,12 +103,12 @@ export class LeakDetector {
     if (this.#recent.length > LOW_WATER) this.#recent.shift()
     if (!this.#affordable(sample) || sample.at - this.#forcedAt < this.#backoff) return false
     if (this.#credit <= 0 || sample.at - this.#forcedAt < this.#rest) return false
-    const { floor } = this.#sampler.collections
-    if (floor === undefined) return true
+    const { live } = this.#sampler.collections
+    if (live === undefined) return true
     const step = this.#policy.minGrowth * STEP
     const moved = (name: 'heap' | 'external') => {
       const low = Math.min(...this.#recent.map((reading) => reading[name]))
-      return low - floor[name] >= step || floor[name] - low >= step
+      return low - live[name] >= step || live[name] - low >= step
     }
     return this.#recent.length === LOW_WATER && (moved('heap') || moved('external'))
   }
@@ -131,9 +131,9 @@ export class LeakDetector {
   }
 
   #force(sample: Sample): void {
-    const before = this.#sampler.collections.floor
+    const before = this.#sampler.collections.live
     const pause = this.#sampler.collect(sample.at)
-    const after = this.#sampler.collections.floor
+    const after = this.#sampler.collections.live
     this.#pausePerByte = pause / Math.max(1, sample.heapUsed)
     this.#credit -= pause
     this.#rest = pause / (this.#policy.collectionBudget * RUSH)

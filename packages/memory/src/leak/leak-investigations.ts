@@ -1,5 +1,5 @@
 import { channel } from '@spillway/kit'
-import type { Snapshots } from '../heap/snapshot-writer.js'
+import type { SnapshotWriter } from '../heap/snapshot-writer.js'
 import type { Sample } from '../sampling/sampler.js'
 import type { LeakKind } from './growth-test.js'
 import { Investigation, type InvestigationOptions } from './investigation.js'
@@ -13,9 +13,9 @@ const leaks = channel<{ kind: LeakKind; state: string; confidence: number; bytes
 const KINDS: readonly LeakKind[] = ['heap', 'external', 'native']
 
 /** Opens an investigation for each suspicion, closes it with the verdict, and says what is known about each leak. */
-export class LeakDesk {
+export class LeakInvestigations {
   readonly #detector: LeakDetector
-  readonly #snapshots: Snapshots
+  readonly #snapshots: SnapshotWriter
   readonly #options: InvestigationOptions
   readonly #found: (leak: Leak) => void
   readonly #open = new Map<LeakKind, Investigation>()
@@ -24,7 +24,7 @@ export class LeakDesk {
   /** `found`: told of each confirmed leak, when the investigation is over. */
   constructor(
     detector: LeakDetector,
-    snapshots: Snapshots,
+    snapshots: SnapshotWriter,
     options: InvestigationOptions,
     found: (leak: Leak) => void,
   ) {
@@ -48,7 +48,7 @@ export class LeakDesk {
   }
 
   /** Stops every profile meanwhile: V8 must not be asked for a snapshot while it samples. */
-  async undisturbed<T>(sample: Sample, work: () => Promise<T>): Promise<T> {
+  async withProfilesPaused<T>(sample: Sample, work: () => Promise<T>): Promise<T> {
     for (const investigation of this.#open.values()) investigation.pause(sample)
     try {
       return await work()

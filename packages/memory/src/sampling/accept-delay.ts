@@ -2,7 +2,7 @@ import diagnosticsChannel from 'node:diagnostics_channel'
 import type { Server, Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import type { AcceptQueue } from './accept-queue.js'
-import { Budget, type Stopwatch } from './time-budget.js'
+import { type Stopwatch, TimeBudget } from './time-budget.js'
 
 /** Published by `node:net` for every connection that a server has accepted. */
 const ACCEPTED = 'net.server.socket'
@@ -25,10 +25,10 @@ interface Look {
  * one that was the 40th to be accepted after a look at a queue of 50 stood in it already, and has waited since that look.
  * What came between two looks is taken to have come at the later one.
  */
-export class Door {
+export class AcceptDelay {
   readonly #queue: Pick<AcceptQueue, 'length' | 'close' | 'server'>
   readonly #clock: Stopwatch
-  readonly #budget: Budget
+  readonly #budget: TimeBudget
   #looks: Look[] = []
   #accepted = 0
   #of: Server | undefined
@@ -43,11 +43,11 @@ export class Door {
   constructor(queue: Pick<AcceptQueue, 'length' | 'close' | 'server'>, clock: Stopwatch = performance) {
     this.#queue = queue
     this.#clock = clock
-    this.#budget = new Budget(SHARE, LOOK_EVERY, clock)
+    this.#budget = new TimeBudget(SHARE, LOOK_EVERY, clock)
   }
 
   /** Looks at the queue, when the budget allows it. */
-  look(): void {
+  sample(): void {
     if (!this.#listening) this.#listen()
     if (this.#queue.server !== this.#of) {
       this.#looks = []
@@ -63,14 +63,14 @@ export class Door {
   }
 
   /** Milliseconds for which the connection that was accepted last has waited, at least; 0 when nothing is known. */
-  waited(): number {
+  ofLast(): number {
     this.#forget()
     const [look] = this.#looks
     return look === undefined || look.accepted >= this.#accepted ? 0 : this.#clock.now() - look.at
   }
 
   /** Milliseconds for which the first of those that stand there has waited, at least; 0 when nobody is known to. */
-  standing(): number {
+  ofNext(): number {
     this.#forget()
     const look = this.#looks.find(({ come }) => come > this.#accepted)
     return look === undefined ? 0 : this.#clock.now() - look.at
@@ -79,11 +79,11 @@ export class Door {
   close(): void {
     if (this.#listening) diagnosticsChannel.unsubscribe(ACCEPTED, this.#count)
     this.#listening = false
-    this.rest()
+    this.pause()
   }
 
   /** Gives the kernel's file back, and forgets. */
-  rest(): void {
+  pause(): void {
     this.#queue.close()
     this.#looks = []
   }

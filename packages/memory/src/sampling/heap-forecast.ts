@@ -2,7 +2,7 @@
 const AHEAD = 5_000
 /** Below this share of the limit, the collector still has room to find out what is alive. */
 const FULL_ENOUGH = 0.7
-/** Collections that a rise is seen by. */
+/** V8GcMeter that a rise is seen by. */
 const RISES = 3
 
 /**

@@ -1,28 +1,28 @@
 import { performance } from 'node:perf_hooks'
-import type { Door } from './accept-delay.js'
+import type { AcceptDelay } from './accept-delay.js'
 import type { Stopwatch } from './time-budget.js'
 
 /** Tells how long a request has waited before its handler is called. */
-export interface TurnWatch {
+export interface BacklogMeter {
   /** Looks at the turns of the event loop from now on. Nothing new while it is looking already. */
-  follow(): void
+  start(): void
   /** Stops looking. */
-  rest(): void
+  pause(): void
   /**
    * Milliseconds for which a request that comes up now has waited, for certain; 0 when nothing is known. `fresh`: it is the
    * first of its connection.
    */
   waited(fresh: boolean): number
   /** Milliseconds for which the next connection has waited to be accepted, for certain; 0 when nothing is known. */
-  outside(): number
+  acceptDelay(): number
   /** The longest piece of work since it looks, in milliseconds: between two requests, or the ends of turns. */
-  readonly longest: number
+  readonly longestTask: number
   /** Stops looking for good. */
   close(): void
 }
 
 /** Where connections wait to be accepted. */
-type Outside = Pick<Door, 'look' | 'waited' | 'standing' | 'rest' | 'close'>
+type Delay = Pick<AcceptDelay, 'sample' | 'ofLast' | 'ofNext' | 'pause' | 'close'>
 
 /**
  * A request waits in one of two places. On a connection that stays open, it is taken up by the next turn of the event loop,
@@ -32,8 +32,8 @@ type Outside = Pick<Door, 'look' | 'waited' | 'standing' | 'rest' | 'close'>
  * An immediate marks where a turn ends; unref'ed, it runs once in every turn and keeps neither the process alive nor the
  * loop from waiting.
  */
-export class Turns implements TurnWatch {
-  readonly #door: Outside
+export class LoopBacklog implements BacklogMeter {
+  readonly #acceptDelay: Delay
   readonly #clock: Stopwatch
   #mark: NodeJS.Immediate | undefined
   /** Made once: a busy loop has thousands of turns in a second. */
@@ -42,26 +42,26 @@ export class Turns implements TurnWatch {
   #first: number | undefined
   /** When a request came up last, or a turn ended. */
   #last = 0
-  longest = 0
+  longestTask = 0
 
-  constructor(door: Outside, clock: Stopwatch = performance) {
-    this.#door = door
+  constructor(door: Delay, clock: Stopwatch = performance) {
+    this.#acceptDelay = door
     this.#clock = clock
   }
 
-  follow(): void {
+  start(): void {
     if (this.#mark !== undefined) return
     this.#last = this.#clock.now()
     this.#turn()
   }
 
-  rest(): void {
+  pause(): void {
     if (this.#mark === undefined) return
     clearImmediate(this.#mark)
     this.#mark = undefined
     this.#first = undefined
-    this.longest = 0
-    this.#door.rest()
+    this.longestTask = 0
+    this.#acceptDelay.pause()
   }
 
   waited(fresh: boolean): number {
@@ -69,21 +69,21 @@ export class Turns implements TurnWatch {
     const now = this.#piece()
     this.#first ??= now
     const inside = now - this.#first
-    return fresh ? Math.max(inside, this.#door.waited()) : inside
+    return fresh ? Math.max(inside, this.#acceptDelay.ofLast()) : inside
   }
 
-  outside(): number {
-    return this.#mark === undefined ? 0 : this.#door.standing()
+  acceptDelay(): number {
+    return this.#mark === undefined ? 0 : this.#acceptDelay.ofNext()
   }
 
   close(): void {
-    this.rest()
-    this.#door.close()
+    this.pause()
+    this.#acceptDelay.close()
   }
 
   #piece(): number {
     const now = this.#clock.now()
-    this.longest = Math.max(this.longest, now - this.#last)
+    this.longestTask = Math.max(this.longestTask, now - this.#last)
     this.#last = now
     return now
   }
@@ -91,7 +91,7 @@ export class Turns implements TurnWatch {
   #turn(): void {
     this.#piece()
     this.#first = undefined
-    this.#door.look()
+    this.#acceptDelay.sample()
     this.#mark = setImmediate(this.#next)
     this.#mark.unref()
   }

@@ -15,7 +15,7 @@ export interface LoopSample {
   readonly utilization: number
 }
 
-export interface LoopWatch {
+export interface LoopMeter {
   /** What happened since the last read. */
   read(): LoopSample
   stop(): void
@@ -31,7 +31,7 @@ const NANOSECONDS = 1e6
  * never be seen. Two histograms are therefore read in turns: each has run for two intervals when its turn comes.
  * The recorded values contain the resolution of the histogram's own timer, which is taken off again.
  */
-export class Loop implements LoopWatch {
+export class NodeLoopMeter implements LoopMeter {
   #elder = monitorEventLoopDelay({ resolution: RESOLUTION })
   #younger = monitorEventLoopDelay({ resolution: RESOLUTION })
   #rotatedAt = performance.now()

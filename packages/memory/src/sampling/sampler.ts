@@ -1,7 +1,7 @@
-import type { CollectionWatch, Floor } from './gc-stats.js'
+import type { GcMeter, LiveSize } from './gc-meter.js'
 import { HeapForecast } from './heap-forecast.js'
 import { Limits, type MemoryUse } from './limits.js'
-import type { LoopSample, LoopWatch } from './loop-meter.js'
+import type { LoopMeter, LoopSample } from './loop-meter.js'
 import type { Pressure } from './pressure.js'
 import type { System } from './system.js'
 
@@ -36,12 +36,12 @@ const SMOOTHING = 10_000
 
 /** Reads everything, once per sample; nothing of it is read on the request path. */
 export class Sampler {
-  readonly collections: CollectionWatch
+  readonly collections: GcMeter
   readonly limits: Limits
   readonly #system: System
-  readonly #loop: LoopWatch
+  readonly #loop: LoopMeter
   readonly #forecast = new HeapForecast()
-  #floors: Floor[] = []
+  #liveSizes: LiveSize[] = []
   #allocated = 0
   #allocationRate = 0
   #drainedAt = Number.NEGATIVE_INFINITY
@@ -52,7 +52,7 @@ export class Sampler {
     this.#system = system
     this.limits = new Limits(system, limit)
     this.#loop = system.watchLoop()
-    this.collections = system.watchCollections()
+    this.collections = system.watchGc()
   }
 
   read(now: number): Sample {
@@ -63,7 +63,7 @@ export class Sampler {
       this.#rate(now - this.#drainedAt)
       this.#drainedAt = now
     }
-    const heapLive = Math.min(old, this.collections.floor?.heap ?? old)
+    const heapLive = Math.min(old, this.collections.live?.heap ?? old)
     const { rss, heapTotal, heapUsed, external, arrayBuffers } = this.#system.memoryUsage()
     return {
       at: now,
@@ -85,10 +85,10 @@ export class Sampler {
   }
 
   /** What the full collections since the last call have left behind. */
-  takeFloors(): readonly Floor[] {
-    const floors = this.#floors
-    this.#floors = []
-    return floors
+  takeLiveSizes(): readonly LiveSize[] {
+    const liveSizes = this.#liveSizes
+    this.#liveSizes = []
+    return liveSizes
   }
 
   /** Runs a full collection; returns its pause in milliseconds. */
@@ -104,9 +104,9 @@ export class Sampler {
   }
 
   #take(now: number): void {
-    for (const floor of this.collections.drain()) {
-      this.#floors.push(floor)
-      this.#forecast.add(floor.heap, now)
+    for (const live of this.collections.drain()) {
+      this.#liveSizes.push(live)
+      this.#forecast.add(live.heap, now)
     }
   }
 

@@ -6,7 +6,7 @@ export interface Stopwatch {
 }
 
 /** Work that may take a share of the time: each piece is timed, and the next waits until its cost is a small part again. */
-export class Budget {
+export class TimeBudget {
   readonly #share: number
   readonly #pause: number
   readonly #clock: Stopwatch

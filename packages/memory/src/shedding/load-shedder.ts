@@ -1,8 +1,8 @@
 import { ADMIT, retryAfterSeconds, type Verdict } from '@spillway/kit'
 import { OverloadedError } from '../errors.js'
 import { higher, type Level, type Marks, type Reason } from '../level.js'
-import type { TurnWatch } from '../sampling/loop-backlog.js'
-import { type Business, Crowd } from './overload-detector.js'
+import type { BacklogMeter } from '../sampling/loop-backlog.js'
+import { type LoopLoad, OverloadDetector } from './overload-detector.js'
 import { isAboutLoop } from './signals.js'
 
 /**
@@ -37,7 +37,7 @@ export function patienceFor(delay: Marks | false): number {
 }
 
 /** What the event loop was like at the last sample. */
-export interface Lateness extends Business {
+export interface LoopState extends LoopLoad {
   /** It is over its mark, and was for long enough. */
   readonly late: boolean
 }
@@ -53,7 +53,7 @@ export interface Lateness extends Business {
  *
  * Without such a crowd the loop has time for all: then nothing that is said of the loop is a reason to refuse.
  */
-export class Shedding {
+export class LoadShedder {
   /** The one field a request reads: nothing is refused. */
   calm = true
   /** The waits of requests are being measured. */
@@ -67,33 +67,34 @@ export class Shedding {
   #badSince: number | undefined
   /** How long trouble usually lasts, in milliseconds; moving average. */
   #usual: number
-  readonly #turns: TurnWatch
-  readonly #crowd: Crowd
+  readonly #backlog: BacklogMeter
+  readonly #overload: OverloadDetector
   readonly #patience: number
   readonly #random: () => number
 
-  /** `patience`: milliseconds that an ordinary request may wait in a crowd. */
-  constructor(turns: TurnWatch, patience: number, leaveAfter: number, random: () => number) {
-    this.#turns = turns
+  /** `patience`: milliseconds that an ordinary request may wait in a overload. */
+  constructor(turns: BacklogMeter, patience: number, leaveAfter: number, random: () => number) {
+    this.#backlog = turns
     this.#patience = patience
-    this.#crowd = new Crowd(patience)
+    this.#overload = new OverloadDetector(patience)
     this.#usual = leaveAfter
     this.#random = random
   }
 
-  update(level: Level, reasons: readonly Reason[], { late, ...business }: Lateness, now: number): void {
-    const crowd = this.#crowd
-    crowd.update(business, this.#turns.longest, now)
-    const following = this.#patience !== Number.POSITIVE_INFINITY && (crowd.present || business.busy === 1)
-    if (following) this.#turns.follow()
-    else this.#turns.rest()
+  update(level: Level, reasons: readonly Reason[], { late, ...business }: LoopState, now: number): void {
+    const overload = this.#overload
+    overload.update(business, this.#backlog.longestTask, now)
+    const following =
+      this.#patience !== Number.POSITIVE_INFINITY && (overload.saturated || business.busy === 1)
+    if (following) this.#backlog.start()
+    else this.#backlog.pause()
     this.measuring = following
-    this.share = late && crowd.tooLarge ? Math.min(MOST, this.share + STEP) : this.share * DECAY
-    if (this.share < LEAST || !crowd.tooLarge) this.share = 0
+    this.share = late && overload.overloaded ? Math.min(MOST, this.share + STEP) : this.share * DECAY
+    if (this.share < LEAST || !overload.overloaded) this.share = 0
     this.#level = reasons.reduce<Level>((highest, reason) => higher(highest, this.#counted(reason)), 'ok')
     this.#reasons = reasons
     this.calm = this.#level === 'ok' && !following
-    if (level !== 'ok' || crowd.tooLarge) this.#badSince ??= now
+    if (level !== 'ok' || overload.overloaded) this.#badSince ??= now
     else if (this.#badSince !== undefined) {
       this.#usual = (this.#usual + now - this.#badSince) / 2
       this.#badSince = undefined
@@ -102,7 +103,7 @@ export class Shedding {
 
   /** Nothing is refused any more. */
   stop(): void {
-    this.#turns.close()
+    this.#backlog.close()
     this.#level = 'ok'
     this.#reasons = []
     this.share = 0
@@ -114,9 +115,9 @@ export class Shedding {
   decide(priority: Priority, fresh: boolean, now: number): Verdict {
     if (priority === 2) return ADMIT
     if (this.#level === 'critical' || (priority === 0 && this.#level === 'elevated')) return this.#refuse()
-    const waited = this.#turns.waited(fresh)
-    this.#crowd.saw(waited, this.#turns.longest, now)
-    if (this.#crowd.tooLarge && waited >= this.#patienceWith(priority)) return this.#refuse(waited)
+    const waited = this.#backlog.waited(fresh)
+    this.#overload.observe(waited, this.#backlog.longestTask, now)
+    if (this.#overload.overloaded && waited >= this.#patienceWith(priority)) return this.#refuse(waited)
     this.#credit += this.share
     if (this.#credit < 1) return ADMIT
     this.#credit -= 1
@@ -125,7 +126,7 @@ export class Shedding {
 
   #patienceWith(priority: Priority): number {
     const patience = this.#patience * (priority === 0 ? CHEAP : 1)
-    return this.#turns.outside() >= this.#patience ? patience * AT_DOOR : patience
+    return this.#backlog.acceptDelay() >= this.#patience ? patience * AT_DOOR : patience
   }
 
   /**
@@ -134,7 +135,7 @@ export class Shedding {
    */
   #counted(reason: Reason): Level {
     if (!isAboutLoop(reason) || this.#patience === Number.POSITIVE_INFINITY) return reason.level
-    return this.#crowd.tooLarge ? 'elevated' : 'ok'
+    return this.#overload.overloaded ? 'elevated' : 'ok'
   }
 
   #refuse(waited?: number): Verdict {

@@ -6,7 +6,7 @@ const TOO_LONG = 5
 const LEAVE = 0.9
 
 /** What the event loop was like since the last look. */
-export interface Business {
+export interface LoopLoad {
   /** The longest turn, in milliseconds. */
   readonly longest: number
   /** Share of the time in which it was busy: 1 when it has not waited for work even once. */
@@ -21,11 +21,11 @@ export interface Business {
  * wait for long in it: eight clients that never pause keep the loop as busy, but each waits for seven others only. (The
  * control law of CoDel, RFC 8289, is of that kind: what counts is not how long a queue is, but that it does not go away.)
  */
-export class Crowd {
+export class OverloadDetector {
   /** Whether there is one. */
-  present = false
+  saturated = false
   /** Whether it is larger than can be served. */
-  tooLarge = false
+  overloaded = false
   readonly #patience: number
   readonly #lasting: number
   #at: number | undefined
@@ -36,46 +36,46 @@ export class Crowd {
   /** When a request was seen last that had waited for longer than the patience. */
   #waitedAt = Number.NEGATIVE_INFINITY
 
-  /** `patience`: milliseconds that a request may wait. `Infinity`: there is never a crowd. */
+  /** `patience`: milliseconds that a request may wait. `Infinity`: there is never a overload. */
   constructor(patience: number) {
     this.#patience = patience
     this.#lasting = LASTING * patience
   }
 
   /** `piece`: the longest piece of work since the loop is busy, in milliseconds. */
-  update({ longest, busy }: Business, piece: number, now: number): void {
+  update({ longest, busy }: LoopLoad, piece: number, now: number): void {
     const elapsed = now - (this.#at ?? now)
     this.#at = now
-    if (this.present) this.#resting = busy < LEAVE ? this.#resting + elapsed : 0
+    if (this.saturated) this.#resting = busy < LEAVE ? this.#resting + elapsed : 0
     else if (busy < 1) {
       this.#end()
       return
     } else if (this.#standing === 0) this.#longest = longest // nobody has looked at the pieces yet
     this.#standing += elapsed
     this.#judge(piece, now)
-    if (now - this.#waitedAt > this.#lasting) this.tooLarge = false
+    if (now - this.#waitedAt > this.#lasting) this.overloaded = false
     if (this.#resting >= this.#lasting) this.#end()
   }
 
   /** A request comes up that has waited for so many milliseconds. */
-  saw(waited: number, piece: number, now: number): void {
+  observe(waited: number, piece: number, now: number): void {
     if (waited < this.#patience) return
     this.#judge(piece, now)
-    if (!this.present) return
+    if (!this.saturated) return
     this.#waitedAt = now
-    if (waited >= TOO_LONG * this.#patience) this.tooLarge = true
+    if (waited >= TOO_LONG * this.#patience) this.overloaded = true
   }
 
   /** At a sample, or at a request that has waited since: the loop has not been idle meanwhile. */
   #judge(piece: number, now: number): void {
     if (this.#standing === 0 || this.#at === undefined) return
     const work = this.#standing + (now - this.#at) - Math.max(this.#longest, piece)
-    if (work >= this.#lasting) this.present = true
+    if (work >= this.#lasting) this.saturated = true
   }
 
   #end(): void {
-    this.present = false
-    this.tooLarge = false
+    this.saturated = false
+    this.overloaded = false
     this.#standing = 0
     this.#longest = 0
     this.#resting = 0

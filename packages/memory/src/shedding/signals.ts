@@ -2,7 +2,7 @@ import {
   type Holds,
   higher,
   type Level,
-  LevelHold,
+  LevelHysteresis,
   levelFor,
   type Marks,
   type Reason,
@@ -23,11 +23,11 @@ export function isAboutMemory({ signal }: Reason): boolean {
   return !TIMELY.has(signal)
 }
 
-/** Turns samples into levels, one per signal, each with its marks and its holds. */
+/** LoopBacklog samples into levels, one per signal, each with its marks and its holds. */
 export class Signals {
   readonly #marks: SignalMarks
   readonly #holds: Holds
-  readonly #levels = new Map<SignalName, LevelHold>()
+  readonly #levels = new Map<SignalName, LevelHysteresis>()
 
   constructor(marks: SignalMarks, holds: Holds) {
     this.#marks = marks
@@ -58,10 +58,10 @@ export class Signals {
     return this.#level(signal).update(wanted, now, urgent)
   }
 
-  #level(signal: SignalName): LevelHold {
+  #level(signal: SignalName): LevelHysteresis {
     let level = this.#levels.get(signal)
     if (level === undefined) {
-      level = new LevelHold(this.#holds)
+      level = new LevelHysteresis(this.#holds)
       this.#levels.set(signal, level)
     }
     return level

@@ -85,7 +85,7 @@ describe('the detector', () => {
     const of = stand({ leak, snapshot: { onLeak: true } })
     serve(of, (second) => {
       of.system.usage.rss = (200 + second * 0.2) * MB
-      if (second % 20 === 0) of.system.floors.push({ heap: 30 * MB, external: 2 * MB })
+      if (second % 20 === 0) of.system.liveSizes.push({ heap: 30 * MB, external: 2 * MB })
     })
     expect(of.monitor.leaks.map(({ kind, state }) => [kind, state])).toEqual([['native', 'confirmed']])
     expect(of.monitor.leaks[0]?.advice).toContain('MALLOC_ARENA_MAX')
@@ -96,12 +96,12 @@ describe('the detector', () => {
   it('M17: growing Buffers are external, whatever the heap does', () => {
     const of = stand({ leak })
     serve(of, (second) => {
-      if (second % 20 === 0) of.system.floors.push({ heap: 30 * MB, external: (2 + second * 0.1) * MB })
+      if (second % 20 === 0) of.system.liveSizes.push({ heap: 30 * MB, external: (2 + second * 0.1) * MB })
     })
     expect(of.monitor.leaks.map(({ kind }) => kind)).toEqual(['external'])
   })
 
-  it('M20: ten minutes without a full collection: the floor is asked for, and it has not moved', () => {
+  it('M20: ten minutes without a full collection: the live is asked for, and it has not moved', () => {
     const system = new FakeSystem()
     system.alive = { heap: 30 * MB, external: 2 * MB }
     const of = stand({ leak }, system)
@@ -140,7 +140,7 @@ describe('the detector', () => {
     of.system.heap = 1_024 * MB
     serve(of, (second) => {
       of.system.usage.heapUsed = 400 * MB
-      if (second % 20 === 0) of.system.floors.push({ heap: (30 + second * 0.1) * MB, external: 2 * MB })
+      if (second % 20 === 0) of.system.liveSizes.push({ heap: (30 + second * 0.1) * MB, external: 2 * MB })
     })
     const [found] = of.monitor.leaks
     const alive = 30 + 1_180 * 0.1
@@ -149,7 +149,7 @@ describe('the detector', () => {
 
   it('is off with leak: false', () => {
     const of = stand({ leak: false })
-    serve(of, (second) => of.system.floors.push({ heap: second * MB, external: 0 }), 300)
+    serve(of, (second) => of.system.liveSizes.push({ heap: second * MB, external: 0 }), 300)
     expect(of.monitor.leaks).toEqual([])
   })
 })

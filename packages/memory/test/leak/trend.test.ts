@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type LeakRule, LeakWatch } from '../../src/leak/growth-test.js'
+import { type GrowthRule, GrowthTest } from '../../src/leak/growth-test.js'
 import { Series } from '../../src/leak/series.js'
 import { trendOf } from '../../src/leak/trend.js'
 import { MB } from '../support.js'
 
-const RULE: LeakRule = { minGrowth: 16 * MB, minRequests: 20_000, warmup: 60_000, confidence: 0.99 }
+const RULE: GrowthRule = { minGrowth: 16 * MB, minRequests: 20_000, warmup: 60_000, confidence: 0.99 }
 const MINUTE = 60_000
 
 /** The same numbers in every run. */
@@ -19,7 +19,7 @@ function noise(seed = 7): () => number {
 
 /** The states a watch goes through: one reading a second, `perSecond` requests, `bytes` alive after so many seconds. */
 function states(seconds: number, bytes: (second: number) => number, perSecond = 1_000): string[] {
-  const watch = new LeakWatch(RULE)
+  const watch = new GrowthTest(RULE)
   const seen: string[] = []
   for (let second = 0; second < seconds; second++) {
     watch.add({ at: second * 1_000, requests: second * perSecond, bytes: bytes(second) })
@@ -91,7 +91,7 @@ describe('a leak', () => {
   const jitter = (bytes: number) => bytes * random()
 
   it('M23: of 200 B per request is called within 200,000 requests', () => {
-    const watch = new LeakWatch(RULE)
+    const watch = new GrowthTest(RULE)
     let calledAt: number | undefined
     for (let second = 0; second < 200; second++) {
       const requests = second * 1_000
@@ -107,7 +107,7 @@ describe('a leak', () => {
 
   /** Requests until 200 B each are called below a wave of ±7 MB. A collection, four seconds after the last, tells of it. */
   function calledBelowWave(phase: number, leak: number, wavelength = 38_000): number {
-    const watch = new LeakWatch(RULE)
+    const watch = new GrowthTest(RULE)
     for (let requests = 0; requests < 400_000; requests += 4_000) {
       const wave = 7 * MB * Math.sin((requests / wavelength) * 2 * Math.PI + phase)
       const bytes = 30 * MB + wave + leak * requests + jitter(MB / 2)
@@ -128,7 +128,7 @@ describe('a leak', () => {
   )
 
   it('M23: is found by time when no requests are counted', () => {
-    const watch = new LeakWatch(RULE)
+    const watch = new GrowthTest(RULE)
     for (let second = 0; second < 600; second++) {
       watch.add({ at: second * 1_000, requests: 0, bytes: 20 * MB + 50_000 * second + jitter(MB) })
     }
@@ -142,7 +142,7 @@ describe('a leak', () => {
   })
 
   it('under a wave of traffic is found: the axis is requests', () => {
-    const watch = new LeakWatch(RULE)
+    const watch = new GrowthTest(RULE)
     let requests = 0
     for (let second = 0; second < 900; second++) {
       requests += Math.round(600 + 500 * Math.sin(second / 50))
@@ -157,13 +157,13 @@ describe('no leak', () => {
   const random = noise(99)
 
   it('M22: five collections within 100 ms of the start', () => {
-    const watch = new LeakWatch(RULE)
+    const watch = new GrowthTest(RULE)
     for (let i = 0; i < 5; i++) watch.add({ at: i * 20, requests: i, bytes: (10 + 40 * i) * MB })
     expect(watch.finding).toBeUndefined()
   })
 
   it('M22: figures stay sane beyond 32 bits', () => {
-    const watch = new LeakWatch(RULE)
+    const watch = new GrowthTest(RULE)
     for (let second = 0; second < 300; second++) {
       watch.add({ at: second * 1_000, requests: second * 1e7, bytes: 3e9 + second * 5e7 })
     }
@@ -184,7 +184,7 @@ describe('no leak', () => {
     ['a batch that grows and goes', (s: number) => (40 + ((s + 150) % 200)) * MB],
     ['one step up', (s: number) => (s < 700 ? 40 : 120) * MB],
     ['shrinking', (s: number) => (400 - s * 0.1) * MB],
-    ['M20: nothing was collected: no floor, no verdict', () => 61 * MB],
+    ['M20: nothing was collected: no live, no verdict', () => 61 * MB],
   ])('%s', (_title, bytes) => {
     expect(states(1_500, bytes)).not.toContain('confirmed')
   })

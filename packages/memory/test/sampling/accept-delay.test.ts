@@ -1,16 +1,16 @@
 import { connect, createServer, type Server } from 'node:net'
 import { FakeClock } from '@spillway/kit/testing'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Door } from '../../src/sampling/accept-delay.js'
+import { AcceptDelay } from '../../src/sampling/accept-delay.js'
 import { AcceptQueue, type KernelFile } from '../../src/sampling/accept-queue.js'
-import { Budget } from '../../src/sampling/time-budget.js'
-import { Crowd } from '../../src/shedding/overload-detector.js'
+import { TimeBudget } from '../../src/sampling/time-budget.js'
+import { OverloadDetector } from '../../src/shedding/overload-detector.js'
 
 describe('M49: a budget of time', () => {
   it('is kept, whatever the work costs: its share of all the time is no larger', () => {
     for (const cost of [0.007, 0.75, 1.3, 40]) {
       const clock = new FakeClock()
-      const budget = new Budget(0.005, 10, clock)
+      const budget = new TimeBudget(0.005, 10, clock)
       let spent = 0
       for (let step = 0; step < 100_000; step++) {
         clock.advance(0.5) // a turn of the event loop
@@ -26,7 +26,7 @@ describe('M49: a budget of time', () => {
 
   it('backs off when the work gets dearer, and comes back when it is cheap again', () => {
     const clock = new FakeClock()
-    const budget = new Budget(0.005, 10, clock)
+    const budget = new TimeBudget(0.005, 10, clock)
     const piecesIn = (milliseconds: number, cost: number) => {
       let pieces = 0
       const end = clock.now() + milliseconds
@@ -45,7 +45,7 @@ describe('M49: a budget of time', () => {
 })
 
 describe('M42: how long the connection that was accepted last has stood at the door', () => {
-  const doors: Door[] = []
+  const doors: AcceptDelay[] = []
   afterEach(() => {
     for (const door of doors.splice(0)) door.close()
   })
@@ -56,7 +56,7 @@ describe('M42: how long the connection that was accepted last has stood at the d
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const clock = new FakeClock()
     const queue = { waiting: 0 as number | undefined, reads: 0, server, close: () => {} }
-    const door = new Door(
+    const door = new AcceptDelay(
       Object.assign(queue, {
         length: () => {
           queue.reads++
@@ -73,7 +73,7 @@ describe('M42: how long the connection that was accepted last has stood at the d
       look: (waiting: number, after = 20) => {
         clock.advance(after)
         queue.waiting = waiting
-        door.look()
+        door.sample()
       },
       accept: async (count: number) => {
         for (let i = 0; i < count; i++) await accepted(server)
@@ -86,17 +86,17 @@ describe('M42: how long the connection that was accepted last has stood at the d
     await using at = await stand()
     at.look(3)
     at.clock.advance(100)
-    expect([at.door.waited(), at.door.standing()]).toEqual([0, 100]) // none of them is accepted yet
+    expect([at.door.ofLast(), at.door.ofNext()]).toEqual([0, 100]) // none of them is accepted yet
     await at.accept(1)
-    expect(at.door.waited()).toBe(100)
+    expect(at.door.ofLast()).toBe(100)
     at.look(50, 100) // many more have come
-    expect(at.door.waited()).toBe(200) // the first is the first still
+    expect(at.door.ofLast()).toBe(200) // the first is the first still
     await at.accept(2)
-    expect(at.door.waited()).toBe(200)
+    expect(at.door.ofLast()).toBe(200)
     await at.accept(1) // came between the two looks: seen at the later one
-    expect(at.door.waited()).toBe(0)
+    expect(at.door.ofLast()).toBe(0)
     at.clock.advance(30)
-    expect(at.door.waited()).toBe(30)
+    expect(at.door.ofLast()).toBe(30)
   })
 
   it('is not known of those that came after the last look, and when the queue was seen empty', async () => {
@@ -104,12 +104,12 @@ describe('M42: how long the connection that was accepted last has stood at the d
     at.look(2)
     at.clock.advance(500)
     await at.accept(3)
-    expect(at.door.waited()).toBe(0)
+    expect(at.door.ofLast()).toBe(0)
     at.look(5)
     at.look(0)
     at.clock.advance(500)
     await at.accept(1)
-    expect(at.door.waited()).toBe(0)
+    expect(at.door.ofLast()).toBe(0)
   })
 
   it('M49: is looked at within the budget, however many turns there are', async () => {
@@ -124,7 +124,7 @@ describe('M42: how long the connection that was accepted last has stood at the d
     for (let i = 1; i < 5_000; i++) at.look(i)
     at.clock.advance(1_000)
     await at.accept(1)
-    expect(at.door.waited()).toBeGreaterThan(1_000)
+    expect(at.door.ofLast()).toBeGreaterThan(1_000)
   })
 })
 
@@ -218,72 +218,79 @@ describe('M49: the kernel is asked for the row of our socket and no more', () =>
 describe('M42: a crowd', () => {
   const BUSY = { longest: 0, busy: 1 }
   /** Samples 250 ms apart. */
-  const after = (crowd: Crowd, samples: readonly { longest: number; busy: number }[]) =>
+  const after = (overload: OverloadDetector, samples: readonly { longest: number; busy: number }[]) =>
     samples.map((sample) => {
       now += 250
-      crowd.update(sample, 0, now)
-      return crowd.present
+      overload.update(sample, 0, now)
+      return overload.saturated
     })
   let now = 0
 
   it('is there when the loop has not waited for work for a second', () => {
-    expect(after(new Crowd(50), Array(6).fill(BUSY))).toEqual([false, false, false, false, true, true])
+    expect(after(new OverloadDetector(50), Array(6).fill(BUSY))).toEqual([
+      false,
+      false,
+      false,
+      false,
+      true,
+      true,
+    ])
   })
 
   it('is not there while the loop waits for work at all, be it ever so little', () => {
     const almost = { longest: 80, busy: 0.999 }
-    expect(after(new Crowd(50), Array(40).fill(almost))).not.toContain(true)
+    expect(after(new OverloadDetector(50), Array(40).fill(almost))).not.toContain(true)
     expect(
       after(
-        new Crowd(50),
+        new OverloadDetector(50),
         Array.from({ length: 40 }, (_, i) => (i % 4 === 3 ? almost : BUSY)),
       ),
     ).not.toContain(true)
   })
 
   it('is not made by one long turn', () => {
-    const crowd = new Crowd(50)
-    crowd.update({ longest: 0, busy: 0.1 }, 0, now)
+    const overload = new OverloadDetector(50)
+    overload.update({ longest: 0, busy: 0.1 }, 0, now)
     now += 5_000
-    crowd.update({ longest: 5_000, busy: 1 }, 0, now)
-    expect(crowd.present).toBe(false)
-    expect(after(crowd, [BUSY, BUSY, BUSY])).not.toContain(true)
+    overload.update({ longest: 5_000, busy: 1 }, 0, now)
+    expect(overload.saturated).toBe(false)
+    expect(after(overload, [BUSY, BUSY, BUSY])).not.toContain(true)
   })
 
   it('is seen by a request that has waited, before the next sample; one long piece of work does not count', () => {
-    const crowd = new Crowd(50)
-    after(crowd, [BUSY, BUSY])
-    crowd.saw(400, 700, now + 800)
-    expect(crowd.present).toBe(false)
-    crowd.saw(400, 4, now + 800)
-    expect([crowd.present, crowd.tooLarge]).toEqual([true, true])
+    const overload = new OverloadDetector(50)
+    after(overload, [BUSY, BUSY])
+    overload.observe(400, 700, now + 800)
+    expect(overload.saturated).toBe(false)
+    overload.observe(400, 4, now + 800)
+    expect([overload.saturated, overload.overloaded]).toEqual([true, true])
   })
 
   it('is too large when a request has waited for a quarter of a second, until a second without a long wait', () => {
-    const crowd = new Crowd(50)
-    crowd.saw(900, 0, now) // there is no crowd
-    expect(crowd.tooLarge).toBe(false)
-    after(crowd, Array(6).fill(BUSY))
-    crowd.saw(249, 0, now)
-    expect(crowd.tooLarge).toBe(false)
-    crowd.saw(250, 0, now)
-    expect(crowd.tooLarge).toBe(true)
-    after(crowd, [BUSY, BUSY, BUSY])
-    crowd.saw(50, 0, now)
-    after(crowd, [BUSY, BUSY, BUSY, BUSY])
-    expect(crowd.tooLarge).toBe(true)
-    crowd.saw(49, 0, now)
-    after(crowd, [BUSY])
-    expect([crowd.present, crowd.tooLarge]).toEqual([true, false])
+    const overload = new OverloadDetector(50)
+    overload.observe(900, 0, now) // there is no crowd
+    expect(overload.overloaded).toBe(false)
+    after(overload, Array(6).fill(BUSY))
+    overload.observe(249, 0, now)
+    expect(overload.overloaded).toBe(false)
+    overload.observe(250, 0, now)
+    expect(overload.overloaded).toBe(true)
+    after(overload, [BUSY, BUSY, BUSY])
+    overload.observe(50, 0, now)
+    after(overload, [BUSY, BUSY, BUSY, BUSY])
+    expect(overload.overloaded).toBe(true)
+    overload.observe(49, 0, now)
+    after(overload, [BUSY])
+    expect([overload.saturated, overload.overloaded]).toEqual([true, false])
   })
 
   it('is over when a tenth of the time has been idle for a second', () => {
-    const crowd = new Crowd(50)
+    const overload = new OverloadDetector(50)
     const idle = { longest: 0, busy: 0.89 }
-    after(crowd, Array(6).fill(BUSY))
-    expect(after(crowd, Array(8).fill({ longest: 90, busy: 0.91 }))).not.toContain(false)
-    expect(after(crowd, [idle, idle, idle, BUSY, idle, idle, idle])).not.toContain(false)
-    expect(after(crowd, [idle, BUSY, BUSY, BUSY])).toEqual([false, false, false, false])
+    after(overload, Array(6).fill(BUSY))
+    expect(after(overload, Array(8).fill({ longest: 90, busy: 0.91 }))).not.toContain(false)
+    expect(after(overload, [idle, idle, idle, BUSY, idle, idle, idle])).not.toContain(false)
+    expect(after(overload, [idle, BUSY, BUSY, BUSY])).toEqual([false, false, false, false])
   })
 })
 

@@ -118,7 +118,7 @@ describe('M40: a heap that will be full within seconds', () => {
     const { monitor, pass } = stand({}, system)
     const collect = (left: number) => {
       system.usage.heapUsed = left * MB
-      system.floors = [{ heap: left * MB, external: 0 }]
+      system.liveSizes = [{ heap: left * MB, external: 0 }]
       pass(1_000)
       return monitor.level
     }
@@ -132,7 +132,7 @@ describe('M40: a heap that will be full within seconds', () => {
     const { monitor, pass } = stand({}, system)
     for (const left of [75, 74, 76, 75, 76, 74]) {
       system.usage.heapUsed = left * MB
-      system.floors = [{ heap: left * MB, external: 0 }]
+      system.liveSizes = [{ heap: left * MB, external: 0 }]
       pass(1_000)
       expect(monitor.level).toBe('ok')
     }

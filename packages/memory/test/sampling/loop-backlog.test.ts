@@ -3,7 +3,7 @@ import { FakeClock, serving } from '@spillway/kit/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as express from '../../src/express.js'
 import { MemoryMonitor } from '../../src/index.js'
-import { Turns } from '../../src/sampling/loop-backlog.js'
+import { LoopBacklog } from '../../src/sampling/loop-backlog.js'
 
 function block(milliseconds: number): void {
   const end = performance.now() + milliseconds
@@ -11,18 +11,18 @@ function block(milliseconds: number): void {
 }
 
 describe('for how long a request has waited', () => {
-  let turns: Turns
+  let turns: LoopBacklog
   let clock: FakeClock
   const door = { atDoor: 0, looks: 0, rests: 0, closed: 0 }
   beforeEach(() => {
     Object.assign(door, { atDoor: 0, looks: 0, rests: 0, closed: 0 })
     clock = new FakeClock()
-    turns = new Turns(
+    turns = new LoopBacklog(
       {
-        look: () => door.looks++,
-        waited: () => door.atDoor,
-        standing: () => door.atDoor,
-        rest: () => door.rests++,
+        sample: () => door.looks++,
+        ofLast: () => door.atDoor,
+        ofNext: () => door.atDoor,
+        pause: () => door.rests++,
         close: () => door.closed++,
       },
       clock,
@@ -31,7 +31,7 @@ describe('for how long a request has waited', () => {
   afterEach(() => turns.close())
 
   it('M42: since the first request of its turn came up, and no longer', async () => {
-    turns.follow()
+    turns.start()
     clock.advance(5_000) // other work of this turn: nothing says that a request was there
     expect(turns.waited(false)).toBe(0)
     clock.advance(40)
@@ -44,18 +44,18 @@ describe('for how long a request has waited', () => {
   })
 
   it('knows the longest piece of work between two requests', () => {
-    turns.follow()
+    turns.start()
     for (const piece of [4, 90, 4]) {
       clock.advance(piece)
       turns.waited(false)
     }
-    expect(turns.longest).toBe(90)
-    turns.rest()
-    expect(turns.longest).toBe(0)
+    expect(turns.longestTask).toBe(90)
+    turns.pause()
+    expect(turns.longestTask).toBe(0)
   })
 
   it('on a new connection, at the door as well', () => {
-    turns.follow()
+    turns.start()
     door.atDoor = 300
     expect([turns.waited(false), turns.waited(true)]).toEqual([0, 300])
     clock.advance(400)
@@ -65,9 +65,9 @@ describe('for how long a request has waited', () => {
   it('nothing is known before it follows, and after rest', async () => {
     door.atDoor = 300
     expect(turns.waited(true)).toBe(0)
-    turns.follow()
+    turns.start()
     expect(turns.waited(true)).toBe(300)
-    turns.rest()
+    turns.pause()
     expect([turns.waited(true), door.rests]).toEqual([0, 1])
     const { looks } = door
     await turn()
@@ -77,7 +77,7 @@ describe('for how long a request has waited', () => {
 
   it('keeps no process alive', () => {
     const before = process.getActiveResourcesInfo()
-    turns.follow()
+    turns.start()
     expect(process.getActiveResourcesInfo()).toEqual(before)
   })
 })

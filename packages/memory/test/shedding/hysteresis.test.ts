@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Level, LevelHold, levelFor, type Marks } from '../../src/level.js'
+import { type Level, LevelHysteresis, levelFor, type Marks } from '../../src/level.js'
 
 const MARKS: Marks = { elevated: [0.7, 0.8], critical: [0.85, 0.92] }
 const ENTER = 500
@@ -15,7 +15,7 @@ interface Change {
 
 /** The changes of level that a series of values brings about, one value per sample. */
 function changes(values: readonly number[]): Change[] {
-  const hold = new LevelHold({ enterAfter: ENTER, leaveAfter: LEAVE })
+  const hold = new LevelHysteresis({ enterAfter: ENTER, leaveAfter: LEAVE })
   return values.flatMap((value, i) => {
     const from = hold.level
     const to = hold.update(levelFor(value, MARKS, from), i * EVERY)
@@ -72,7 +72,7 @@ describe('no flapping, whatever the values', () => {
       fc.property(anything, (values) => {
         const calm = new Array(2 * (LEAVE / EVERY + 1)).fill(0.1)
         expect([...changes([...values, ...calm]).map(({ to }) => to), 'ok'].at(-1)).toBe('ok')
-        const hold = new LevelHold({ enterAfter: ENTER, leaveAfter: LEAVE })
+        const hold = new LevelHysteresis({ enterAfter: ENTER, leaveAfter: LEAVE })
         for (const [i, value] of [...values, ...calm].entries()) {
           hold.update(levelFor(value, MARKS, hold.level), i * EVERY)
         }

@@ -1,8 +1,8 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import type { Server } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { Door } from '../../src/sampling/accept-delay.js'
-import { Turns } from '../../src/sampling/loop-backlog.js'
+import { AcceptDelay } from '../../src/sampling/accept-delay.js'
+import { LoopBacklog } from '../../src/sampling/loop-backlog.js'
 import { closeAll, FakeSystem, stand } from '../support.js'
 import { type Costs, type Outcome, SimulatedLoop } from './simulated-loop.js'
 
@@ -22,9 +22,12 @@ function serve(costs: Costs, pool: number, loads: readonly (readonly number[])[]
   vi.stubGlobal('setImmediate', loop.setImmediate)
   vi.stubGlobal('clearImmediate', loop.clearImmediate)
   const asked = {} as Server
-  const door = new Door({ server: asked, length: () => loop.backlog.length, close: () => {} }, loop.clock)
+  const door = new AcceptDelay(
+    { server: asked, length: () => loop.backlog.length, close: () => {} },
+    loop.clock,
+  )
   const system = new FakeSystem()
-  system.watchTurns = () => new Turns(door, loop.clock)
+  system.watchBacklog = () => new LoopBacklog(door, loop.clock)
   const { monitor } = stand({ clock: loop.clock }, system)
   const server = {
     admits: (fresh: boolean) => monitor.verdict(1, fresh).error === undefined,

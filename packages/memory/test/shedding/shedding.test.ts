@@ -225,9 +225,9 @@ describe('the event loop', () => {
     expect(refused(25)).toEqual([0])
     expect(refused(49)).toEqual([0])
     expect(refused(50)).toEqual([0, 1]) // half of what the loop must come down to
-    system.outside = 50 // others stand at the door: turns are kept short, so that they come in
+    system.acceptDelay = 50 // others stand at the door: turns are kept short, so that they come in
     expect([refused(2), refused(3), refused(5)]).toEqual([[], [0], [0, 1]])
-    system.outside = 0
+    system.acceptDelay = 0
     system.waited = 50
     const { error } = monitor.verdict()
     expect(error instanceof OverloadedError && error.reasons).toEqual([

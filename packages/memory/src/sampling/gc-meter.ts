@@ -1,9 +1,9 @@
 import { GCProfiler } from 'node:v8'
 
-export type CollectionKind = 'minor' | 'major' | 'incremental' | 'other'
+export type GcKind = 'minor' | 'major' | 'incremental' | 'other'
 
-export interface CollectionStats {
-  /** Collections since the monitor was made. */
+export interface GcKindStats {
+  /** V8GcMeter since the monitor was made. */
   count: number
   /** Milliseconds of pause, all together. */
   pause: number
@@ -12,23 +12,23 @@ export interface CollectionStats {
 }
 
 /** Sizes right after a full collection, in bytes: the closest there is to what is alive. */
-export interface Floor {
+export interface LiveSize {
   readonly heap: number
   readonly external: number
 }
 
-export interface CollectionWatch {
-  readonly byKind: Readonly<Record<CollectionKind, CollectionStats>>
+export interface GcMeter {
+  readonly byKind: Readonly<Record<GcKind, GcKindStats>>
   /** Bytes that had been allocated on the heap by the last collection. */
   readonly allocated: number
   /** After the last full collection; `undefined` before the first. */
-  readonly floor: Floor | undefined
-  /** Takes in what happened since the last call, and returns the floors of the full collections among it. */
-  drain(): Floor[]
+  readonly live: LiveSize | undefined
+  /** Takes in what happened since the last call, and returns the liveSizes of the full collections among it. */
+  drain(): LiveSize[]
   stop(): void
 }
 
-const KINDS: Readonly<Record<string, CollectionKind>> = {
+const KINDS: Readonly<Record<string, GcKind>> = {
   Scavenge: 'minor',
   MinorMarkCompact: 'minor',
   MinorMarkSweep: 'minor',
@@ -43,24 +43,24 @@ const MICROSECONDS = 1_000
  * Every garbage collection with its pause, and the heap it left behind, from `v8.GCProfiler`. A performance observer
  * would tell the pauses only.
  */
-export class Collections implements CollectionWatch {
-  readonly byKind: Readonly<Record<CollectionKind, CollectionStats>> = {
+export class V8GcMeter implements GcMeter {
+  readonly byKind: Readonly<Record<GcKind, GcKindStats>> = {
     minor: { count: 0, pause: 0, longest: 0 },
     major: { count: 0, pause: 0, longest: 0 },
     incremental: { count: 0, pause: 0, longest: 0 },
     other: { count: 0, pause: 0, longest: 0 },
   }
   allocated = 0
-  floor: Floor | undefined
+  live: LiveSize | undefined
   #profiler = started()
   /** Bytes in use after the last collection. */
   #left: number | undefined
 
-  drain(): Floor[] {
+  drain(): LiveSize[] {
     const finished = this.#profiler
     const { statistics } = finished.stop()
     this.#profiler = started()
-    const floors: Floor[] = []
+    const liveSizes: LiveSize[] = []
     for (const { gcType, cost, beforeGC, afterGC } of statistics) {
       const kind = KINDS[gcType] ?? 'other'
       const stats = this.byKind[kind]
@@ -73,10 +73,10 @@ export class Collections implements CollectionWatch {
       this.#left = afterGC.heapStatistics.usedHeapSize
       if (kind !== 'major') continue
       const { usedHeapSize, externalMemory } = afterGC.heapStatistics
-      floors.push({ heap: usedHeapSize, external: externalMemory })
+      liveSizes.push({ heap: usedHeapSize, external: externalMemory })
     }
-    this.floor = floors.at(-1) ?? this.floor
-    return floors
+    this.live = liveSizes.at(-1) ?? this.live
+    return liveSizes
   }
 
   stop(): void {
