@@ -30,7 +30,7 @@ export interface FastifyShedLoadOptions extends ShedLoadOptions<FastifyRequest> 
 }
 
 /**
- * Refuses requests while the monitor says so: `await app.register(shedLoad, { monitor })`. The app's error handler gets
+ * Load shedding: refuses requests while the process is overloaded: `await app.register(shedLoad, { monitor })`. The app's error handler gets
  * an {@link OverloadedError} (503, `Retry-After`). A route opts out, or says what it is worth, by `config.shedLoad`.
  *
  * @throws TypeError `ERR_MEMORY_OPTION`
@@ -64,7 +64,7 @@ export function readiness(monitor: MemoryMonitor): RouteHandlerMethod {
 }
 
 /**
- * The memory report: `app.get('/memory', memoryReport(monitor))`, for this machine, or whoever has the token. As a
+ * The memory report: `app.get('/memory', memoryReport(monitor))`, for requests from this machine or with the token. As a
  * `POST` route it takes a heap snapshot.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`

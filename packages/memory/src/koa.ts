@@ -12,7 +12,7 @@ import {
 import type { MemoryMonitor } from './monitor.js'
 
 /**
- * Refuses requests while the monitor says so: `app.use(shedLoad(monitor))`, before everything that costs something. It
+ * Load shedding: refuses requests while the process is overloaded: `app.use(shedLoad(monitor))`, before everything that costs something. It
  * throws an {@link OverloadedError} (503, `Retry-After`), for the app's error handling.
  *
  * @throws TypeError `ERR_MEMORY_OPTION`
@@ -43,7 +43,7 @@ export function readiness(monitor: MemoryMonitor, { path = '/readyz' }: PathOpti
 }
 
 /**
- * The memory report on `/memory`, or another path, for this machine, or whoever has the token. `POST` takes a heap
+ * The memory report on `/memory`, or another path, for requests from this machine or with the token. `POST` takes a heap
  * snapshot.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`

@@ -1,4 +1,4 @@
-/** How much trouble the process is in. `elevated` sheds what is cheap to lose, `critical` sheds all but the essential. */
+/** Severity. `elevated` refuses requests of priority 0, `critical` all but those of priority 2. */
 export type Level = 'ok' | 'elevated' | 'critical'
 
 const RANK: Readonly<Record<Level, number>> = { ok: 0, elevated: 1, critical: 2 }
@@ -68,7 +68,7 @@ export interface Holds {
 }
 
 /**
- * A level with inertia. It rises when every sample of `enterAfter` asked for more, and to the lowest of what they
+ * A level with hysteresis in time. The level rises when every sample of `enterAfter` asked for more, and to the lowest of what they
  * asked for; it falls when every sample of `leaveAfter` asked for less, and to the highest of those.
  */
 export class LevelHysteresis {
@@ -82,7 +82,7 @@ export class LevelHysteresis {
     this.#holds = holds
   }
 
-  /** `urgent`: there is no time for more samples, and no doubt: a rise counts at once. */
+  /** Takes in what a sample asks for; returns the level. `urgent`: a rise counts at once. */
   update(wanted: Level, now: number, urgent = false): Level {
     if (wanted === this.level) {
       this.#samples = 0

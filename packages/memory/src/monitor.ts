@@ -26,7 +26,7 @@ export interface MemoryEvents {
   level: [level: Level, reasons: readonly Reason[]]
   /** A replacement of this process was asked for. */
   replace: [reasons: readonly Reason[]]
-  /** A leak is confirmed, and looked into as far as the options allow. */
+  /** A leak is confirmed, and its investigation has ended. */
   leak: [leak: Leak]
   /** A heap snapshot was written. */
   snapshot: [file: string, reason: string]
@@ -35,8 +35,8 @@ export interface MemoryEvents {
 }
 
 /**
- * Watches the memory and the event loop of this process against the limits that are real: the container's, V8's, and
- * the kernel's own signs of distress. One unref'ed timer reads it all; a request reads one field.
+ * Monitor of the memory and the event loop of this process. Compares them with the container's limit, V8's heap limit and
+ * the kernel's pressure figures. One unref'ed timer takes the samples; a request reads one field.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
  */
@@ -116,14 +116,14 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   }
 
   /**
-   * May a request of this priority go on? Reads one field while all is well. `fresh`: it is the first of its connection, so
-   * it may have waited to be accepted.
+   * Whether a request of this priority is served: a verdict with an `error` refuses it. Reads one field while nothing is
+   * refused. `fresh`: the request is the first of its connection, so it may have waited in the accept queue.
    */
   verdict(priority: Priority = 1, fresh = false): Verdict {
     return this.#shedder.calm ? ADMIT : this.#shedder.decide(priority, fresh, this.#options.clock.now())
   }
 
-  /** Nothing is being refused, of whatever priority. */
+  /** Nothing is refused at present, whatever its priority. */
   get calm(): boolean {
     return this.#shedder.calm
   }
@@ -137,7 +137,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     return this.#shedder.measuring
   }
 
-  /** Reads everything now, out of turn, and judges it. After `close()`: the last sample. */
+  /** Takes a sample now and updates the level. After `close()`: returns the last sample. */
   sample(): Sample {
     if (this.#closed) return this.#last
     const now = this.#options.clock.now()
@@ -171,7 +171,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     return file
   }
 
-  /** Everything that is known, as plain data; `reportText` and `reportHtml` make it readable. */
+  /** All figures as plain data; `reportText` and `reportHtml` render it. */
   report(): MemoryReport {
     const { system, emitters } = this.#options
     return makeReport(this.stats(), this.leaks, system.activeResources(), emitters)
@@ -230,7 +230,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     }
   }
 
-  /** A health check that fails to answer says nothing about the load. */
+  /** A health function that throws or returns no level counts as `ok`, with a warning. */
   #askHealth(): Level {
     try {
       const level: unknown = this.#options.health()

@@ -10,7 +10,7 @@ export interface HeapSpace {
   readonly size: number
 }
 
-/** Everything the monitor knows, as plain data. */
+/** All figures of the monitor as plain data: what `monitor.report()` returns. */
 export interface MemoryReport {
   /** ISO 8601. */
   readonly at: string

@@ -9,6 +9,12 @@ import type { System } from '../src/sampling/system.js'
 export const MB = 1024 ** 2
 export const GB = 1024 ** 3
 
+/** Keeps the event loop busy. */
+export function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end);
+}
+
 /** A machine whose numbers a test sets. Without files it has no control groups. */
 export class FakeSystem implements System {
   files: Record<string, string> = {}

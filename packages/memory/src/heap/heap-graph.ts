@@ -78,7 +78,7 @@ export class HeapGraph {
     return type === 'element' || type === 'hidden'
   }
 
-  /** A name; empty for the contents of strings, which are not kept. */
+  /** A name by its index; empty for the contents of strings, which are not kept. */
   text(index: number): string {
     return this.#strings.get(index) ?? ''
   }
@@ -136,7 +136,7 @@ export class HeapGraph {
   }
 }
 
-/** The names of these are what they contain: the app's data, which is nobody's business here. */
+/** Objects whose name is their content: data of the app, which no report may show. */
 const CONTENTS: ReadonlySet<string> = new Set([
   'string',
   'concatenated string',

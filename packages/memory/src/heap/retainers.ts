@@ -1,14 +1,13 @@
 import type { HeapGraph } from './heap-graph.js'
 
-/** Not reached. */
+/** No object: the number that marks objects without a retainer. */
 const NONE = 0xffffffff
 /** A longer path says no more. */
 const LONGEST = 40
 
 /**
- * How each object is held: the shortest way to it from the roots, by breadth-first search over the references that keep
- * something alive. What can be reached from the global object is reached that way first, as in DevTools: it is the way
- * that means something to the reader.
+ * Retainers of all objects of a heap graph: the shortest path from the roots to each object, by breadth-first search over
+ * strong references. Paths from the global object come first, as in DevTools: those are the ones a reader recognises.
  */
 export class Retainers {
   readonly #graph: HeapGraph

@@ -11,7 +11,7 @@ export interface ConstructorGrowth {
   readonly bytesAfter: number
 }
 
-/** Who holds the objects that were added. */
+/** How the added objects of a constructor are held. */
 export interface Holder {
   readonly name: string
   /** From the root to the object, one step each: `cache: Map`, `table: (array)`, `[*]: Session`. */
@@ -41,7 +41,7 @@ const MOST_HOLDERS = 3
 /** Enough objects to know what is usual. */
 const LOOKED_AT = 2_000
 
-/** What is needed of the earlier snapshot. */
+/** Summary of the earlier snapshot, for the comparison with the later one. */
 export interface SnapshotSummary {
   readonly objects: number
   readonly bytes: number
@@ -102,7 +102,7 @@ function ownersOf(graph: HeapGraph, retention: Retainers): Uint32Array {
   return owners
 }
 
-/** Names that say nothing about whose they are. */
+/** Constructors whose name does not tell what the object is for. */
 const PLAIN: ReadonlySet<string> = new Set(['Array', 'Object'])
 /** V8's own, and built-in containers: what they hold is not a part of them. */
 const NO_CLASS = /^(Object|Array|Map|Set|WeakMap|WeakSet|Promise|Module|global|process)\b|^system|[ (/]/

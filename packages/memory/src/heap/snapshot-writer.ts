@@ -18,11 +18,11 @@ const FILE_FACTOR = 2
 const MB = 1024 ** 2
 
 /**
- * Writes heap snapshots, or says why it would be unwise. Writing one stops the process and takes many times the heap in
- * memory, so there is a price list first: size of the heap, free memory, free disk, time since the last one.
+ * Writes heap snapshots within the limits of the policy. A snapshot stops the process and takes many times the heap in
+ * memory, so these are checked first: size of the heap, free memory, free disk, time since the last snapshot.
  */
 export class SnapshotWriter {
-  /** Written by this object. */
+  /** Snapshots written so far. */
   count = 0
   readonly #policy: SnapshotPolicy | false
   readonly #system: System
@@ -138,7 +138,7 @@ export class SnapshotWriter {
   }
 }
 
-/** A directory that only this user can look into; not a link that somebody else has put there. */
+/** Makes the directory, readable by this user only. A symbolic link, or a directory of another user, is refused. */
 async function openPrivate(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const stat = await lstat(directory)
@@ -149,7 +149,7 @@ async function openPrivate(directory: string): Promise<void> {
   if ((stat.mode & 0o077) !== 0) await chmod(directory, 0o700)
 }
 
-/** Removes what an interrupted process left of this one's files, and the oldest snapshots beyond the cap. */
+/** Removes partial files of processes that have ended, and the oldest snapshots beyond the cap. */
 async function makeRoom(directory: string, suffix: string, maxFiles: number): Promise<void> {
   const names = (await readdir(directory)).filter((name) => OURS.test(name)).sort()
   const partial = names.filter((name) => name.endsWith(suffix + PARTIAL) && !isAlive(pidOf(name)))

@@ -19,7 +19,7 @@ export type Handler<Request extends IncomingMessage = IncomingMessage> = (
 ) => void
 
 /**
- * Refuses requests while the monitor says so, with an {@link OverloadedError} (503, `Retry-After`) handed to `next`.
+ * Load shedding: refuses requests while the process is overloaded, with an {@link OverloadedError} (503, `Retry-After`) handed to `next`.
  * For plain `node:http`, Connect, and whatever shares their signature.
  *
  * @throws TypeError `ERR_MEMORY_OPTION`
@@ -50,7 +50,7 @@ export function readiness(monitor: MemoryMonitor): Handler {
 }
 
 /**
- * The memory report for this machine, or whoever has the token; `POST` takes a heap snapshot.
+ * The memory report, for requests from this machine or with the token; `POST` takes a heap snapshot.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
  */

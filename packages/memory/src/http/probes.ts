@@ -12,7 +12,7 @@ import type { MemoryMonitor } from '../monitor.js'
 import { reportHtml, STYLE } from './report-html.js'
 import { reportText } from './report-text.js'
 
-/** What a probe route answers, whatever the framework. */
+/** Answer of a probe route, independent of the framework. */
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -34,8 +34,8 @@ export function readiness(monitor: MemoryMonitor): Answer {
 }
 
 /**
- * Who may see the report, which names code and files of the app, and take snapshots. `Request`: what the framework hands to
- * its handlers.
+ * Access to the report, which names code and files of the app, and to snapshots. `Request`: the request type of the
+ * framework.
  */
 export interface MemoryReportOptions<Request> extends OperatorOptions<Request> {}
 

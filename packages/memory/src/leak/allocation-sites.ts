@@ -3,7 +3,7 @@ import { type Frame, type HeapProfile, type StackBytes, stacksOf } from '../heap
 import type { LeakKind } from './growth-test.js'
 import { SourceMaps } from './source-maps.js'
 
-/** A place in the code that allocates what stays. */
+/** A place in the code whose allocations stay alive. */
 export interface AllocationSite {
   readonly function: string
   /** `file:line:column`, led back to the source by its source map. */
@@ -17,7 +17,7 @@ export interface AllocationSite {
 }
 
 const HERE = new URL(import.meta.url.includes('/src/leak/') ? '..' : '.', import.meta.url)
-/** Where this package is, as a URL and as a path. Inside of an app's bundle there is no telling us from the app. */
+/** Folder of this package, as a URL and as a path. Unknown inside of an app's bundle. */
 const OUR_FOLDERS = /\/memory\/(src|dist)\/$/.test(HERE.pathname) ? [HERE.href, fileURLToPath(HERE)] : []
 
 const MOST_SITES = 5
@@ -78,7 +78,7 @@ function bufferStacks(stacks: readonly StackBytes[]): readonly StackBytes[] {
   return found.length > 0 ? found : stacks
 }
 
-/** What watches allocates as well: the profiler, and the monitor, which reads its files into Buffers. */
+/** Allocations of the profiler and of the monitor itself, which reads the kernel's files into Buffers. */
 function isOurs({ url }: Frame): boolean {
   return url === 'node:inspector' || OUR_FOLDERS.some((folder) => url.startsWith(folder))
 }

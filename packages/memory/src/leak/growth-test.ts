@@ -1,10 +1,10 @@
 import { Series } from './series.js'
 import { type Point, trendOf } from './trend.js'
 
-/** What grows: objects, Buffers and other memory outside of the heap, or memory that V8 does not know of. */
+/** Kind of memory that grows: `heap`: objects; `external`: Buffers and the like; `native`: memory unknown to V8. */
 export type LeakKind = 'heap' | 'external' | 'native'
 
-/** One look at something that might grow. */
+/** One measurement of a kind of memory. */
 export interface Reading {
   /** Milliseconds on the monitor's clock. */
   readonly at: number
@@ -15,9 +15,9 @@ export interface Reading {
 }
 
 export interface Finding {
-  /** `suspected`: it grows like a leak; `confirmed`: and went on doing so for a quarter longer. */
+  /** `suspected`: the growth looks like a leak; `confirmed`: it still did after a quarter more requests or time. */
   readonly state: 'suspected' | 'confirmed'
-  /** How sure it is that this is a trend and no chance, 0 to 1 (Mann-Kendall). */
+  /** Confidence that the growth is a trend and not chance, 0 to 1 (Mann-Kendall). */
   readonly confidence: number
   /** Bytes since the warm-up. */
   readonly growth: number
@@ -40,7 +40,7 @@ const HOUR = 3_600_000
 const FEWEST = 12
 /** In a cache that fills, the later growth is slower than the earlier; in a leak it is the same. */
 const UNDIMINISHED = 0.9
-/** A suspicion becomes a verdict when it still holds after so much more of the way. */
+/** A suspicion is confirmed when it still holds at so many times the requests or time it was raised at. */
 const CONFIRM_AFTER = 1.25
 /** A finding is dropped when the later growth is less than this share of the earlier: it has come to an end. */
 const ENDED = 0.5
@@ -50,7 +50,7 @@ const SETTLED = 0.25
 const LIKELY = 0.9
 
 /**
- * Judges one kind of memory. A leak is growth that is *real* (enough bytes, requests and time, a trend with the stated
+ * Statistical test for one kind of memory. A leak is growth that is *real* (enough bytes, requests and time, a trend with the stated
  * confidence, and lows that rise from quarter to quarter, which waves and batches do not have) and *undiminished* (the
  * later part of the way grows as fast as the earlier, which start-up and a bounded cache on its way to being full do
  * not). The axis is requests, so that a busy hour does not look like a leak; time, when none are counted.
@@ -67,7 +67,7 @@ export class GrowthTest {
     this.#rule = rule
   }
 
-  /** Returns the finding when it is new or has become a verdict. */
+  /** Adds a measurement; returns the finding when it is new or newly confirmed. */
   add(reading: Reading): Finding | undefined {
     const first = this.#start(reading)
     const x = this.#counted ? reading.requests - first.requests : reading.at - first.at
@@ -78,7 +78,7 @@ export class GrowthTest {
     return this.finding !== undefined && this.finding.state !== before ? this.finding : undefined
   }
 
-  /** A process that begins to count late starts anew: the two axes do not mix. */
+  /** Starts anew when the first request is counted late: time and requests cannot share an axis. */
   #start(reading: Reading): Reading {
     const counting = this.#first !== undefined && reading.requests > this.#first.requests
     if (this.#first === undefined || (counting && !this.#counted && this.#series.points.length > 1)) {

@@ -9,9 +9,9 @@ export interface LeakChange {
 
 /** The heap in use right after a collection of young objects is the least of some samples in a row. */
 const LOW_WATER = 8
-/** Native memory has no collector that would tell what is alive; the least of a while is taken. */
+/** No collector tells how much native memory is alive: the least value of so many milliseconds is taken. */
 const NATIVE_EVERY = 10_000
-/** The allocator keeps and splits what it has: its noise is larger. */
+/** Native memory must grow by so many times `minGrowth`: allocators keep and split blocks, which is noise. */
 const NATIVE_FACTOR = 4
 /** A forced collection is worth it when the heap seems to have changed by this share of a leak. */
 const STEP = 1 / 8
@@ -42,7 +42,7 @@ export class LeakDetector {
   #forcedAt = Number.NEGATIVE_INFINITY
   #pausePerByte = GUESSED_PAUSE
   #backoff = 0
-  /** Milliseconds that collections may take by now; what one took too long is owed. */
+  /** Milliseconds that forced collections may take by now; negative after one that took longer. */
   #credit = 0
   #creditAt: number
   /** Milliseconds between the last collection and the next, at least. */
@@ -68,7 +68,7 @@ export class LeakDetector {
     return this.#tests[kind].finding
   }
 
-  /** `quiet`: the process can afford a collection. Returns the findings that are new or have become verdicts. */
+  /** At each sample. `quiet`: the process can afford a collection. Returns findings that are new or newly confirmed. */
   update(sample: Sample, requests: number, quiet: boolean): LeakChange[] {
     const started = sample.at >= this.#beginAt
     this.#save(sample.at)

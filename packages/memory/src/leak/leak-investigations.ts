@@ -12,7 +12,7 @@ const leaks = channel<{ kind: LeakKind; state: string; confidence: number; bytes
 
 const KINDS: readonly LeakKind[] = ['heap', 'external', 'native']
 
-/** Opens an investigation for each suspicion, closes it with the verdict, and says what is known about each leak. */
+/** Registry of open investigations: one for each suspected kind of memory, ended by the verdict; and their evidence. */
 export class LeakInvestigations {
   readonly #detector: LeakDetector
   readonly #snapshots: SnapshotWriter
@@ -21,7 +21,7 @@ export class LeakInvestigations {
   readonly #open = new Map<LeakKind, Investigation>()
   readonly #evidence = new Map<LeakKind, Evidence>()
 
-  /** `found`: told of each confirmed leak, when the investigation is over. */
+  /** `found`: called with each confirmed leak when its investigation has ended. */
   constructor(
     detector: LeakDetector,
     snapshots: SnapshotWriter,
@@ -47,7 +47,7 @@ export class LeakInvestigations {
     }
   }
 
-  /** Stops every profile meanwhile: V8 must not be asked for a snapshot while it samples. */
+  /** Runs `work` while all profiles are paused: V8 has crashed when a snapshot was taken while it sampled. */
   async withProfilesPaused<T>(sample: Sample, work: () => Promise<T>): Promise<T> {
     for (const investigation of this.#open.values()) investigation.pause(sample)
     try {
@@ -57,7 +57,7 @@ export class LeakInvestigations {
     }
   }
 
-  /** All that are suspected or confirmed at the moment. */
+  /** Leaks that are suspected or confirmed at the moment. */
   leaks(sample: Sample): Leak[] {
     return KINDS.map((kind) => this.#leak(kind, sample)).filter((leak) => leak !== undefined)
   }

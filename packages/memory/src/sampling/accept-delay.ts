@@ -6,24 +6,25 @@ import { type Stopwatch, TimeBudget } from './time-budget.js'
 
 /** Published by `node:net` for every connection that a server has accepted. */
 const ACCEPTED = 'net.server.socket'
-/** Share of the time that looking may take, and milliseconds between two looks, at least. */
+/** Share of the time that samples of the queue may take, and the least time between two, in milliseconds. */
 const SHARE = 0.005
 const LOOK_EVERY = 10
-/** Looks that are remembered: all those of ten seconds. */
+/** Samples that are kept: those of ten seconds. */
 const MOST_LOOKS = 1_000
 
-/** At a look, the connections that had been accepted, and those that stood in the queue. */
+/** One sample of the accept queue. */
 interface Look {
   readonly at: number
+  /** Connections accepted by then. */
   readonly accepted: number
-  /** Connections that had come by then. */
+  /** Connections accepted by then, and those in the queue. */
   readonly come: number
 }
 
 /**
- * For how long a connection has waited to be accepted, at least. Connections are accepted in the order in which they came:
- * one that was the 40th to be accepted after a look at a queue of 50 stood in it already, and has waited since that look.
- * What came between two looks is taken to have come at the later one.
+ * Lower bound of the time that a connection has waited to be accepted. Connections are accepted in the order in which they
+ * arrive: the 40th that is accepted after a sample of 50 was in the queue at that sample, and has waited since. A
+ * connection that arrived between two samples counts from the later one.
  */
 export class AcceptDelay {
   readonly #queue: Pick<AcceptQueue, 'length' | 'close' | 'server'>
@@ -33,7 +34,7 @@ export class AcceptDelay {
   #accepted = 0
   #of: Server | undefined
   #listening = false
-  /** Made once: it is asked for in every turn of the event loop. */
+  /** Made once: a sample is asked for in every turn of the event loop. */
   readonly #length = (): number | undefined => this.#queue.length()
   readonly #count = (message: unknown): void => {
     const { socket } = message as { socket: Socket & { server?: Server } }
@@ -46,7 +47,7 @@ export class AcceptDelay {
     this.#budget = new TimeBudget(SHARE, LOOK_EVERY, clock)
   }
 
-  /** Looks at the queue, when the budget allows it. */
+  /** Reads the length of the queue, when the budget allows a read. */
   sample(): void {
     if (!this.#listening) this.#listen()
     if (this.#queue.server !== this.#of) {
@@ -62,14 +63,14 @@ export class AcceptDelay {
     this.#looks.push({ at: this.#clock.now(), accepted: this.#accepted, come })
   }
 
-  /** Milliseconds for which the connection that was accepted last has waited, at least; 0 when nothing is known. */
+  /** Least wait of the connection that was accepted last, in milliseconds; 0 when unknown. */
   ofLast(): number {
     this.#forget()
     const [look] = this.#looks
     return look === undefined || look.accepted >= this.#accepted ? 0 : this.#clock.now() - look.at
   }
 
-  /** Milliseconds for which the first of those that stand there has waited, at least; 0 when nobody is known to. */
+  /** Least wait of the first connection in the queue, in milliseconds; 0 when unknown. */
   ofNext(): number {
     this.#forget()
     const look = this.#looks.find(({ come }) => come > this.#accepted)
@@ -82,13 +83,13 @@ export class AcceptDelay {
     this.pause()
   }
 
-  /** Gives the kernel's file back, and forgets. */
+  /** Closes the kernel's file and forgets the samples. */
   pause(): void {
     this.#queue.close()
     this.#looks = []
   }
 
-  /** What was seen of connections that are accepted by now. */
+  /** Drops samples whose connections are all accepted. */
   #forget(): void {
     let over = 0
     while (over < this.#looks.length && this.#looks[over]!.come < this.#accepted) over++

@@ -11,7 +11,7 @@ export interface GcKindStats {
   longest: number
 }
 
-/** Sizes right after a full collection, in bytes: the closest there is to what is alive. */
+/** Sizes right after a full collection, in bytes: the best measure of what is alive. */
 export interface LiveSize {
   readonly heap: number
   readonly external: number
@@ -19,11 +19,11 @@ export interface LiveSize {
 
 export interface GcMeter {
   readonly byKind: Readonly<Record<GcKind, GcKindStats>>
-  /** Bytes that had been allocated on the heap by the last collection. */
+  /** Bytes allocated on the heap up to the last collection. */
   readonly allocated: number
   /** After the last full collection; `undefined` before the first. */
   readonly live: LiveSize | undefined
-  /** Takes in what happened since the last call, and returns the liveSizes of the full collections among it. */
+  /** Counts the collections since the last call; returns what each full one left alive. */
   drain(): LiveSize[]
   stop(): void
 }
@@ -40,8 +40,8 @@ const KINDS: Readonly<Record<string, GcKind>> = {
 const MICROSECONDS = 1_000
 
 /**
- * Every garbage collection with its pause, and the heap it left behind, from `v8.GCProfiler`. A performance observer
- * would tell the pauses only.
+ * Counts garbage collections, their pauses and the heap that each left, by `v8.GCProfiler`. A performance observer reports
+ * pauses only.
  */
 export class V8GcMeter implements GcMeter {
   readonly byKind: Readonly<Record<GcKind, GcKindStats>> = {

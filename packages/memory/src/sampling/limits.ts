@@ -3,7 +3,7 @@ import { type MemoryGroup, memoryGroups } from './cgroup.js'
 import { type Pressure, PressureMeter } from './pressure.js'
 import type { System } from './system.js'
 
-/** How much memory is used, of how much, and who says so. */
+/** Memory in use, the limit that binds, and the source of that limit. */
 export interface MemoryUse {
   /** Bytes. For a control group: its working set, without the page cache that the kernel can drop. */
   readonly used: number
@@ -24,7 +24,7 @@ const RESOLVE_EVERY = 60_000
 export class Limits {
   readonly #system: System
   readonly #own: number | 'auto'
-  /** The limit of this process alone, whatever its groups are. */
+  /** The limit of this process without its control groups. */
   #alone: Omit<MemoryUse, 'used'> = { limit: Number.POSITIVE_INFINITY, source: 'ram' }
   #groups: readonly MemoryGroup[] = []
   #meter: PressureMeter
@@ -37,7 +37,7 @@ export class Limits {
     this.#meter = new PressureMeter(system, [])
   }
 
-  /** The smallest limit in bytes, whoever sets it: for choosing a heap size, not for judging the moment. */
+  /** The smallest of all limits, in bytes: for advice on the heap size. */
   smallest(now: number): number {
     this.#resolve(now)
     return Math.min(this.#alone.limit, ...this.#groups.map((group) => group.limit))

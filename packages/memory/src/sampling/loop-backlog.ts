@@ -2,35 +2,34 @@ import { performance } from 'node:perf_hooks'
 import type { AcceptDelay } from './accept-delay.js'
 import type { Stopwatch } from './time-budget.js'
 
-/** Tells how long a request has waited before its handler is called. */
+/** Measures how long a request has waited before its handler is called. */
 export interface BacklogMeter {
-  /** Looks at the turns of the event loop from now on. Nothing new while it is looking already. */
+  /** Begins to watch the turns of the event loop. No effect while they are watched. */
   start(): void
-  /** Stops looking. */
+  /** Stops watching and forgets what was measured. */
   pause(): void
   /**
-   * Milliseconds for which a request that comes up now has waited, for certain; 0 when nothing is known. `fresh`: it is the
+   * Least wait of the request whose handler is called now, in milliseconds; 0 when unknown. `fresh`: the request is the
    * first of its connection.
    */
   waited(fresh: boolean): number
-  /** Milliseconds for which the next connection has waited to be accepted, for certain; 0 when nothing is known. */
+  /** Least wait of the next connection in the accept queue, in milliseconds; 0 when unknown. */
   acceptDelay(): number
-  /** The longest piece of work since it looks, in milliseconds: between two requests, or the ends of turns. */
+  /** The longest task since the start, in milliseconds: between two requests, or the ends of two turns. */
   readonly longestTask: number
-  /** Stops looking for good. */
+  /** Stops watching for good. */
   close(): void
 }
 
-/** Where connections wait to be accepted. */
+/** What is used of the accept delay. */
 type Delay = Pick<AcceptDelay, 'sample' | 'ofLast' | 'ofNext' | 'pause' | 'close'>
 
 /**
- * A request waits in one of two places. On a connection that stays open, it is taken up by the next turn of the event loop,
- * together with all others that have come meanwhile: whatever comes up in a turn was there when its first request did, and
- * has waited since. On a new connection, it waits before the door as well.
+ * Backlog of the event loop. A request on an open connection waits in the socket until the next turn of the loop, which
+ * handles all requests that have arrived by then: each request of a turn has waited at least since the first one of that
+ * turn was handled. A request on a new connection waits in the kernel's accept queue as well.
  *
- * An immediate marks where a turn ends; unref'ed, it runs once in every turn and keeps neither the process alive nor the
- * loop from waiting.
+ * An unref'ed immediate marks the end of each turn. It neither keeps the process alive nor stops the loop from waiting.
  */
 export class LoopBacklog implements BacklogMeter {
   readonly #acceptDelay: Delay
@@ -38,14 +37,14 @@ export class LoopBacklog implements BacklogMeter {
   #mark: NodeJS.Immediate | undefined
   /** Made once: a busy loop has thousands of turns in a second. */
   readonly #next = (): void => this.#turn()
-  /** When the first request of this turn came up. */
+  /** When the first request of this turn was handled. */
   #first: number | undefined
-  /** When a request came up last, or a turn ended. */
+  /** When the last request was handled, or the last turn ended. */
   #last = 0
   longestTask = 0
 
-  constructor(door: Delay, clock: Stopwatch = performance) {
-    this.#acceptDelay = door
+  constructor(acceptDelay: Delay, clock: Stopwatch = performance) {
+    this.#acceptDelay = acceptDelay
     this.#clock = clock
   }
 

@@ -5,7 +5,7 @@ import {
   performance,
 } from 'node:perf_hooks'
 
-/** What the event loop did in the last interval. */
+/** Delay and utilisation of the event loop in the last interval. */
 export interface LoopSample {
   /** Milliseconds that callbacks came late: median, 99th percentile and maximum. */
   readonly p50: number
@@ -16,7 +16,7 @@ export interface LoopSample {
 }
 
 export interface LoopMeter {
-  /** What happened since the last read. */
+  /** The figures since the last read. */
   read(): LoopSample
   stop(): void
 }
@@ -25,7 +25,7 @@ const RESOLUTION = 20
 const NANOSECONDS = 1e6
 
 /**
- * Loop delay and utilisation since the last read.
+ * Measures loop delay and utilisation since the last read.
  *
  * `reset()` of Node's delay histogram swallows the interval that follows it, so a block that starts just then would
  * never be seen. Two histograms are therefore read in turns: each has run for two intervals when its turn comes.

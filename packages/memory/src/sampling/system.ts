@@ -10,7 +10,7 @@ import { oldGenerationLimit, usedOldGeneration } from './heap-limit.js'
 import { type BacklogMeter, LoopBacklog } from './loop-backlog.js'
 import { type LoopMeter, NodeLoopMeter } from './loop-meter.js'
 
-/** Where the numbers about the machine and the process come from. Injectable, so that tests bring their own. */
+/** Source of all figures about the machine and the process. Injectable: tests pass their own. */
 export interface System {
   memoryUsage(): NodeJS.MemoryUsage
   /** Bytes that V8 lets the old generation of the heap grow to. */
@@ -26,7 +26,7 @@ export interface System {
   /** Bytes free for this user on the file system of a directory. */
   freeDisk(directory: string): number
   watchLoop(): LoopMeter
-  /** `server`: the one that is asked at present. */
+  /** `server`: returns the server that received the last request. */
   watchBacklog(server: () => Server | undefined): BacklogMeter
   watchGc(): GcMeter
   /** Runs a full garbage collection; returns the pause in milliseconds. */

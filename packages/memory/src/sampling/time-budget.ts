@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks'
 
-/** Milliseconds, from any beginning. */
+/** A clock that counts milliseconds from any moment. */
 export interface Stopwatch {
   now(): number
 }
 
-/** Work that may take a share of the time: each piece is timed, and the next waits until its cost is a small part again. */
+/** Limits work to a share of the time: each piece is timed, and the next one waits until the share is kept again. */
 export class TimeBudget {
   readonly #share: number
   readonly #pause: number
@@ -19,7 +19,7 @@ export class TimeBudget {
     this.#clock = clock
   }
 
-  /** Does the work when its time has come; `undefined` when it has not. */
+  /** Does the work and returns its result; `undefined` when the budget does not allow it yet. */
   spend<Result>(work: () => Result): Result | undefined {
     const start = this.#clock.now()
     if (start < this.#next) return undefined

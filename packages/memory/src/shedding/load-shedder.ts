@@ -16,42 +16,43 @@ const DECAY = 0.7
 const MOST = 0.95
 const LEAST = 0.02
 
-/** What is cheap to lose may wait for this share of what the others may. */
+/** Requests of priority 0 may wait for this share of the patience. */
 const CHEAP = 0.5
 /**
- * Each turn accepts one connection. While others wait at the door for too long, a turn has only this share of its time, so
- * that those come in, and are not the ones who wait longest.
+ * Each turn of the loop accepts one connection. While connections wait too long in the accept queue, requests that are
+ * already in the loop may wait only for this share of the patience: turns get shorter and connections are accepted sooner.
  */
-const AT_DOOR = 0.1
+const ACCEPT_DELAYED = 0.1
 
 /** A Retry-After never promises less than this, nor more. */
 const SHORTEST = 1_000
 const LONGEST = 60_000
 
 /**
- * Milliseconds that an ordinary request may wait in a crowd: half of what the event loop must come down to in order to be
- * on time, so that serving the others keeps it so. For ever, when its delay is no signal.
+ * Milliseconds that an ordinary request may wait while the loop is overloaded: half of the delay at which `elevated` ends,
+ * so that the served requests do not make the loop late again. `Infinity` when the delay is no signal.
  */
 export function patienceFor(delay: Marks | false): number {
   return delay === false || delay.elevated === false ? Number.POSITIVE_INFINITY : delay.elevated[0] / 2
 }
 
-/** What the event loop was like at the last sample. */
+/** State of the event loop at the last sample. */
 export interface LoopState extends LoopLoad {
-  /** It is over its mark, and was for long enough. */
+  /** The delay has been over its mark for long enough. */
   readonly late: boolean
 }
 
 /**
- * Decides who is refused.
+ * Load shedder: decides which requests are refused, by three rules.
  *
- * By level. By the queue: in a crowd that is too large, requests that have waited for longer than `patience` are refused, so
- * that those which are served have not waited long, and as many are served as can be. And when the loop stays late all the same, by share:
- * the share of ordinary requests that is refused grows step by step while the loop stays late and shrinks by a factor as
- * soon as it is not (additive increase, multiplicative decrease, as in TCP's congestion control, RFC 5681). Those refusals
- * are spread evenly, without a coin.
+ * - By level: priority 0 at `elevated`, priority 1 at `critical`.
+ * - By wait: while the loop is overloaded, requests that have waited longer than `patience`. The requests that are served
+ *   have not waited long then, and as many are served as possible.
+ * - By share: while the loop is overloaded and stays late all the same, a share of ordinary requests that grows by a step
+ *   at each late sample and shrinks by a factor at each other one (additive increase, multiplicative decrease, as in TCP's
+ *   congestion control, RFC 5681). Those refusals are spread evenly, without chance.
  *
- * Without such a crowd the loop has time for all: then nothing that is said of the loop is a reason to refuse.
+ * While the loop is not overloaded it has time for all requests: then no signal of the loop is a reason to refuse.
  */
 export class LoadShedder {
   /** The one field a request reads: nothing is refused. */
@@ -101,7 +102,7 @@ export class LoadShedder {
     }
   }
 
-  /** Nothing is refused any more. */
+  /** Ends the measurements; from now on nothing is refused. */
   stop(): void {
     this.#backlog.close()
     this.#level = 'ok'
@@ -111,7 +112,7 @@ export class LoadShedder {
     this.calm = true
   }
 
-  /** For a request that found us not calm. `fresh`: it is the first of its connection. */
+  /** For a request that finds `calm` false. `fresh`: the request is the first of its connection. */
   decide(priority: Priority, fresh: boolean, now: number): Verdict {
     if (priority === 2) return ADMIT
     if (this.#level === 'critical' || (priority === 0 && this.#level === 'elevated')) return this.#refuse()
@@ -126,12 +127,12 @@ export class LoadShedder {
 
   #patienceWith(priority: Priority): number {
     const patience = this.#patience * (priority === 0 ? CHEAP : 1)
-    return this.#backlog.acceptDelay() >= this.#patience ? patience * AT_DOOR : patience
+    return this.#backlog.acceptDelay() >= this.#patience ? patience * ACCEPT_DELAYED : patience
   }
 
   /**
-   * What is said of the loop counts in a crowd that is too large, and for what is cheap to lose: the others are judged by
-   * their wait, since a loop that refuses all has nothing to do. Where the delay is no signal, no crowd is looked for.
+   * Signals of the loop count as `elevated` at most, and only while it is overloaded: other requests are judged by their
+   * wait, since a loop that refuses all of them would be idle. Where the delay is no signal, overload is not detected.
    */
   #counted(reason: Reason): Level {
     if (!isAboutLoop(reason) || this.#patience === Number.POSITIVE_INFINITY) return reason.level

@@ -1,39 +1,39 @@
-/** A crowd has lasted for so many times the patience. By default for a second: what is answered within it is in time. */
+/** The loop is saturated after so many times the patience without idle time: one second by default. */
 const LASTING = 20
-/** Requests wait in vain when one has waited for so many times the patience. By default for a quarter of a second. */
+/** A saturated loop is overloaded when a request has waited so many times the patience: 250 ms by default. */
 const TOO_LONG = 5
-/** While less of the time is idle than this, the loop is as good as busy all the time. */
+/** A saturated loop recovers when its busy share falls below this. */
 const LEAVE = 0.9
 
-/** What the event loop was like since the last look. */
+/** Load of the event loop since the last sample. */
 export interface LoopLoad {
   /** The longest turn, in milliseconds. */
   readonly longest: number
-  /** Share of the time in which it was busy: 1 when it has not waited for work even once. */
+  /** Busy share of the time: 1 when the loop has not waited for work even once. */
   readonly busy: number
 }
 
 /**
- * Tells more work than can be done from a burst of it, from one long piece, and from a loop that is just busy. A loop that
- * waits for work has done all there was: its queues are empty. There is a crowd when it has not waited once for a second,
- * the longest piece of work not counted; it is over when a tenth of the time has been idle for as long: a loop that refuses what it
- * cannot serve is idle now and then. And a crowd is too large when requests
- * wait for long in it: eight clients that never pause keep the loop as busy, but each waits for seven others only. (The
- * control law of CoDel, RFC 8289, is of that kind: what counts is not how long a queue is, but that it does not go away.)
+ * Tells overload from a burst, from one long task and from a loop that is merely busy. A loop that waits for work has
+ * emptied its queues, so it is not overloaded. The loop is *saturated* when it has not been idle for a second, its longest
+ * task not counted, and until a tenth of the time has been idle for a second: a loop that refuses what it cannot serve is
+ * idle now and then. A saturated loop is *overloaded* when requests also wait for long: eight clients that never pause
+ * saturate the loop, but each request waits only for the seven others. The rule follows CoDel (RFC 8289): not the length
+ * of a queue counts, but that the queue does not go away.
  */
 export class OverloadDetector {
-  /** Whether there is one. */
+  /** The loop has not been idle for a second. */
   saturated = false
-  /** Whether it is larger than can be served. */
+  /** The loop is saturated, and requests wait for long. */
   overloaded = false
   readonly #patience: number
   readonly #lasting: number
   #at: number | undefined
   #standing = 0
   #longest = 0
-  /** For how long, in a crowd, a part of the time has been idle. */
+  /** Since when a part of the time has been idle, while saturated; in milliseconds. */
   #resting = 0
-  /** When a request was seen last that had waited for longer than the patience. */
+  /** When the last request was handled that had waited longer than the patience. */
   #waitedAt = Number.NEGATIVE_INFINITY
 
   /** `patience`: milliseconds that a request may wait. `Infinity`: there is never a overload. */
@@ -42,7 +42,7 @@ export class OverloadDetector {
     this.#lasting = LASTING * patience
   }
 
-  /** `piece`: the longest piece of work since the loop is busy, in milliseconds. */
+  /** At each sample. `piece`: the longest task since the loop is busy, in milliseconds. */
   update({ longest, busy }: LoopLoad, piece: number, now: number): void {
     const elapsed = now - (this.#at ?? now)
     this.#at = now
@@ -50,14 +50,14 @@ export class OverloadDetector {
     else if (busy < 1) {
       this.#end()
       return
-    } else if (this.#standing === 0) this.#longest = longest // nobody has looked at the pieces yet
+    } else if (this.#standing === 0) this.#longest = longest // tasks are not measured yet
     this.#standing += elapsed
     this.#judge(piece, now)
     if (now - this.#waitedAt > this.#lasting) this.overloaded = false
     if (this.#resting >= this.#lasting) this.#end()
   }
 
-  /** A request comes up that has waited for so many milliseconds. */
+  /** At each request that was measured. `waited`: its wait in milliseconds. */
   observe(waited: number, piece: number, now: number): void {
     if (waited < this.#patience) return
     this.#judge(piece, now)
@@ -66,7 +66,7 @@ export class OverloadDetector {
     if (waited >= TOO_LONG * this.#patience) this.overloaded = true
   }
 
-  /** At a sample, or at a request that has waited since: the loop has not been idle meanwhile. */
+  /** A request that has waited since the last sample proves that the loop has not been idle since. */
   #judge(piece: number, now: number): void {
     if (this.#standing === 0 || this.#at === undefined) return
     const work = this.#standing + (now - this.#at) - Math.max(this.#longest, piece)

@@ -14,7 +14,7 @@ import type { Sample } from '../sampling/sampler.js'
 /** Signals of time, not of memory: a new process would not cure them, and a starting one shows them. */
 const TIMELY: ReadonlySet<SignalName> = new Set(['delay', 'utilization', 'health'])
 
-/** Long turns and a busy loop, which do not say that requests wait. */
+/** Signals of the event loop: they do not prove that requests wait. */
 export function isAboutLoop({ signal }: Reason): boolean {
   return signal === 'delay' || signal === 'utilization'
 }
@@ -68,7 +68,7 @@ export class Signals {
   }
 }
 
-/** Three full collections in a row say that the heap has no more than a few seconds. */
+/** The forecast, by three full collections in a row, is a full heap within seconds. */
 function willBeFull({ heapAhead, heapLimit }: Sample): boolean {
   return heapAhead >= heapLimit
 }

@@ -101,7 +101,7 @@ describe('the detector', () => {
     expect(of.monitor.leaks.map(({ kind }) => kind)).toEqual(['external'])
   })
 
-  it('M20: ten minutes without a full collection: the live is asked for, and it has not moved', () => {
+  it('M20: ten minutes without a full collection: the live size is asked for, and it has not moved', () => {
     const system = new FakeSystem()
     system.alive = { heap: 30 * MB, external: 2 * MB }
     const of = stand({ leak }, system)

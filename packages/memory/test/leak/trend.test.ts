@@ -184,7 +184,7 @@ describe('no leak', () => {
     ['a batch that grows and goes', (s: number) => (40 + ((s + 150) % 200)) * MB],
     ['one step up', (s: number) => (s < 700 ? 40 : 120) * MB],
     ['shrinking', (s: number) => (400 - s * 0.1) * MB],
-    ['M20: nothing was collected: no live, no verdict', () => 61 * MB],
+    ['M20: nothing was collected: no live size, no verdict', () => 61 * MB],
   ])('%s', (_title, bytes) => {
     expect(states(1_500, bytes)).not.toContain('confirmed')
   })

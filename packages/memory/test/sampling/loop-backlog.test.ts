@@ -4,11 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as express from '../../src/express.js'
 import { MemoryMonitor } from '../../src/index.js'
 import { LoopBacklog } from '../../src/sampling/loop-backlog.js'
-
-function block(milliseconds: number): void {
-  const end = performance.now() + milliseconds
-  while (performance.now() < end);
-}
+import { block } from '../support.js'
 
 describe('for how long a request has waited', () => {
   let turns: LoopBacklog
