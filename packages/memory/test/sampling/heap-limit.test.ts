@@ -1,9 +1,10 @@
-import { execFileSync, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { HeapForecast } from '../../src/sampling/heap-forecast.js'
 import { type HeapSetup, youngGeneration } from '../../src/sampling/heap-limit.js'
+import { NODES } from '../nodes.js'
 import { closeAll, FakeSystem, GB, MB, stand } from '../support.js'
 
 afterEach(closeAll)
@@ -139,8 +140,6 @@ describe('M40: a heap that will be full within seconds', () => {
   })
 })
 
-/** Paths of other versions of Node, with a colon between; the long form. */
-const others = (process.env.SPILLWAY_NODES ?? '').split(':').filter((path) => path !== '')
 const fixture = fileURLToPath(new URL('../fixtures/fill-heap.mjs', import.meta.url))
 
 interface Told {
@@ -168,9 +167,8 @@ async function fill(node: string, flags: readonly string[], mb: number, seconds:
 }
 
 describe('M40: a heap that leaks asks for its successor before its end', () => {
-  const sizes = others.length === 0 ? [128] : [128, 256, 512, 1_024, 2_048, 4_096]
-  for (const node of [process.execPath, ...others]) {
-    const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()
+  const sizes = NODES.length === 1 ? [128] : [128, 256, 512, 1_024, 2_048, 4_096]
+  for (const { path: node, version } of NODES) {
     for (const size of sizes) {
       for (const pace of ['slow', 'fast'] as const) {
         it(`Node ${version}, ${size} MB, ${pace}`, { timeout: 300_000 }, async () => {

@@ -1,13 +1,12 @@
-import { execFileSync, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { NODES } from '../nodes.js'
 
 const fixture = fileURLToPath(new URL('../fixtures/bursts.mjs', import.meta.url))
-/** Paths of other versions of Node, with a colon between; the long form. */
-const others = (process.env.SPILLWAY_NODES ?? '').split(':').filter((path) => path !== '')
 
 interface Site extends AsyncDisposable {
   /** The status of an answer; each on a connection of its own, unless an agent keeps some open. */
@@ -96,8 +95,7 @@ const LOADS: Readonly<Record<string, (ask: Ask) => Promise<number[]>>> = {
 }
 
 describe('M42: a gate refuses nothing that is answered in time without it', () => {
-  for (const node of [process.execPath, ...others]) {
-    const version = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()
+  for (const { path: node, version } of NODES) {
     for (const [name, load] of Object.entries(LOADS)) {
       it(`Node ${version}: ${name}`, { timeout: 120_000 }, async () => {
         await using gated = await serve(node, 'gate')
@@ -116,7 +114,7 @@ describe('M42: a gate refuses nothing that is answered in time without it', () =
     expect(statuses.filter((status) => status !== 200)).toEqual([])
   })
 
-  it('in a lasting crowd it refuses, so that what is served has not waited for long', {
+  it('in a lasting overload it refuses, so that what is served has not waited for long', {
     timeout: 120_000,
   }, async () => {
     await using gated = await serve(process.execPath, 'gate')

@@ -144,7 +144,7 @@ describe('the event loop', () => {
 
   const crowded = (p99: number) => ({ p50: 0, p99, max: p99, utilization: 1 })
 
-  it('M15: lasting lateness in a crowd refuses a growing share, and none of it half a minute later', () => {
+  it('M15: lasting lateness in an overload refuses a growing share, and none of it half a minute later', () => {
     const { system, monitor, pass } = stand({}, machine())
     system.loop = crowded(300)
     pass(5_000)
@@ -178,7 +178,7 @@ describe('the event loop', () => {
     }
   })
 
-  it('M42: in a crowd, a loop that is very late does not refuse all: who has not waited is served', () => {
+  it('M42: in an overload, a loop that is very late does not refuse all: who has not waited is served', () => {
     const { system, monitor, pass } = stand({}, machine())
     system.loop = crowded(3_000)
     pass(8_000)
@@ -194,7 +194,7 @@ describe('the event loop', () => {
     expect(monitor.verdict(0).error).toBeDefined()
   })
 
-  it('M42, M49: a crowd is followed; a second of an idle loop later nothing is', () => {
+  it('M42, M49: waits are measured in an overload, and no more after a second of an idle loop', () => {
     const { system, monitor, pass } = stand({}, machine())
     system.loop = crowded(20)
     pass(2_000)
@@ -206,7 +206,7 @@ describe('the event loop', () => {
     expect(monitor.verdict(1, true).error).toBeUndefined()
   })
 
-  it('M15: in a crowd, those are refused that have waited for too long', () => {
+  it('M15: in an overload, those are refused that have waited for too long', () => {
     const marks = { delay: { elevated: [100, 200] }, utilization: false } as const
     const { system, monitor, pass } = stand({ marks }, machine())
     system.loop = crowded(80) // long turns, but no level
@@ -246,7 +246,7 @@ describe('the event loop', () => {
     expect(refused(1_000)).toEqual([])
   })
 
-  it('no crowd is looked for when the delay is no signal, while the process starts, and after the end', async () => {
+  it('no overload is looked for when the delay is no signal, while the process starts, and after the end', async () => {
     for (const options of [
       { marks: { delay: false, utilization: false } },
       { startupGrace: '15s' },
