@@ -221,7 +221,7 @@ describe('S4: twice the input is at most 2.2 times the work:', () => {
     expect(await ratioOf(500, cost)).toBeLessThanOrEqual(MOST) // more than the groups that are looked at
   })
 
-  it.each(Object.keys(snapshots))('S4 comparing heap snapshots of %s', { timeout: 60_000 }, async (name) => {
+  it.each(Object.keys(snapshots))('S4 comparing heap snapshots of %s', { timeout: 180_000 }, async (name) => {
     await using directory = await scratch()
     const empty = join(directory.path, 'empty.heapsnapshot')
     await writeFile(empty, snapshotOf(1, { parent: () => 0, reference: () => 0, strings: [''] }))
