@@ -1,7 +1,7 @@
 import type { RefusalOptions } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
 import type { ShedLoadOptions } from './http/gate.js'
-import * as http from './http/handlers.js'
+import * as http from './http/http.js'
 import type { MemoryReportOptions } from './http/probes.js'
 import type { MemoryMonitor } from './monitor.js'
 
