@@ -8,7 +8,7 @@ export function warnOnce(code: string, message: string): void {
 }
 
 const MB = 1024 ** 2
-/** What code, stacks, Buffers and the allocator need beside the heap. */
+/** Share of the limit for the heap; code, stacks, Buffers and the allocator need the rest. */
 const HEAP_SHARE = 0.75
 
 /**

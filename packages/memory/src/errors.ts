@@ -1,7 +1,7 @@
 import { brand, RejectedError } from '@spillway/kit'
-import type { Reason } from './shedding/signals.js'
+import type { Reason } from './level.js'
 
-/** The request was refused because the process is short of memory or of time. Status 503 with `Retry-After`. */
+/** The request was refused because the process is overloaded. Status 503 with `Retry-After`. */
 export class OverloadedError extends RejectedError {
   constructor(retryAfter: string, reasons: readonly Reason[]) {
     super('The service is overloaded, please try again shortly', {
@@ -12,7 +12,7 @@ export class OverloadedError extends RejectedError {
     })
   }
 
-  /** Which signals are over their marks, with their numbers. Not for the client: `message` does not hold them. */
+  /** The signals that are over their marks, with their figures. Not for the client: `message` does not hold them. */
   get reasons(): readonly Reason[] {
     return this.details.reasons as readonly Reason[]
   }

@@ -2,11 +2,11 @@ import type { RefusalOptions } from '@spillway/kit/express'
 import type { Request, RequestHandler } from 'express'
 import type { ShedLoadOptions } from './http/gate.js'
 import * as http from './http/http.js'
-import type { MemoryReportOptions } from './http/probe.js'
+import type { MemoryReportOptions } from './http/probes.js'
 import type { MemoryMonitor } from './monitor.js'
 
 /**
- * Refuses requests while the monitor says so: `app.use(shedLoad(monitor))`, before everything that costs something. The
+ * Load shedding: refuses requests while the process is overloaded: `app.use(shedLoad(monitor))`, before everything that costs something. The
  * app's error handler gets an {@link OverloadedError} (503, `Retry-After`); when the app has none, it is answered here, see
  * `onRefused`. Express 4 and 5.
  *
@@ -30,7 +30,7 @@ export function readiness(monitor: MemoryMonitor): RequestHandler {
 }
 
 /**
- * The memory report: `app.all('/memory', memoryReport(monitor))`, for this machine, or whoever has the token. `POST`
+ * The memory report: `app.all('/memory', memoryReport(monitor))`, for requests from this machine or with the token. `POST`
  * takes a heap snapshot.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
@@ -41,4 +41,4 @@ export function memoryReport(monitor: MemoryMonitor, options?: MemoryReportOptio
 
 export { OverloadedError } from './errors.js'
 export type { ShedLoadOptions } from './http/gate.js'
-export type { MemoryReportOptions } from './http/probe.js'
+export type { MemoryReportOptions } from './http/probes.js'

@@ -14,9 +14,9 @@ import {
   type MemoryReportOptions,
   memoryReportAnswer,
   readiness as readinessAnswer,
-} from './http/probe.js'
+} from './http/probes.js'
 import type { MemoryMonitor } from './monitor.js'
-import type { Priority } from './shedding/shedding.js'
+import type { Priority } from './shedding/load-shedder.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -30,7 +30,7 @@ export interface FastifyShedLoadOptions extends ShedLoadOptions<FastifyRequest> 
 }
 
 /**
- * Refuses requests while the monitor says so: `await app.register(shedLoad, { monitor })`. The app's error handler gets
+ * Load shedding: refuses requests while the process is overloaded: `await app.register(shedLoad, { monitor })`. The app's error handler gets
  * an {@link OverloadedError} (503, `Retry-After`). A route opts out, or says what it is worth, by `config.shedLoad`.
  *
  * @throws TypeError `ERR_MEMORY_OPTION`
@@ -43,7 +43,10 @@ export const shedLoad: FastifyPluginCallback<FastifyShedLoadOptions> = plugin(
       if (monitor.calm) return next()
       const own = request.routeOptions.config.shedLoad
       if (own === false || isExempt(request.url) || skip(request)) return next()
-      const verdict = monitor.verdict(own?.priority ?? priority(request), isFresh(request.socket))
+      const verdict = monitor.verdict(
+        own?.priority ?? priority(request),
+        monitor.measuring && isFresh(request.socket),
+      )
       applyVerdict(verdict, reply, next)
     })
     done()
@@ -61,7 +64,7 @@ export function readiness(monitor: MemoryMonitor): RouteHandlerMethod {
 }
 
 /**
- * The memory report: `app.get('/memory', memoryReport(monitor))`, for this machine, or whoever has the token. As a
+ * The memory report: `app.get('/memory', memoryReport(monitor))`, for requests from this machine or with the token. As a
  * `POST` route it takes a heap snapshot.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
@@ -85,4 +88,4 @@ function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyRe
 
 export { OverloadedError } from './errors.js'
 export type { ShedLoadOptions } from './http/gate.js'
-export type { MemoryReportOptions } from './http/probe.js'
+export type { MemoryReportOptions } from './http/probes.js'

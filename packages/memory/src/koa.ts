@@ -8,11 +8,11 @@ import {
   type MemoryReportOptions,
   memoryReportAnswer,
   readiness as readinessAnswer,
-} from './http/probe.js'
+} from './http/probes.js'
 import type { MemoryMonitor } from './monitor.js'
 
 /**
- * Refuses requests while the monitor says so: `app.use(shedLoad(monitor))`, before everything that costs something. It
+ * Load shedding: refuses requests while the process is overloaded: `app.use(shedLoad(monitor))`, before everything that costs something. It
  * throws an {@link OverloadedError} (503, `Retry-After`), for the app's error handling.
  *
  * @throws TypeError `ERR_MEMORY_OPTION`
@@ -21,7 +21,7 @@ export function shedLoad(monitor: MemoryMonitor, options?: ShedLoadOptions<Conte
   const { isExempt, skip, priority } = gate(options)
   return (ctx, next) => {
     if (!monitor.calm && !isExempt(ctx.originalUrl) && !skip(ctx)) {
-      applyVerdict(monitor.verdict(priority(ctx), isFresh(ctx.socket)), ctx)
+      applyVerdict(monitor.verdict(priority(ctx), monitor.measuring && isFresh(ctx.socket)), ctx)
     }
     return next()
   }
@@ -43,7 +43,7 @@ export function readiness(monitor: MemoryMonitor, { path = '/readyz' }: PathOpti
 }
 
 /**
- * The memory report on `/memory`, or another path, for this machine, or whoever has the token. `POST` takes a heap
+ * The memory report on `/memory`, or another path, for requests from this machine or with the token. `POST` takes a heap
  * snapshot.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
@@ -69,4 +69,4 @@ function send(ctx: Context, { status, headers, body }: Answer): void {
 
 export { OverloadedError } from './errors.js'
 export type { ShedLoadOptions } from './http/gate.js'
-export type { MemoryReportOptions } from './http/probe.js'
+export type { MemoryReportOptions } from './http/probes.js'

@@ -1,4 +1,4 @@
-/** How much trouble the process is in. `elevated` sheds what is cheap to lose, `critical` sheds all but the essential. */
+/** Severity. `elevated` refuses requests of priority 0, `critical` all but those of priority 2. */
 export type Level = 'ok' | 'elevated' | 'critical'
 
 const RANK: Readonly<Record<Level, number>> = { ok: 0, elevated: 1, critical: 2 }
@@ -23,6 +23,29 @@ export interface Marks {
   readonly critical: Mark | false
 }
 
+/**
+ * `memory`: working set against the limit that binds; `heap`: live heap, now or in some seconds,
+ * against V8's limit; `external`: Buffers and
+ * other memory outside of the heap against the limit; `pressure`: the kernel's own stall figure; `delay`: lateness of
+ * the event loop; `utilization`: its busy share; `health`: the app's own judgement.
+ */
+export type SignalName = 'memory' | 'heap' | 'external' | 'pressure' | 'delay' | 'utilization' | 'health'
+
+/** A signal that is not `ok`, with the numbers that say so. */
+export interface Reason {
+  readonly signal: SignalName
+  readonly level: Level
+  /** In `unit`. */
+  readonly value: number
+  /** In `unit`. For `ms`: the mark that was passed. */
+  readonly limit: number
+  readonly unit: 'bytes' | 'percent' | 'ms' | 'share'
+  /** Where the limit comes from. */
+  readonly source: string
+}
+
+export type SignalMarks = Readonly<Record<Exclude<SignalName, 'health'>, Marks | false>>
+
 /** The level a value asks for, given the level it is at: one that was entered is kept down to its leave mark. */
 export function levelFor(value: number, { elevated, critical }: Marks, current: Level): Level {
   if (reaches(value, critical, current === 'critical')) return 'critical'
@@ -45,10 +68,10 @@ export interface Holds {
 }
 
 /**
- * A level with inertia. It rises when every sample of `enterAfter` asked for more, and to the lowest of what they
+ * A level with hysteresis in time. The level rises when every sample of `enterAfter` asked for more, and to the lowest of what they
  * asked for; it falls when every sample of `leaveAfter` asked for less, and to the highest of those.
  */
-export class LevelHold {
+export class LevelHysteresis {
   level: Level = 'ok'
   readonly #holds: Holds
   #pending: Level = 'ok'
@@ -59,7 +82,7 @@ export class LevelHold {
     this.#holds = holds
   }
 
-  /** `urgent`: there is no time for more samples, and no doubt: a rise counts at once. */
+  /** Takes in what a sample asks for; returns the level. `urgent`: a rise counts at once. */
   update(wanted: Level, now: number, urgent = false): Level {
     if (wanted === this.level) {
       this.#samples = 0

@@ -3,18 +3,18 @@ import { EventEmitter } from 'node:events'
 import type { Server } from 'node:net'
 import { ADMIT, type CloseOptions, channel, closeOnce, notify, type Verdict } from '@spillway/kit'
 import { heapAdvice, warnOnce } from './advice.js'
-import { Snapshots } from './heap/snapshot.js'
+import { SnapshotWriter } from './heap/snapshot-writer.js'
 import type { Leak } from './leak/leak.js'
-import { LeakDesk } from './leak/leak-desk.js'
 import { LeakDetector } from './leak/leak-detector.js'
-import { higher, isLevel, type Level } from './level.js'
+import { LeakInvestigations } from './leak/leak-investigations.js'
+import { higher, isLevel, type Level, type Reason } from './level.js'
 import { type MemoryMonitorOptions, type ResolvedOptions, resolveOptions } from './options.js'
 import { Replacement } from './replacement.js'
 import { type MemoryReport, makeReport } from './report.js'
-import type { CollectionKind, CollectionStats } from './sampling/collections.js'
 import { type Sample, Sampler } from './sampling/sampler.js'
-import { type Priority, patienceFor, Shedding } from './shedding/shedding.js'
-import { isAboutMemory, type Reason, Signals } from './shedding/signals.js'
+import { LoadShedder, type Priority, patienceFor } from './shedding/load-shedder.js'
+import { isAboutMemory, Signals } from './shedding/signals.js'
+import type { MemoryStats } from './stats.js'
 
 const levels = channel<{ level: Level; from: Level; reasons: readonly Reason[] }>('spillway:memory:level')
 
@@ -26,7 +26,7 @@ export interface MemoryEvents {
   level: [level: Level, reasons: readonly Reason[]]
   /** A replacement of this process was asked for. */
   replace: [reasons: readonly Reason[]]
-  /** A leak is confirmed, and looked into as far as the options allow. */
+  /** A leak is confirmed, and its investigation has ended. */
   leak: [leak: Leak]
   /** A heap snapshot was written. */
   snapshot: [file: string, reason: string]
@@ -34,32 +34,9 @@ export interface MemoryEvents {
   refusal: [error: unknown]
 }
 
-export interface MemoryStats {
-  readonly level: Level
-  readonly overloaded: boolean
-  readonly reasons: readonly Reason[]
-  /** The last sample. */
-  readonly sample: Sample
-  readonly samples: number
-  /** Requests counted. */
-  readonly requests: number
-  /** Requests refused by `shedLoad`. */
-  readonly refused: number
-  /** Share of ordinary requests refused right now because the event loop is late. */
-  readonly shedShare: number
-  readonly replacementsAsked: number
-  /** Garbage collections by kind; pauses in milliseconds. */
-  readonly collections: Readonly<Record<CollectionKind, CollectionStats>>
-  /** Full collections that the leak detector has forced. */
-  readonly forcedCollections: number
-  /** Leaks that are suspected or confirmed. */
-  readonly leaks: number
-  readonly snapshots: number
-}
-
 /**
- * Watches the memory and the event loop of this process against the limits that are real: the container's, V8's, and
- * the kernel's own signs of distress. One unref'ed timer reads it all; a request reads one field.
+ * Monitor of the memory and the event loop of this process. Compares them with the container's limit, V8's heap limit and
+ * the kernel's pressure figures. One unref'ed timer takes the samples; a request reads one field.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
  */
@@ -75,11 +52,11 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   readonly #options: ResolvedOptions
   readonly #sampler: Sampler
   readonly #signals: Signals
-  readonly #shedding: Shedding
+  readonly #shedder: LoadShedder
   readonly #replacement: Replacement
-  readonly #snapshots: Snapshots
+  readonly #snapshots: SnapshotWriter
   readonly #detector: LeakDetector | undefined
-  readonly #desk: LeakDesk | undefined
+  readonly #investigations: LeakInvestigations | undefined
   readonly #startedAt: number
   /** Milliseconds of delay from which the event loop is late. */
   readonly #lateFrom: number
@@ -109,15 +86,15 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#lateFrom =
       delay === false || delay.elevated === false ? Number.POSITIVE_INFINITY : delay.elevated[1]
     const patience = patienceFor(delay)
-    const turns = resolved.system.watchTurns(() => this.#server)
-    this.#shedding = new Shedding(turns, patience, resolved.leaveAfter, resolved.random)
+    const turns = resolved.system.watchBacklog(() => this.#server)
+    this.#shedder = new LoadShedder(turns, patience, resolved.leaveAfter, resolved.random)
     this.#replacement = new Replacement(resolved, now)
-    this.#snapshots = new Snapshots(resolved.snapshot, resolved.system, resolved.clock)
+    this.#snapshots = new SnapshotWriter(resolved.snapshot, resolved.system, resolved.clock)
     if (resolved.leak !== false) {
       const { profile, profileInterval } = resolved.leak
       const snapshots = resolved.snapshot !== false && resolved.snapshot.onLeak
       this.#detector = new LeakDetector(resolved.leak, this.#sampler, now)
-      this.#desk = new LeakDesk(
+      this.#investigations = new LeakInvestigations(
         this.#detector,
         this.#snapshots,
         { profileInterval: profile && profileInterval, snapshots },
@@ -139,19 +116,28 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   }
 
   /**
-   * May a request of this priority go on? Reads one field while all is well. `fresh`: it is the first of its connection, so
-   * it may have waited to be accepted.
+   * Whether a request of this priority is served: a verdict with an `error` refuses it. Reads one field while nothing is
+   * refused. `fresh`: the request is the first of its connection, so it may have waited in the accept queue.
    */
   verdict(priority: Priority = 1, fresh = false): Verdict {
-    return this.#shedding.calm ? ADMIT : this.#shedding.decide(priority, fresh, this.#options.clock.now())
+    return this.#shedder.calm ? ADMIT : this.#shedder.decide(priority, fresh, this.#options.clock.now())
   }
 
-  /** Nothing is being refused, of whatever priority. */
+  /** Nothing is refused at present, whatever its priority. */
   get calm(): boolean {
-    return this.#shedding.calm
+    return this.#shedder.calm
   }
 
-  /** Reads everything now, out of turn, and judges it. After `close()`: the last sample. */
+  /**
+   * Waits of requests are being measured: only then does it matter whether a request is the first of its connection.
+   *
+   * @internal
+   */
+  get measuring(): boolean {
+    return this.#shedder.measuring
+  }
+
+  /** Takes a sample now and updates the level. After `close()`: returns the last sample. */
   sample(): Sample {
     if (this.#closed) return this.#last
     const now = this.#options.clock.now()
@@ -161,14 +147,14 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     this.#judge(sample, now - this.#startedAt < this.#options.startupGrace)
     if (this.#detector !== undefined) {
       const changes = this.#detector.update(sample, this.requests, this.level !== 'critical')
-      this.#desk?.update(changes, sample)
+      this.#investigations?.update(changes, sample)
     }
     return sample
   }
 
   /** Leaks that are suspected or confirmed at the moment. */
   get leaks(): readonly Leak[] {
-    return this.#desk?.leaks(this.#last) ?? []
+    return this.#investigations?.leaks(this.#last) ?? []
   }
 
   /**
@@ -180,12 +166,12 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   async snapshot(reason = 'manual'): Promise<string> {
     const sample = this.sample()
     const write = () => this.#snapshots.write(reason, sample)
-    const file = await (this.#desk?.undisturbed(sample, write) ?? write())
+    const file = await (this.#investigations?.withProfilesPaused(sample, write) ?? write())
     notify<MemoryEvents, 'snapshot'>(this, 'snapshot', file, reason)
     return file
   }
 
-  /** Everything that is known, as plain data; `reportText` and `reportHtml` make it readable. */
+  /** All figures as plain data; `reportText` and `reportHtml` render it. */
   report(): MemoryReport {
     const { system, emitters } = this.#options
     return makeReport(this.stats(), this.leaks, system.activeResources(), emitters)
@@ -199,8 +185,8 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
       sample: this.#last,
       samples: this.#samples,
       requests: this.requests,
-      refused: this.#shedding.refused,
-      shedShare: this.#shedding.share,
+      refused: this.#shedder.refused,
+      shedShare: this.#shedder.share,
       replacementsAsked: this.#replacement.asked,
       collections: structuredClone(this.#sampler.collections.byKind),
       forcedCollections: this.#detector?.forced ?? 0,
@@ -219,7 +205,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     const late = reasons.some(({ signal }) => signal === 'delay') && sample.loop.p99 >= this.#lateFrom
     // Long turns are normal while the process starts.
     const { max: longest, utilization: busy } = starting ? { max: 0, utilization: 0 } : sample.loop
-    this.#shedding.update(level, reasons, { late, longest, busy }, sample.at)
+    this.#shedder.update(level, reasons, { late, longest, busy }, sample.at)
     this.reasons = reasons
     const from = this.level
     this.level = level
@@ -244,7 +230,7 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
     }
   }
 
-  /** A health check that fails to answer says nothing about the load. */
+  /** A health function that throws or returns no level counts as `ok`, with a warning. */
   #askHealth(): Level {
     try {
       const level: unknown = this.#options.health()
@@ -262,10 +248,10 @@ export class MemoryMonitor extends EventEmitter<MemoryEvents> {
   #release(): void {
     this.#closed = true
     clearInterval(this.#timer)
-    this.#desk?.close()
+    this.#investigations?.close()
     if (this.#options.countHttp) diagnosticsChannel.unsubscribe(HTTP_REQUESTS, this.#countHttp)
     this.#sampler.stop()
-    this.#shedding.stop()
+    this.#shedder.stop()
     this.#server = undefined
     this.level = 'ok'
     this.overloaded = false

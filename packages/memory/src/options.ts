@@ -20,9 +20,8 @@ import {
 } from '@spillway/kit'
 import { type SnapshotOptions, snapshotOptions } from './heap/snapshot-options.js'
 import { type LeakOptions, leakOptions } from './leak/leak-options.js'
-import type { Level, Mark, Marks } from './level.js'
+import type { Level, Mark, Marks, Reason, SignalMarks } from './level.js'
 import { realSystem, type System } from './sampling/system.js'
-import type { Reason, SignalMarks } from './shedding/signals.js'
 
 /** `[leave, enter]` for each level; `false` switches a level off. */
 export interface MarksOptions {
@@ -54,7 +53,7 @@ export interface MemoryMonitorOptions {
   readonly limit?: Size | 'auto'
   /** Time between samples. Default: 250 ms. */
   readonly sampleEvery?: Duration
-  /** Where each level begins and ends, per signal. */
+  /** Where each level begins and ends, per signal. Default: see `SignalMarksOptions`. */
   readonly marks?: SignalMarksOptions
   /** How long a higher level must last before it counts. Default: 500 ms. */
   readonly enterAfter?: Duration
@@ -62,7 +61,7 @@ export interface MemoryMonitorOptions {
   readonly leaveAfter?: Duration
   /** After the start: loop signals do not count and no replacement is asked for. Default: 15 s. */
   readonly startupGrace?: Duration
-  /** The app's own judgement, asked at every sample. Default: none. */
+  /** The app's own level, called at every sample. Default: none. */
   readonly health?: () => Level
   /**
    * What to do when memory is critical. `'auto'`: ask the supervisor of `node:cluster` or `child_process` for a graceful
@@ -77,11 +76,11 @@ export interface MemoryMonitorOptions {
   readonly emitters?: Readonly<Record<string, EventEmitter>>
   /** Default: milliseconds since the process started. */
   readonly clock?: Clock
-  /** Where the numbers come from. Default: this process and this machine. */
+  /** Source of the figures, for tests. Default: this process and this machine. */
   readonly system?: System
-  /** Where, when and under which conditions heap snapshots are written; `false`: never. */
+  /** Where, when and under which conditions heap snapshots are written; `false`: never. Default: see `SnapshotOptions`. */
   readonly snapshot?: SnapshotOptions | false
-  /** When growth is called a leak, and how it is looked into; `false`: never. */
+  /** When growth counts as a leak, and how it is investigated; `false`: never. Default: see `LeakOptions`. */
   readonly leak?: LeakOptions | false
   /** For the jitter of Retry-After. Default: `Math.random`. */
   readonly random?: () => number

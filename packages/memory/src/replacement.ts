@@ -1,5 +1,5 @@
 import { channel } from '@spillway/kit'
-import type { Reason } from './shedding/signals.js'
+import type { Reason } from './level.js'
 
 const replacing = channel<{ reason: string; signals: string[] }>('spillway:memory:replace')
 
@@ -10,8 +10,8 @@ export interface ReplacementOptions {
 }
 
 /**
- * Asks for a new process before the kernel ends this one. Once per `replaceEvery`, and never during the start-up grace:
- * a process that is over its mark when it is born would be replaced for ever.
+ * Requests a replacement of this process before the kernel kills it. Once per `replaceEvery`, and never during the start-up
+ * grace: a process that starts above its mark would be replaced in a loop.
  */
 export class Replacement {
   asked = 0
@@ -24,7 +24,7 @@ export class Replacement {
     this.#startedAt = now
   }
 
-  /** Tells whether somebody was asked. */
+  /** Returns whether a replacement was requested. */
   ask(reasons: readonly Reason[], now: number): boolean {
     const { replacement, replaceEvery, startupGrace } = this.#options
     if (replacement === false || now - this.#startedAt < startupGrace) return false

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { getHeapSpaceStatistics } from 'node:v8'
 import type { Leak } from './leak/leak.js'
-import type { MemoryStats } from './monitor.js'
+import type { MemoryStats } from './stats.js'
 
 export interface HeapSpace {
   readonly name: string
@@ -10,7 +10,7 @@ export interface HeapSpace {
   readonly size: number
 }
 
-/** Everything the monitor knows, as plain data. */
+/** All figures of the monitor as plain data: what `monitor.report()` returns. */
 export interface MemoryReport {
   /** ISO 8601. */
   readonly at: string

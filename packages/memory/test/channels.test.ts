@@ -44,7 +44,7 @@ it('spillway:memory:leak tells of the suspicion and of the verdict', () => {
   using heard = hear('spillway:memory:leak')
   const { monitor, system, clock } = stand({ leak: { warmup: '10s', minRequests: 0, profile: false } })
   for (let second = 0; second < 600; second++) {
-    if (second % 10 === 0) system.floors.push({ heap: (30 + second * 0.1) * MB, external: MB })
+    if (second % 10 === 0) system.liveSizes.push({ heap: (30 + second * 0.1) * MB, external: MB })
     clock.advance(1_000)
     monitor.sample()
   }

@@ -50,6 +50,29 @@ it('S15: a heap snapshot that announces more than it has gets no room for it', a
   }
 })
 
+it('S15: a heap snapshot whose objects have more references than it announces is given up', async () => {
+  await using directory = await scratch()
+  const meta = {
+    node_fields: ['type', 'name', 'id', 'self_size', 'edge_count'],
+    node_types: [['object']],
+    edge_fields: ['type', 'name_or_index', 'to_node'],
+    edge_types: [['property']],
+  }
+  const edges = [0, 0, 5]
+  const snapshot = { meta, node_count: 2, edge_count: 1 }
+  for (const counts of [
+    [4_000_000_000, 0],
+    [1, 4_000_000_000],
+    [0, 0],
+    [-1, 2],
+  ]) {
+    const nodes = counts.flatMap((count, i) => [0, 0, i, 16, count])
+    const file = join(directory.path, `${counts.join('-')}.heapsnapshot`)
+    await writeFile(file, JSON.stringify({ snapshot, nodes, edges, strings: ['x'] }))
+    expect(() => new HeapGraph(file)).toThrow('contradicts its header')
+  }
+})
+
 it('S4: mounts and groups without end are read within a bound', () => {
   const readsFor = (mounts: number, depth: number) => {
     let reads = 0

@@ -5,9 +5,9 @@ import { spawnApp } from '@spillway/testkit'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 import { AllocationProfile, stacksOf } from '../src/heap/allocation-profile.js'
-import { sitesOf } from '../src/leak/sites.js'
+import { sitesOf } from '../src/leak/allocation-sites.js'
 import { SourceMaps } from '../src/leak/source-maps.js'
-import { Collections } from '../src/sampling/collections.js'
+import { V8GcMeter } from '../src/sampling/gc-meter.js'
 import { realSystem } from '../src/sampling/system.js'
 import { scratch } from './scratch.js'
 import { MB } from './support.js'
@@ -123,7 +123,7 @@ describe('M25: the allocation profile', () => {
 })
 
 it('knows how much is allocated, dead or alive, which decides how closely a profile looks', () => {
-  const collections = new Collections()
+  const collections = new V8GcMeter()
   collections.drain()
   realSystem.collectGarbage()
   collections.drain()

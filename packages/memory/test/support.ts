@@ -1,13 +1,19 @@
 import { writeFileSync } from 'node:fs'
 import { FakeClock } from '@spillway/kit/testing'
 import { MemoryMonitor, type MemoryMonitorOptions } from '../src/index.js'
-import type { CollectionKind, CollectionStats, CollectionWatch, Floor } from '../src/sampling/collections.js'
-import type { LoopSample, LoopWatch } from '../src/sampling/loop.js'
+import type { GcKind, GcKindStats, GcMeter, LiveSize } from '../src/sampling/gc-meter.js'
+import type { BacklogMeter } from '../src/sampling/loop-backlog.js'
+import type { LoopMeter, LoopSample } from '../src/sampling/loop-meter.js'
 import type { System } from '../src/sampling/system.js'
-import type { TurnWatch } from '../src/sampling/turns.js'
 
 export const MB = 1024 ** 2
 export const GB = 1024 ** 3
+
+/** Keeps the event loop busy. */
+export function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end);
+}
 
 /** A machine whose numbers a test sets. Without files it has no control groups. */
 export class FakeSystem implements System {
@@ -20,12 +26,12 @@ export class FakeSystem implements System {
   disk = 100 * GB
   resources: readonly string[] = []
   /** What full collections have left since the last look. */
-  floors: Floor[] = []
+  liveSizes: LiveSize[] = []
   /** What a forced collection leaves. */
-  alive: Floor | undefined
+  alive: LiveSize | undefined
   usageReads = 0
   stopped = 0
-  #last: Floor | undefined
+  #last: LiveSize | undefined
 
   memoryUsage = (): NodeJS.MemoryUsage => {
     this.usageReads++
@@ -37,48 +43,48 @@ export class FakeSystem implements System {
   totalMemory = (): number => this.ram
   constrainedMemory = (): number | undefined => this.constrained
   freeDisk = (): number => this.disk
-  watchLoop = (): LoopWatch => ({ read: () => this.loop, stop: () => this.stopped++ })
+  watchLoop = (): LoopMeter => ({ read: () => this.loop, stop: () => this.stopped++ })
   /** Milliseconds that a request has waited. */
   waited = 0
   /** And the next connection at the door. */
-  outside = 0
+  acceptDelay = 0
   followed = false
-  watchTurns = (): TurnWatch => ({
-    follow: () => {
+  watchBacklog = (): BacklogMeter => ({
+    start: () => {
       this.followed = true
     },
-    rest: () => {
+    pause: () => {
       this.followed = false
     },
     waited: () => this.waited,
-    outside: () => this.outside,
-    longest: 0,
+    acceptDelay: () => this.acceptDelay,
+    longestTask: 0,
     close: () => {
       this.followed = false
     },
   })
-  watchCollections = (): CollectionWatch => {
+  watchGc = (): GcMeter => {
     const system = this
     const byKind = Object.fromEntries(
       ['minor', 'major', 'incremental', 'other'].map((kind) => [kind, { count: 0, pause: 0, longest: 0 }]),
-    ) as Record<CollectionKind, CollectionStats>
+    ) as Record<GcKind, GcKindStats>
     return {
       byKind,
       allocated: 0,
-      get floor() {
+      get live() {
         return system.#last
       },
       drain() {
-        const floors = system.floors
-        system.floors = []
-        system.#last = floors.at(-1) ?? system.#last
-        return floors
+        const liveSizes = system.liveSizes
+        system.liveSizes = []
+        system.#last = liveSizes.at(-1) ?? system.#last
+        return liveSizes
       },
       stop: () => system.stopped++,
     }
   }
   collectGarbage = (): number => {
-    if (this.alive !== undefined) this.floors.push(this.alive)
+    if (this.alive !== undefined) this.liveSizes.push(this.alive)
     return 10
   }
   writeHeapSnapshot = (file: string): void => writeFileSync(file, '{"snapshot":{}}')

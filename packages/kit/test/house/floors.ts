@@ -37,13 +37,13 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
     'bucket/',
   ],
   memory: [
-    'index express fastify koa',
+    'index express fastify koa diff-worker',
     'http/',
-    'monitor report replacement',
+    'monitor options stats report replacement',
     'leak/ shedding/',
     'heap/',
     'sampling/',
-    'diff-worker options errors level advice',
+    'errors level advice',
   ],
   metrics: [
     'index express fastify koa',

@@ -59,6 +59,9 @@ export class AllocationProfile {
   }
 }
 
+/** Frames of a stack that are kept: as many as V8 itself remembers by default. */
+const DEEPEST = 128
+
 /** The stacks of a profile, the greatest first. */
 export function stacksOf({ head, samples }: HeapProfile): StackBytes[] {
   const counts = new Map<number, number>()
@@ -67,7 +70,7 @@ export function stacksOf({ head, samples }: HeapProfile): StackBytes[] {
   const pending: { node: ProfileNode; below: readonly Frame[] }[] = [{ node: head, below: [] }]
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { node, below } = next
-    const frames = [frameOf(node), ...below]
+    const frames = [frameOf(node), ...below.slice(0, DEEPEST - 1)]
     if (node.selfSize > 0) stacks.push({ frames, bytes: node.selfSize, count: counts.get(node.id) ?? 1 })
     for (const child of node.children) pending.push({ node: child, below: frames })
   }

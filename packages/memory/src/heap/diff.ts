@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { misuse } from '@spillway/kit'
-import type { DiffWork } from '../diff-worker.js'
 import type { SnapshotDiff, SnapshotSummary } from './snapshot-diff.js'
 
 export interface DiffOptions {
@@ -27,6 +26,11 @@ export async function diffSnapshots(
   const first = await inThread<SnapshotSummary>({ before }, signal)
   return inThread<SnapshotDiff>({ first, after }, signal)
 }
+
+/** What a thread has to do: sum up the earlier snapshot, or compare the later one with that summary. */
+export type DiffWork =
+  | { readonly before: string }
+  | { readonly first: SnapshotSummary; readonly after: string }
 
 function inThread<Result>(work: DiffWork, signal: AbortSignal | undefined): Promise<Result> {
   return new Promise((resolve, reject) => {

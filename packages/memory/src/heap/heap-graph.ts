@@ -50,6 +50,7 @@ export class HeapGraph {
       this.nodeTypeNames = meta.node_types[0] as readonly string[]
       this.edgeTypeNames = meta.edge_types[0] as readonly string[]
       this.#readNodes(file, meta.node_fields)
+      if (this.firstEdge[nodes] !== edges) throw new SyntaxError('The heap snapshot contradicts its header')
       file.skipTo('edges')
       this.#readEdges(file, meta.edge_fields, meta.node_fields.length)
       file.skipTo('strings')
@@ -77,7 +78,7 @@ export class HeapGraph {
     return type === 'element' || type === 'hidden'
   }
 
-  /** A name; empty for the contents of strings, which are not kept. */
+  /** A name by its index; empty for the contents of strings, which are not kept. */
   text(index: number): string {
     return this.#strings.get(index) ?? ''
   }
@@ -93,8 +94,12 @@ export class HeapGraph {
     file.numbers((value, i) => {
       const field = i % fields.length
       const node = (i - field) / fields.length
-      if (field === edgeCount) this.firstEdge[node + 1] = this.firstEdge[node]! + value
-      else {
+      if (field === edgeCount) {
+        const end = this.firstEdge[node]! + value
+        if (!(value >= 0 && end <= this.targets.length))
+          throw new SyntaxError('The heap snapshot contradicts its header')
+        this.firstEdge[node + 1] = end
+      } else {
         const column = columns[field]
         if (column !== undefined) column[node] = value
       }
@@ -126,12 +131,12 @@ export class HeapGraph {
     }
     file.strings(
       (index) => wanted.has(index),
-      (value, index) => this.#strings.set(index, value),
+      (value, index) => this.#strings.set(index, shortened(value)),
     )
   }
 }
 
-/** The names of these are what they contain: the app's data, which is nobody's business here. */
+/** Objects whose name is their content: data of the app, which no report may show. */
 const CONTENTS: ReadonlySet<string> = new Set([
   'string',
   'concatenated string',
@@ -139,6 +144,17 @@ const CONTENTS: ReadonlySet<string> = new Set([
   'number',
   'bigint',
 ])
+
+/**
+ * A key that came from outside can be as long as the snapshot, and each of a million references can bear it: names are
+ * compared and joined, so only both ends of a long one are kept.
+ */
+const LONGEST_NAME = 256
+
+function shortened(name: string): string {
+  if (name.length <= LONGEST_NAME) return name
+  return `${name.slice(0, LONGEST_NAME / 2)}...${name.slice(-LONGEST_NAME / 2)}`
+}
 
 type Column = Uint8Array | Uint32Array
 

@@ -1,5 +1,5 @@
 import { HeapGraph } from './heap-graph.js'
-import { Retention } from './retention.js'
+import { Retainers } from './retainers.js'
 
 /** How the objects of one constructor have changed between two snapshots. */
 export interface ConstructorGrowth {
@@ -11,7 +11,7 @@ export interface ConstructorGrowth {
   readonly bytesAfter: number
 }
 
-/** Who holds the objects that were added. */
+/** How the added objects of a constructor are held. */
 export interface Holder {
   readonly name: string
   /** From the root to the object, one step each: `cache: Map`, `table: (array)`, `[*]: Session`. */
@@ -41,7 +41,7 @@ const MOST_HOLDERS = 3
 /** Enough objects to know what is usual. */
 const LOOKED_AT = 2_000
 
-/** What is needed of the earlier snapshot. */
+/** Summary of the earlier snapshot, for the comparison with the later one. */
 export interface SnapshotSummary {
   readonly objects: number
   readonly bytes: number
@@ -53,7 +53,7 @@ export interface SnapshotSummary {
 /** @throws SyntaxError when the file is no heap snapshot */
 export function summarize(file: string): SnapshotSummary {
   const graph = new HeapGraph(file)
-  const tallies = tally(graph, ownersOf(graph, new Retention(graph)))
+  const tallies = tally(graph, ownersOf(graph, new Retainers(graph)))
   const lastId = graph.ids.reduce((most, id) => Math.max(most, id), 0)
   return { tallies, lastId, objects: graph.count, bytes: total(tallies) }
 }
@@ -66,7 +66,7 @@ export function summarize(file: string): SnapshotSummary {
  */
 export function compare(first: SnapshotSummary, after: string): SnapshotDiff {
   const graph = new HeapGraph(after)
-  const retention = new Retention(graph)
+  const retention = new Retainers(graph)
   const owners = ownersOf(graph, retention)
   const tallies = tally(graph, owners)
   const grown = growth(first.tallies, tallies)
@@ -88,7 +88,7 @@ export function compare(first: SnapshotSummary, after: string): SnapshotDiff {
  * object on the way to it. So a Map has the table inside it, and a record the strings that only it refers to. A plain
  * array or object in a property of a class's instance belongs to that: the class says more than `Array`.
  */
-function ownersOf(graph: HeapGraph, retention: Retention): Uint32Array {
+function ownersOf(graph: HeapGraph, retention: Retainers): Uint32Array {
   const types = ['object', 'closure', 'native', 'regexp'].map((type) => graph.nodeTypeNames.indexOf(type))
   const named = new Set(types)
   const owners = new Uint32Array(graph.count)
@@ -102,14 +102,14 @@ function ownersOf(graph: HeapGraph, retention: Retention): Uint32Array {
   return owners
 }
 
-/** Names that say nothing about whose they are. */
+/** Constructors whose name does not tell what the object is for. */
 const PLAIN: ReadonlySet<string> = new Set(['Array', 'Object'])
 /** V8's own, and built-in containers: what they hold is not a part of them. */
 const NO_CLASS = /^(Object|Array|Map|Set|WeakMap|WeakSet|Promise|Module|global|process)\b|^system|[ (/]/
 
 function isPart(
   graph: HeapGraph,
-  retention: Retention,
+  retention: Retainers,
   owners: Uint32Array,
   node: number,
   parent: number,
@@ -160,7 +160,7 @@ function growth(before: ReadonlyMap<string, Tally>, after: ReadonlyMap<string, T
 function holderOf(
   name: string,
   graph: HeapGraph,
-  retention: Retention,
+  retention: Retainers,
   owners: Uint32Array,
   lastId: number,
 ): Holder | undefined {

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net'
 import { defineOptions, func, list, pathOf, string } from '@spillway/kit'
-import type { Priority } from '../shedding/shedding.js'
+import type { Priority } from '../shedding/load-shedder.js'
 
-/** `Request`: what the framework hands to its handlers. */
+/** Options of `shedLoad`. `Request`: the request type of the framework. */
 export interface ShedLoadOptions<Request> {
   /** Requests that are never refused. Default: none but `exempt`. */
   readonly skip?: (request: Request) => boolean
-  /** What a request is worth: `0` is refused first, `2` never. Default: `1` for all. */
+  /** Priority of a request: `0` is refused first, `2` never. Default: `1` for all. */
   readonly priority?: (request: Request) => Priority
   /** Paths that are never refused. Default: `/healthz`, `/livez`, `/readyz`, `/health`, `/metrics`. */
   readonly exempt?: readonly string[]
@@ -18,7 +18,7 @@ export const SHED_DEFAULTS = Object.freeze({
   priority: (): Priority => 1,
 })
 
-/** Which requests are not even looked at, and what the others are worth. Resolved once per adapter. */
+/** Resolved options: which requests always pass, and the priority of the others. Made once per adapter. */
 export interface Gate<Request> {
   isExempt(target: string): boolean
   skip(request: Request): boolean
@@ -39,7 +39,7 @@ export function gate<Request>(options: ShedLoadOptions<Request> = {}): Gate<Requ
   return { isExempt: (target) => paths.has(pathOf(target)), skip, priority }
 }
 
-/** Nothing was answered on it yet: the request is the first of its connection. */
+/** Whether the request is the first of its connection: nothing was written to it yet. */
 export function isFresh(socket: Pick<Socket, 'bytesWritten'>): boolean {
   return socket.bytesWritten === 0
 }

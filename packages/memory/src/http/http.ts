@@ -9,7 +9,7 @@ import {
   type MemoryReportOptions,
   memoryReportAnswer,
   readiness as readinessAnswer,
-} from './probe.js'
+} from './probes.js'
 
 /** What an HTTP server calls with each request; `next` gets the refusal. */
 export type Handler<Request extends IncomingMessage = IncomingMessage> = (
@@ -19,7 +19,7 @@ export type Handler<Request extends IncomingMessage = IncomingMessage> = (
 ) => void
 
 /**
- * Refuses requests while the monitor says so, with an {@link OverloadedError} (503, `Retry-After`) handed to `next`.
+ * Load shedding: refuses requests while the process is overloaded, with an {@link OverloadedError} (503, `Retry-After`) handed to `next`.
  * For plain `node:http`, Connect, and whatever shares their signature.
  *
  * @throws TypeError `ERR_MEMORY_OPTION`
@@ -33,7 +33,7 @@ export function shedLoad<Request extends IncomingMessage = IncomingMessage>(
   return (request, response, next) => {
     if (monitor.calm || isExempt(targetOf(request)) || skip(request)) next()
     else {
-      const verdict = monitor.verdict(priority(request), isFresh(request.socket))
+      const verdict = monitor.verdict(priority(request), monitor.measuring && isFresh(request.socket))
       applyVerdict(verdict, response, next, onRefused)
     }
   }
@@ -50,7 +50,7 @@ export function readiness(monitor: MemoryMonitor): Handler {
 }
 
 /**
- * The memory report for this machine, or whoever has the token; `POST` takes a heap snapshot.
+ * The memory report, for requests from this machine or with the token; `POST` takes a heap snapshot.
  *
  * @throws TypeError | RangeError `ERR_MEMORY_OPTION`
  */

@@ -1,10 +1,10 @@
 import { AllocationProfile, type HeapProfile } from '../heap/allocation-profile.js'
 import { diffSnapshots } from '../heap/diff.js'
-import type { Snapshots } from '../heap/snapshot.js'
+import type { SnapshotWriter } from '../heap/snapshot-writer.js'
 import type { Sample } from '../sampling/sampler.js'
+import { sitesOf } from './allocation-sites.js'
+import type { LeakKind } from './growth-test.js'
 import { type Evidence, NO_EVIDENCE } from './leak.js'
-import type { LeakKind } from './leak-watch.js'
-import { sitesOf } from './sites.js'
 
 export interface InvestigationOptions {
   /** Bytes between two samples of the profile; `false`: no profile. */
@@ -27,12 +27,12 @@ const TOO_MANY = 2
 const WINDOW = 600_000
 
 /**
- * Looks for the culprit of one leak, from the suspicion to the verdict: profiles what is allocated meanwhile and stays,
- * and compares a snapshot of each end. Never both at once: V8 has crashed when a snapshot was taken while sampling.
+ * Investigation of one leak, from the suspicion to the verdict: an allocation profile of what is allocated meanwhile and
+ * stays alive, and the diff of two snapshots. Never both at once: V8 has crashed when a snapshot was taken while sampling.
  */
 export class Investigation {
   readonly #kind: LeakKind
-  readonly #snapshots: Snapshots
+  readonly #snapshots: SnapshotWriter
   readonly #options: InvestigationOptions
   readonly #files: string[] = []
   readonly #notes: string[] = []
@@ -45,7 +45,7 @@ export class Investigation {
   /** What the one before it held at its end, and for how many milliseconds it had run. */
   #earlier: { readonly profile: HeapProfile; readonly ran: number } | undefined
 
-  constructor(kind: LeakKind, snapshots: Snapshots, options: InvestigationOptions, sample: Sample) {
+  constructor(kind: LeakKind, snapshots: SnapshotWriter, options: InvestigationOptions, sample: Sample) {
     this.#kind = kind
     this.#snapshots = snapshots
     this.#options = options
@@ -61,7 +61,7 @@ export class Investigation {
     this.resume(sample)
   }
 
-  /** No profile for now: a snapshot is to be taken. */
+  /** Ends the profile until `resume`, so that a snapshot can be taken. */
   pause({ at }: Sample): void {
     const profile = this.#profile?.stop()
     this.#profile = undefined
@@ -93,7 +93,7 @@ export class Investigation {
     return { sites, diff, files: this.#files, notes: this.#notes }
   }
 
-  /** It was no leak, or the monitor is closed. */
+  /** Ends everything without a result: there was no leak, or the monitor is closed. */
   abandon(): void {
     this.#stopping.abort()
     this.#profile?.stop()
@@ -107,7 +107,7 @@ export class Investigation {
     return Math.min(interval * WIDEST, Math.max(interval * CLOSEST, allocationRate / SAMPLES_PER_SECOND))
   }
 
-  /** A profile that has only begun knows less than the one before it. */
+  /** The last profile, or the one before it when the last one has run too short. */
   #bestProfile(sample: Sample): HeapProfile | undefined {
     const earlier = this.#earlier
     this.pause(sample)

@@ -1,6 +1,6 @@
 import type { Sample, Sampler } from '../sampling/sampler.js'
+import { type Finding, GrowthTest, type LeakKind } from './growth-test.js'
 import type { LeakPolicy } from './leak-options.js'
-import { type Finding, type LeakKind, LeakWatch } from './leak-watch.js'
 
 export interface LeakChange {
   readonly kind: LeakKind
@@ -9,9 +9,9 @@ export interface LeakChange {
 
 /** The heap in use right after a collection of young objects is the least of some samples in a row. */
 const LOW_WATER = 8
-/** Native memory has no collector that would tell what is alive; the least of a while is taken. */
+/** No collector tells how much native memory is alive: the least value of so many milliseconds is taken. */
 const NATIVE_EVERY = 10_000
-/** The allocator keeps and splits what it has: its noise is larger. */
+/** Native memory must grow by so many times `minGrowth`: allocators keep and split blocks, which is noise. */
 const NATIVE_FACTOR = 4
 /** A forced collection is worth it when the heap seems to have changed by this share of a leak. */
 const STEP = 1 / 8
@@ -34,7 +34,7 @@ const FORGET_PAUSE = 60_000
 export class LeakDetector {
   readonly #policy: LeakPolicy
   readonly #sampler: Sampler
-  readonly #watches: Readonly<Record<LeakKind, LeakWatch>>
+  readonly #tests: Readonly<Record<LeakKind, GrowthTest>>
   readonly #beginAt: number
   #recent: { heap: number; external: number }[] = []
   #native = Number.POSITIVE_INFINITY
@@ -42,7 +42,7 @@ export class LeakDetector {
   #forcedAt = Number.NEGATIVE_INFINITY
   #pausePerByte = GUESSED_PAUSE
   #backoff = 0
-  /** Milliseconds that collections may take by now; what one took too long is owed. */
+  /** Milliseconds that forced collections may take by now; negative after one that took longer. */
   #credit = 0
   #creditAt: number
   /** Milliseconds between the last collection and the next, at least. */
@@ -57,32 +57,32 @@ export class LeakDetector {
     this.#nativeAt = this.#beginAt
     this.#creditAt = now
     const native = { ...policy, minGrowth: policy.minGrowth * NATIVE_FACTOR }
-    this.#watches = {
-      heap: new LeakWatch(policy),
-      external: new LeakWatch(policy),
-      native: new LeakWatch(native),
+    this.#tests = {
+      heap: new GrowthTest(policy),
+      external: new GrowthTest(policy),
+      native: new GrowthTest(native),
     }
   }
 
   finding(kind: LeakKind): Finding | undefined {
-    return this.#watches[kind].finding
+    return this.#tests[kind].finding
   }
 
-  /** `quiet`: the process can afford a collection. Returns the findings that are new or have become verdicts. */
+  /** At each sample. `quiet`: the process can afford a collection. Returns findings that are new or newly confirmed. */
   update(sample: Sample, requests: number, quiet: boolean): LeakChange[] {
     const started = sample.at >= this.#beginAt
     this.#save(sample.at)
     if (started && quiet && this.#worthForcing(sample)) this.#force(sample)
-    const floors = this.#sampler.takeFloors()
+    const liveSizes = this.#sampler.takeLiveSizes()
     if (!started) return []
     const changes: LeakChange[] = []
     const add = (kind: LeakKind, bytes: number): void => {
-      const finding = this.#watches[kind].add({ at: sample.at, requests, bytes })
+      const finding = this.#tests[kind].add({ at: sample.at, requests, bytes })
       if (finding !== undefined) changes.push({ kind, finding })
     }
-    for (const floor of floors) {
-      add('heap', floor.heap)
-      add('external', floor.external)
+    for (const live of liveSizes) {
+      add('heap', live.heap)
+      add('external', live.external)
     }
     this.#native = Math.min(this.#native, sample.native)
     if (sample.at - this.#nativeAt >= NATIVE_EVERY) {
@@ -103,12 +103,12 @@ export class LeakDetector {
     if (this.#recent.length > LOW_WATER) this.#recent.shift()
     if (!this.#affordable(sample) || sample.at - this.#forcedAt < this.#backoff) return false
     if (this.#credit <= 0 || sample.at - this.#forcedAt < this.#rest) return false
-    const { floor } = this.#sampler.collections
-    if (floor === undefined) return true
+    const { live } = this.#sampler.collections
+    if (live === undefined) return true
     const step = this.#policy.minGrowth * STEP
     const moved = (name: 'heap' | 'external') => {
       const low = Math.min(...this.#recent.map((reading) => reading[name]))
-      return low - floor[name] >= step || floor[name] - low >= step
+      return low - live[name] >= step || live[name] - low >= step
     }
     return this.#recent.length === LOW_WATER && (moved('heap') || moved('external'))
   }
@@ -131,9 +131,9 @@ export class LeakDetector {
   }
 
   #force(sample: Sample): void {
-    const before = this.#sampler.collections.floor
+    const before = this.#sampler.collections.live
     const pause = this.#sampler.collect(sample.at)
-    const after = this.#sampler.collections.floor
+    const after = this.#sampler.collections.live
     this.#pausePerByte = pause / Math.max(1, sample.heapUsed)
     this.#credit -= pause
     this.#rest = pause / (this.#policy.collectionBudget * RUSH)

@@ -1,6 +1,6 @@
 import type { SnapshotDiff } from '../heap/snapshot-diff.js'
-import type { Finding, LeakKind } from './leak-watch.js'
-import type { AllocationSite } from './sites.js'
+import type { AllocationSite } from './allocation-sites.js'
+import type { Finding, LeakKind } from './growth-test.js'
 
 /** A leak: what grows, how fast, from where, held by whom. */
 export interface Leak extends Finding {
@@ -9,17 +9,17 @@ export interface Leak extends Finding {
   readonly timeToLimit: number | undefined
   /** What to do next. */
   readonly advice: string
-  /** The code that allocates what stays, the most first. Empty until the leak is confirmed, and for native memory. */
+  /** Places whose allocations stay alive, the largest first. Empty until the leak is confirmed, and for native memory. */
   readonly sites: readonly AllocationSite[]
-  /** What grew by constructor and what holds it, when two snapshots were to be had (`snapshot.onLeak`). */
+  /** Growth by constructor, and what holds the objects; only with two snapshots (`snapshot.onLeak`). */
   readonly diff: SnapshotDiff | undefined
   /** Files written on the way, for Chrome DevTools: `.heapsnapshot`, `.heapprofile`. */
   readonly files: readonly string[]
-  /** What could not be done, and why. */
+  /** Steps of the investigation that failed, and why. */
   readonly notes: readonly string[]
 }
 
-/** What an investigation has brought to light so far. */
+/** What an investigation has found so far. */
 export type Evidence = Pick<Leak, 'sites' | 'diff' | 'files' | 'notes'>
 
 export const NO_EVIDENCE: Evidence = Object.freeze({ sites: [], diff: undefined, files: [], notes: [] })

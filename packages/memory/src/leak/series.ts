@@ -4,15 +4,15 @@ import type { Point } from './trend.js'
 const MOST = 64
 
 /**
- * Everything seen, in bounded memory: when it is full, neighbours are merged two by two and from then on twice as many
- * readings make one point. So the whole history stays, evenly and ever more coarsely.
+ * Time series in bounded memory: when it is full, neighbours are merged two by two, and from then on twice as many readings
+ * make one point. The whole history stays, with even and ever coarser spacing.
  */
 export class Series {
   #points: Point[] = []
   #perPoint = 1
   #pending: Point[] = []
 
-  /** Tells whether a point was completed. */
+  /** Returns whether a point was completed. */
   add(reading: Point): boolean {
     this.#pending.push(reading)
     if (this.#pending.length < this.#perPoint) return false

@@ -10,7 +10,7 @@ const NAME = 'sourceMappingURL='
 const OPENING = /\/[/*][#@]\s?$/
 const END = /[\s'"*]/
 
-/** Where a script says that its map is. Looks from the end, and at nothing twice. */
+/** The reference to the map in a script. Searched from the end, in linear time. */
 function referenceIn(script: string): string | undefined {
   const at = script.lastIndexOf(NAME)
   if (at === -1 || !OPENING.test(script.slice(Math.max(0, at - 4), at))) return undefined
@@ -23,7 +23,7 @@ function referenceIn(script: string): string | undefined {
 const INLINE = /^data:application\/json[^,]*?(;base64)?,/
 
 /**
- * Leads places in built code back to its sources. Takes the maps that Node has (`--enable-source-maps`), else reads them
+ * Maps places in built code to its sources. Takes the maps that Node has (`--enable-source-maps`), else reads them
  * where the script says they are. A place without a map stays as it is.
  */
 export class SourceMaps {

@@ -3,20 +3,20 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { isIPv4, type Server } from 'node:net'
 import { endianness } from 'node:os'
 
-/** A file of the kernel that is read from its beginning, as it is now. */
+/** A file of the kernel; each read from its beginning returns the present state. */
 export interface KernelFile {
   /** Fills the buffer from `start` to `end` with the same part of the file; returns how many bytes there were. */
   read(buffer: Buffer, start: number, end: number): number
   close(): void
 }
 
-/** Bytes of the file in which a listening socket is looked for: the kernel lists those first, 27 of them in 4,096. */
+/** Bytes of the file that are searched: the kernel lists listening sockets first, 27 of them in 4,096 bytes. */
 const LOOKED_AT = 16_384
 const PAGE = 4_096
 
 /**
- * Connections that the kernel has made and nobody has accepted yet. Node accepts one in each turn of its event loop, so
- * under more connections than can be served the queue is here. Linux tells its length in `/proc/net/tcp` (proc(5): the
+ * Length of the kernel's accept queue: established connections that the process has not accepted yet. Node accepts one in
+ * each turn of its event loop, so this is where connections wait when there are more than can be served. Linux tells its length in `/proc/net/tcp` (proc(5): the
  * receive queue of a listening socket). The kernel writes what is asked for and walks its table of connections for it:
  * once the row of our socket is found, no byte behind it is asked for.
  *
@@ -33,13 +33,13 @@ export class AcceptQueue {
   /** Where the receive queue in our row ends, as far as is known. */
   #end: number | undefined
 
-  /** `server`: the one that is asked at present. */
+  /** `server`: returns the server that received the last request. */
   constructor(server: () => Server | undefined, open = openKernelFile) {
     this.#server = server
     this.#open = open
   }
 
-  /** Whose queue it is. */
+  /** The server whose queue is read. */
   get server(): Server | undefined {
     return this.#server()
   }

@@ -27,13 +27,14 @@ export interface MemoryGroup {
  */
 export function memoryGroups(system: Reader): readonly MemoryGroup[] {
   const mounts = cgroupMounts(system.readFile('/proc/self/mountinfo') ?? '')
-  const paths = (system.readFile('/proc/self/cgroup') ?? '').split('\n')
+  const lines = (system.readFile('/proc/self/cgroup') ?? '').split('\n')
+  const paths = { 1: groupPath(lines, 1), 2: groupPath(lines, 2) }
   const groups: MemoryGroup[] = []
   const seen = new Set<string>()
   for (const { version, root, directory } of mounts) {
-    const path = paths.map((line) => groupPath(line, version)).find((found) => found !== undefined) ?? '/'
-    for (const group of ancestors(directory, below(root, path))) {
-      if (seen.has(group) || seen.size === MOST_GROUPS) continue
+    for (const group of ancestors(directory, below(root, paths[version]))) {
+      if (seen.size === MOST_GROUPS) return groups
+      if (seen.has(group)) break // and its ancestors
       seen.add(group)
       const found = version === 2 ? groupV2(system, group) : groupV1(system, group)
       if (found !== undefined) groups.push(found)
@@ -72,12 +73,14 @@ function plain(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
 
-/** A line: `<id>:<controllers>:<path>`; v2 has no controllers. */
-function groupPath(line: string, version: 1 | 2): string | undefined {
-  const [, controllers, ...path] = line.split(':')
-  if (controllers === undefined) return undefined
-  const fits = version === 2 ? controllers === '' : controllers.split(',').includes('memory')
-  return fits ? path.join(':') : undefined
+/** The path of the process in a hierarchy. A line: `<id>:<controllers>:<path>`; v2 has no controllers. */
+function groupPath(lines: readonly string[], version: 1 | 2): string {
+  for (const line of lines) {
+    const [, controllers, ...path] = line.split(':')
+    if (controllers === undefined) continue
+    if (version === 2 ? controllers === '' : controllers.split(',').includes('memory')) return path.join(':')
+  }
+  return '/'
 }
 
 /** The group's path as seen through a mount of `root`. One outside of it (`/../..`, a host path) is the mount itself. */
@@ -88,11 +91,15 @@ function below(root: string, path: string): string {
   return path.startsWith(`${root}/`) ? path.slice(root.length) : '/'
 }
 
-function ancestors(directory: string, path: string): string[] {
+/** The directory of the group, then that of each group around it, up to the mount. */
+function* ancestors(directory: string, path: string): Generator<string> {
   const parts = path.split('/').filter((part) => part !== '')
-  return Array.from({ length: parts.length + 1 }, (_, up) =>
-    [directory, ...parts.slice(0, parts.length - up)].join('/'),
-  )
+  let group = [directory, ...parts].join('/')
+  for (const part of parts.reverse()) {
+    yield group
+    group = group.slice(0, -part.length - 1)
+  }
+  yield directory
 }
 
 function groupV2(system: Reader, directory: string): MemoryGroup | undefined {

@@ -1,13 +1,13 @@
-/** A replacement of this process and the end of its requests take so many milliseconds. */
+/** Time that a replacement needs to start, and this process to drain, in milliseconds. */
 const AHEAD = 5_000
-/** Below this share of the limit, the collector still has room to find out what is alive. */
+/** Below this share of the limit there is time for more full collections: no forecast is needed. */
 const FULL_ENOUGH = 0.7
-/** Collections that a rise is seen by. */
+/** V8GcMeter that a rise is seen by. */
 const RISES = 3
 
 /**
- * Where a growing heap will be in some seconds. A heap that leaks fast passes from "rather full" to its end between a few
- * samples: what each full collection leaves alive tells it before. Growth counts when the last three
+ * Linear forecast of the live heap. A heap that leaks fast can fill up between a few samples; what each full collection
+ * leaves alive shows the growth earlier. Growth counts when the last three
  * collections have each left more than the one before; the longer none has come since, the less.
  */
 export class HeapForecast {

@@ -3,7 +3,7 @@ import { type MemoryGroup, memoryGroups } from './cgroup.js'
 import { type Pressure, PressureMeter } from './pressure.js'
 import type { System } from './system.js'
 
-/** How much memory is used, of how much, and who says so. */
+/** Memory in use, the limit that binds, and the source of that limit. */
 export interface MemoryUse {
   /** Bytes. For a control group: its working set, without the page cache that the kernel can drop. */
   readonly used: number
@@ -24,6 +24,8 @@ const RESOLVE_EVERY = 60_000
 export class Limits {
   readonly #system: System
   readonly #own: number | 'auto'
+  /** The limit of this process without its control groups. */
+  #alone: Omit<MemoryUse, 'used'> = { limit: Number.POSITIVE_INFINITY, source: 'ram' }
   #groups: readonly MemoryGroup[] = []
   #meter: PressureMeter
   #resolvedAt = Number.NEGATIVE_INFINITY
@@ -35,10 +37,10 @@ export class Limits {
     this.#meter = new PressureMeter(system, [])
   }
 
-  /** The smallest limit in bytes, whoever sets it: for choosing a heap size, not for judging the moment. */
+  /** The smallest of all limits, in bytes: for advice on the heap size. */
   smallest(now: number): number {
     this.#resolve(now)
-    return Math.min(this.#alone(0).limit, ...this.#groups.map((group) => group.limit))
+    return Math.min(this.#alone.limit, ...this.#groups.map((group) => group.limit))
   }
 
   /** `rss`: bytes of this process, for limits that are its own. */
@@ -51,7 +53,7 @@ export class Limits {
     }
     // The kernel's files are not read at one moment: a reading that contradicts itself is not believed.
     if (uses.length < this.#groups.length && this.#last !== undefined) return this.#last
-    if (uses.length === 0 || this.#own !== 'auto') uses.push(this.#alone(rss))
+    if (uses.length === 0 || this.#own !== 'auto') uses.push({ used: rss, ...this.#alone })
     this.#last = uses.reduce((fullest, use) =>
       use.used / use.limit > fullest.used / fullest.limit ? use : fullest,
     )
@@ -63,20 +65,21 @@ export class Limits {
     return this.#meter.read(now)
   }
 
-  #alone(rss: number): MemoryUse {
-    if (this.#own !== 'auto') return { used: rss, limit: this.#own, source: 'option' }
+  #limitAlone(): Omit<MemoryUse, 'used'> {
+    if (this.#own !== 'auto') return { limit: this.#own, source: 'option' }
     const ram = this.#system.totalMemory()
     const constrained = this.#system.constrainedMemory()
     // Node reports 0, or a number beyond all memory, when nothing is set.
     if (constrained !== undefined && constrained > 0 && constrained < ram) {
-      return { used: rss, limit: constrained, source: 'constrained' }
+      return { limit: constrained, source: 'constrained' }
     }
-    return { used: rss, limit: shareOf(ram), source: 'ram' }
+    return { limit: shareOf(ram), source: 'ram' }
   }
 
   #resolve(now: number): void {
     if (now - this.#resolvedAt < RESOLVE_EVERY) return
     this.#resolvedAt = now
+    this.#alone = this.#limitAlone()
     const groups = memoryGroups(this.#system).filter((group) => group.limit < this.#system.totalMemory())
     const same = groups.map(place).join() === this.#groups.map(place).join()
     this.#groups = groups

@@ -1,7 +1,7 @@
 import type { MemoryGroup } from './cgroup.js'
 import type { System } from './system.js'
 
-/** What the kernel itself says about distress. */
+/** Memory pressure as the kernel reports it. */
 export interface Pressure {
   /** Percent of the time in which every task waited for memory (PSI `full avg10`); 0 when unknown or over. */
   readonly full: number

@@ -1,19 +1,19 @@
-import type { CollectionWatch, Floor } from './collections.js'
+import type { GcMeter, LiveSize } from './gc-meter.js'
 import { HeapForecast } from './heap-forecast.js'
 import { Limits, type MemoryUse } from './limits.js'
-import type { LoopSample, LoopWatch } from './loop.js'
+import type { LoopMeter, LoopSample } from './loop-meter.js'
 import type { Pressure } from './pressure.js'
 import type { System } from './system.js'
 
-/** One look at the process. Sizes are bytes, times milliseconds. */
+/** All figures of the process at one moment. Sizes are bytes, times milliseconds. */
 export interface Sample extends Readonly<NodeJS.MemoryUsage> {
   /** Time of the sample on the monitor's clock. */
   readonly at: number
-  /** What V8 lets the old generation grow to: the heap that lasts, without the room for new objects. */
+  /** Limit of V8's old generation: objects that survive live there, new ones do not count. */
   readonly heapLimit: number
-  /** Heap alive: what the last full collection left, or less when less is used now. */
+  /** Live heap: what the last full collection left, or less when less is in use now. */
   readonly heapLive: number
-  /** What will be alive in some seconds if the heap grows on as fast as it does; `heapLive` when it does not. */
+  /** Forecast of the live heap in five seconds; `heapLive` when the heap does not grow. */
   readonly heapAhead: number
   /** Resident memory that is neither V8's heap nor its external memory: native code, threads, fragmentation. */
   readonly native: number
@@ -27,21 +27,21 @@ export interface Sample extends Readonly<NodeJS.MemoryUsage> {
   readonly allocationRate: number
 }
 
-/** Draining the collector's log costs some microseconds per collection: once a second is often enough. */
+/** Reading the log of collections costs some microseconds for each: once a second is enough. */
 const DRAIN_EVERY = 1_000
-/** But not for an old generation that is full by more than this: it may have no second left. */
+/** Above this share of the limit the log is read at every sample: a heap that leaks fast has few seconds left. */
 const FILLING = 0.6
-/** Young objects are collected every few seconds only, and are counted then: the rate is smoothed over this time. */
+/** Allocations are counted at collections, which can be seconds apart: the rate is smoothed over this time, in ms. */
 const SMOOTHING = 10_000
 
-/** Reads everything, once per sample; nothing of it is read on the request path. */
+/** Reads all figures of the process. Called once per sample, never on the request path. */
 export class Sampler {
-  readonly collections: CollectionWatch
+  readonly collections: GcMeter
   readonly limits: Limits
   readonly #system: System
-  readonly #loop: LoopWatch
+  readonly #loop: LoopMeter
   readonly #forecast = new HeapForecast()
-  #floors: Floor[] = []
+  #liveSizes: LiveSize[] = []
   #allocated = 0
   #allocationRate = 0
   #drainedAt = Number.NEGATIVE_INFINITY
@@ -52,7 +52,7 @@ export class Sampler {
     this.#system = system
     this.limits = new Limits(system, limit)
     this.#loop = system.watchLoop()
-    this.collections = system.watchCollections()
+    this.collections = system.watchGc()
   }
 
   read(now: number): Sample {
@@ -63,7 +63,7 @@ export class Sampler {
       this.#rate(now - this.#drainedAt)
       this.#drainedAt = now
     }
-    const heapLive = Math.min(old, this.collections.floor?.heap ?? old)
+    const heapLive = Math.min(old, this.collections.live?.heap ?? old)
     const { rss, heapTotal, heapUsed, external, arrayBuffers } = this.#system.memoryUsage()
     return {
       at: now,
@@ -84,11 +84,11 @@ export class Sampler {
     }
   }
 
-  /** What the full collections since the last call have left behind. */
-  takeFloors(): readonly Floor[] {
-    const floors = this.#floors
-    this.#floors = []
-    return floors
+  /** Live sizes after the full collections since the last call. */
+  takeLiveSizes(): readonly LiveSize[] {
+    const liveSizes = this.#liveSizes
+    this.#liveSizes = []
+    return liveSizes
   }
 
   /** Runs a full collection; returns its pause in milliseconds. */
@@ -104,9 +104,9 @@ export class Sampler {
   }
 
   #take(now: number): void {
-    for (const floor of this.collections.drain()) {
-      this.#floors.push(floor)
-      this.#forecast.add(floor.heap, now)
+    for (const live of this.collections.drain()) {
+      this.#liveSizes.push(live)
+      this.#forecast.add(live.heap, now)
     }
   }
 

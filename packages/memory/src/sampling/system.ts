@@ -3,14 +3,14 @@ import type { Server } from 'node:net'
 import { totalmem } from 'node:os'
 import v8 from 'node:v8'
 import vm from 'node:vm'
+import { AcceptDelay } from './accept-delay.js'
 import { AcceptQueue } from './accept-queue.js'
-import { Collections, type CollectionWatch } from './collections.js'
-import { Door } from './door.js'
+import { type GcMeter, V8GcMeter } from './gc-meter.js'
 import { oldGenerationLimit, usedOldGeneration } from './heap-limit.js'
-import { Loop, type LoopWatch } from './loop.js'
-import { Turns, type TurnWatch } from './turns.js'
+import { type BacklogMeter, LoopBacklog } from './loop-backlog.js'
+import { type LoopMeter, NodeLoopMeter } from './loop-meter.js'
 
-/** Where the numbers about the machine and the process come from. Injectable, so that tests bring their own. */
+/** Source of all figures about the machine and the process. Injectable: tests pass their own. */
 export interface System {
   memoryUsage(): NodeJS.MemoryUsage
   /** Bytes that V8 lets the old generation of the heap grow to. */
@@ -25,10 +25,10 @@ export interface System {
   constrainedMemory(): number | undefined
   /** Bytes free for this user on the file system of a directory. */
   freeDisk(directory: string): number
-  watchLoop(): LoopWatch
-  /** `server`: the one that is asked at present. */
-  watchTurns(server: () => Server | undefined): TurnWatch
-  watchCollections(): CollectionWatch
+  watchLoop(): LoopMeter
+  /** `server`: returns the server that received the last request. */
+  watchBacklog(server: () => Server | undefined): BacklogMeter
+  watchGc(): GcMeter
   /** Runs a full garbage collection; returns the pause in milliseconds. */
   collectGarbage(): number
   /** Writes a heap snapshot; the process stands still meanwhile. */
@@ -58,9 +58,9 @@ export const realSystem: System = {
     const { bavail, bsize } = statfsSync(directory)
     return bavail * bsize
   },
-  watchLoop: () => new Loop(),
-  watchTurns: (server) => new Turns(new Door(new AcceptQueue(server))),
-  watchCollections: () => new Collections(),
+  watchLoop: () => new NodeLoopMeter(),
+  watchBacklog: (server) => new LoopBacklog(new AcceptDelay(new AcceptQueue(server))),
+  watchGc: () => new V8GcMeter(),
   collectGarbage: () => {
     gc ??= findGc()
     const start = performance.now()

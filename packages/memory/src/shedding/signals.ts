@@ -1,33 +1,20 @@
-import { type Holds, higher, type Level, LevelHold, levelFor, type Marks } from '../level.js'
+import {
+  type Holds,
+  higher,
+  type Level,
+  LevelHysteresis,
+  levelFor,
+  type Marks,
+  type Reason,
+  type SignalMarks,
+  type SignalName,
+} from '../level.js'
 import type { Sample } from '../sampling/sampler.js'
-
-/**
- * `memory`: working set against the limit that binds; `heap`: live heap, now or in some seconds,
- * against V8's limit; `external`: Buffers and
- * other memory outside of the heap against the limit; `pressure`: the kernel's own stall figure; `delay`: lateness of
- * the event loop; `utilization`: its busy share; `health`: the app's own judgement.
- */
-export type SignalName = 'memory' | 'heap' | 'external' | 'pressure' | 'delay' | 'utilization' | 'health'
-
-/** A signal that is not `ok`, with the numbers that say so. */
-export interface Reason {
-  readonly signal: SignalName
-  readonly level: Level
-  /** In `unit`. */
-  readonly value: number
-  /** In `unit`. For `ms`: the mark that was passed. */
-  readonly limit: number
-  readonly unit: 'bytes' | 'percent' | 'ms' | 'share'
-  /** Where the limit comes from. */
-  readonly source: string
-}
-
-export type SignalMarks = Readonly<Record<Exclude<SignalName, 'health'>, Marks | false>>
 
 /** Signals of time, not of memory: a new process would not cure them, and a starting one shows them. */
 const TIMELY: ReadonlySet<SignalName> = new Set(['delay', 'utilization', 'health'])
 
-/** Long turns and a busy loop, which do not say that requests wait. */
+/** Signals of the event loop: they do not prove that requests wait. */
 export function isAboutLoop({ signal }: Reason): boolean {
   return signal === 'delay' || signal === 'utilization'
 }
@@ -36,11 +23,11 @@ export function isAboutMemory({ signal }: Reason): boolean {
   return !TIMELY.has(signal)
 }
 
-/** Turns samples into levels, one per signal, each with its marks and its holds. */
+/** LoopBacklog samples into levels, one per signal, each with its marks and its holds. */
 export class Signals {
   readonly #marks: SignalMarks
   readonly #holds: Holds
-  readonly #levels = new Map<SignalName, LevelHold>()
+  readonly #levels = new Map<SignalName, LevelHysteresis>()
 
   constructor(marks: SignalMarks, holds: Holds) {
     this.#marks = marks
@@ -71,17 +58,17 @@ export class Signals {
     return this.#level(signal).update(wanted, now, urgent)
   }
 
-  #level(signal: SignalName): LevelHold {
+  #level(signal: SignalName): LevelHysteresis {
     let level = this.#levels.get(signal)
     if (level === undefined) {
-      level = new LevelHold(this.#holds)
+      level = new LevelHysteresis(this.#holds)
       this.#levels.set(signal, level)
     }
     return level
   }
 }
 
-/** Three full collections in a row say that the heap has no more than a few seconds. */
+/** The forecast, by three full collections in a row, is a full heap within seconds. */
 function willBeFull({ heapAhead, heapLimit }: Sample): boolean {
   return heapAhead >= heapLimit
 }

@@ -11,7 +11,7 @@ const SOURCES: Readonly<Record<string, readonly [file: string, type: string]>> =
   limiter: ['limiter/src/limiter.ts', 'RateLimiterStats'],
   concurrency: ['limiter/src/concurrency/concurrency.ts', 'ConcurrencyStats'],
   offload: ['offload/src/stats.ts', 'OffloaderStats'],
-  memory: ['memory/src/monitor.ts', 'MemoryStats'],
+  memory: ['memory/src/stats.ts', 'MemoryStats'],
   cluster: ['cluster/src/stats.ts', 'SupervisorStats'],
 }
 
