@@ -41,7 +41,7 @@ function serve(costs: Costs, pool: number, loads: readonly (readonly number[])[]
   return outcomes.at(-1)!
 }
 
-/** A request takes 4 ms: 250 fill a second. What a refusal takes was measured on Express and on Fastify. */
+/** A request takes 4 ms: 250 fill a second. The cost of a refusal is derived from the figures of docs/benchmarks.md, for Express and for Fastify. */
 const NEW = { pool: 0, costs: { served: 4, refused: 0.7 } }
 const KEPT = { pool: 256, costs: { served: 4, refused: 0.14 } }
 const CAPACITY = 250
