@@ -17,7 +17,7 @@ import type { Call } from '../server-pool/call.js'
 import type { Deadlines } from './deadlines.js'
 import { driverOptions } from './driver-options.js'
 import { RowFeed } from './row-feed.js'
-import { asSent, exactly, OURS, type RowShape, shaped } from './row-reading.js'
+import { asSent, exactly, OBJECTS, OURS, type RowShape, shaped } from './row-reading.js'
 import type { Server } from './servers.js'
 import { type Flavour, flavourOf, newsOf, type SessionNews, sessionStatements } from './session-state.js'
 import { SessionText } from './session-text.js'
@@ -46,6 +46,8 @@ export class Link {
   /** By their text, in the order of their preparation. */
   readonly #prepared = new Map<string, PrepareStatementInfo>()
   readonly #exact: boolean
+  /** The driver has not been told of another shape of rows. */
+  readonly #readsObjects: boolean
   /** How its server reads what it is sent. */
   readonly text: SessionText
   #feed: RowFeed<RowDataPacket> | undefined
@@ -74,6 +76,7 @@ export class Link {
     this.#settings = settings
     const { server, options } = settings
     this.#exact = options.dates === 'exact'
+    this.#readsObjects = !options.driver.rowsAsArray && !options.driver.nestTables
     this.text = new SessionText(options.charset.client)
     // Our own socket: `destroy()` of mysql2 only closes one half, and leaves who waits on it waiting.
     this.#socket =
@@ -185,15 +188,16 @@ export class Link {
   /** Rows are read as the call wants them, and dates without losing digits. */
   #read(command: Query | undefined, shape: RowShape | undefined): void {
     if (shape === OURS) command?.on('fields', asSent as never)
-    else if (shape !== undefined) command?.on('fields', shaped(shape, this.#exact) as never)
+    else if (shape !== undefined && !(shape === OBJECTS && this.#readsObjects))
+      command?.on('fields', shaped(shape, this.#exact) as never)
     else if (this.#exact) command?.on('fields', exactly as never)
   }
 
-  /** In prepared form; the least recently prepared one makes room when there are more than `budget`. */
+  /** In prepared form; the least recently prepared one makes room when there are more than the server's pool allows. */
   execute(
     sql: string,
     values: readonly unknown[] | undefined,
-    budget: number,
+    pool: { readonly statementBudget: number },
     shape: RowShape | undefined,
     reply: Reply,
   ): void {
@@ -202,7 +206,7 @@ export class Link {
       this.#executeKnown(known, sql, values, shape, reply)
       return
     }
-    while (this.#prepared.size >= budget) this.#unprepareOldest()
+    while (this.#prepared.size >= pool.statementBudget) this.#unprepareOldest()
     this.#connection.prepare(sql, (error, statement) => {
       if (error !== null) return reply(error, [], [])
       this.#prepared.set(sql, statement)

@@ -5,7 +5,7 @@ import type { Call, CallOwner } from '../server-pool/call.js'
 import type { MysqlNode } from '../server-pool/node.js'
 import type { Statement } from '../statement/statement.js'
 import { Position } from '../topology/position.js'
-import { borrow } from './borrow.js'
+import { borrow, type Place } from './borrow.js'
 import {
   bothOf,
   type CallContext,
@@ -114,7 +114,12 @@ export class MysqlSession implements Queryable, CallOwner {
       writer: () => core.topology.writer,
       retried: (attempt: number) => core.retried(attempt),
     }
-    return this.#noting(() => transact(host, work, options, options.retries ?? core.options.retries))
+    try {
+      return await transact(host, work, options, options.retries ?? core.options.retries)
+    } catch (error) {
+      this.failed(error)
+      throw error
+    }
   }
 
   /** A connection for the function alone, for what needs one session: locks, temporary tables, variables. */
@@ -129,10 +134,13 @@ export class MysqlSession implements Queryable, CallOwner {
     const another = on === 'replica' ? (failed: MysqlNode) => this.another(failed) : undefined
     const context = both === this.#context.signal ? this.#context : { ...this.#context, signal: both }
     const stack = core.callers.above(this.withConnection, first.now())
-    const place = await this.#noting(() => {
-      const left = leftOf(context, first, timeout)
-      return borrow(first, { timeout: left, signal: both, stack, another })
-    })
+    let place: Place
+    try {
+      place = await borrow(first, { timeout: leftOf(context, first, timeout), signal: both, stack, another })
+    } catch (error) {
+      this.failed(error)
+      throw error
+    }
     const { node, link } = place
     const connection = new MysqlConnection(context, place)
     try {
@@ -210,15 +218,6 @@ export class MysqlSession implements Queryable, CallOwner {
   /** @internal */
   failed(error: unknown): void {
     if (this.#refused !== undefined && error instanceof RejectedError) this.#refused(error)
-  }
-
-  async #noting<T>(work: () => T | Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      this.failed(error)
-      throw error
-    }
   }
 
   #note(position: Position | undefined): void {
