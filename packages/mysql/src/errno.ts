@@ -39,6 +39,12 @@ const BY_ERRNO: ReadonlyMap<number, Failure> = new Map([
   [1044, none('access')],
   [1045, none('access')],
   [1049, none('access')],
+  [1095, none('access')],
+  [1142, none('access')],
+  [1143, none('access')],
+  [1227, none('access')],
+  [1370, none('access')],
+  [1820, none('access')],
   [1053, SHUTDOWN],
   [1927, CONNECTION],
   [4031, CONNECTION],
@@ -96,12 +102,25 @@ export function presentable(error: unknown, sql: string): unknown {
   if (!(error instanceof Error) || error instanceof RejectedError) return error
   const own = error as Partial<QueryError> & { sql?: string; code?: string }
   if ('sql' in own || own.errno !== undefined) own.sql = sql
+  if (classify(error).kind === 'access') hideNames(error)
   if (own.code === undefined && own.errno !== undefined) {
     const name = NAMES.get(own.errno)
     if (name !== undefined) own.code = name
   }
   return error
 }
+
+/** A refused access names users, hosts and tables, and a framework may send a message to a stranger. */
+function hideNames(error: Error): void {
+  const { message, stack } = error
+  Object.defineProperties(error, {
+    message: { value: ACCESS_DENIED, writable: true, configurable: true },
+    stack: { value: stack?.replace(message, ACCESS_DENIED), writable: true, configurable: true },
+    sqlMessage: { value: message, writable: true, configurable: true, enumerable: false },
+  })
+}
+
+const ACCESS_DENIED = 'The database refused the access; what it said is in sqlMessage'
 
 const BEGUN = Symbol('begun')
 

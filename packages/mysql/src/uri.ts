@@ -46,8 +46,13 @@ export function readUri(uri: string): UriOptions {
   const pool: Record<string, unknown> = {}
   const tls: Tls = { ssl: undefined, mode: undefined }
   let socketPath: string | undefined
+  const seen = new Set<string>()
   for (const [name, value] of url.searchParams) {
     const lower = name.toLowerCase()
+    const spelling = SSL_MODE.has(lower) ? 'ssl-mode' : lower
+    // Of two values the second would win, which may be the less secure one.
+    if (seen.has(spelling)) wrong(`has a parameter twice${NAME.test(name) ? `: "${name}"` : ''}`)
+    seen.add(spelling)
     if (name === 'ssl') tls.ssl = sslOf(value)
     else if (SSL_MODE.has(lower)) tls.mode = modeOf(name, value)
     else if (name === 'socketPath') socketPath = value

@@ -311,6 +311,47 @@ describe.each(FRAMEWORKS)('S11, L52 what a stranger and a log get to see, on %s'
   })
 })
 
+it.each(FRAMEWORKS)('S11 %s shows nobody whom the server refuses a statement', async (framework) => {
+  await server.query(
+    'CREATE TABLE IF NOT EXISTS hidden_table (id INT)',
+    "CREATE OR REPLACE USER limited_user@'%' IDENTIFIED BY 'pass'",
+    "GRANT SELECT ON test.hidden_table TO limited_user@'%'",
+  )
+  const subject = mounted({}, { uri: `mysql://limited_user:pass@127.0.0.1:${server.port}/test` })
+  const statements = [
+    'DELETE FROM hidden_table',
+    'SELECT * FROM mysql.user',
+    'SET GLOBAL max_connections = 1',
+    'CREATE DATABASE another',
+    'CREATE USER x',
+    'KILL 1',
+  ]
+  const routes = Object.fromEntries(
+    statements.map((sql, i) => [
+      `GET /${i}`,
+      async (native: Native) => {
+        await sessionOf(native).query(sql)
+        return {}
+      },
+    ]),
+  )
+  await printedDuring(() =>
+    serving(framework, { routes, mounts: subject, env: 'production' }, async (app) => {
+      for (const [i, sql] of statements.entries()) {
+        const { status, text } = await app.ask(`/${i}`)
+        expect(status, sql).toBe(500)
+        expect(text, sql).not.toMatch(/limited_user|localhost|127\.0|hidden_table|denied to|privilege/i)
+      }
+      const error = (await subject.pool.query(statements[0]!).catch((reason: unknown) => reason)) as {
+        sqlMessage: string
+      }
+      expect(error.sqlMessage).toMatch(/limited_user.*hidden_table/)
+      expect(JSON.stringify(error)).not.toMatch(/limited_user/)
+    }),
+  )
+  await subject.close()
+})
+
 it('S11 what helps to find the cause is there for the developer', async () => {
   const pool = new MysqlPool({ uri: server.url(), connectionLimit: 1, acquireTimeout: 50 })
   const held = latch()

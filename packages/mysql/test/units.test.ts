@@ -494,6 +494,33 @@ describe.each([
     for (const text of texts) expect(names).toContain(find(text, names))
   })
 
+  it('B40 numbers in every notation, and texts that are one value for the usual collations, have one shard', () => {
+    const names = Array.from({ length: 64 }, (_, i) => `shard-${i}`)
+    for (const said of [
+      [1e-7, '0.0000001', '1e-7', '1E-7', '.0000001', '10e-8'],
+      [1_000, '1e3', '1E3', '1.0e+3', '1000.', 1_000n],
+      [0.5, '.5', '0.50', '+.5', '5e-1'],
+      [0, -0, '0', '-0', '-0.0', '.0', '0e9', 0n, '000'],
+      [-7, '-7', '-07', '-7.0', '-7.', ' -7', '-70e-1'],
+      [1.5e-9, '0.0000000015'],
+      ['ann', 'ANN', 'Ann', 'ann ', 'ann   '],
+      ['é', 'e\u0301', 'É', 'e', 'E\u0301'],
+      ['Straße', 'STRASSE', 'strasse'],
+      ['ｕｓｅｒ１', 'user1', 'USER1'],
+      ['７', 7, '7'],
+      ['\u212b', '\u00c5', 'A\u030a'],
+    ]) {
+      const found = new Set(said.map((key) => find(key, names)))
+      expect(found.size, said.map(String).join(' = ')).toBe(1)
+    }
+    // What a server compares as a text is no number here.
+    for (const text of ['1e999999999', 'e', '.', '1e', 'e1', '1e1e1', '0x7', '-', '+e1']) {
+      expect(names).toContain(find(text, names))
+    }
+    // All the digits that a key may have.
+    expect(find('9'.repeat(3_000), names)).toBe(find(`0${'9'.repeat(3_000)}`, names))
+  })
+
   it('B40 what is no key is refused', async () => {
     const names = ['a', 'b']
     const none = [

@@ -25,6 +25,9 @@ import { after } from './timer.js'
 
 const tracing = tracingChannel('mysql2:execute')
 
+/** Its answer has the mode of the session itself, and not that of a stored program that ran before. */
+const ASK_MODE = 'SET sql_mode = @@sql_mode'
+
 export type Reply = (error: QueryError | null, result: QueryResult, fields: FieldPacket[]) => void
 
 /** How links to one server are opened. */
@@ -161,8 +164,19 @@ export class Link {
       }
     }
     // The status may come from a stored program that ran when the session began; after this it is the session's own.
-    if (this.text.backslashIsPlain) await this.command('SET sql_mode = @@sql_mode')
+    if (this.text.backslashIsPlain) await this.command(ASK_MODE)
     this.text.settled()
+  }
+
+  /** Whether {@link askMode} may be used: an endpoint that is told nothing is asked nothing. */
+  get mayAsk(): boolean {
+    return this.#settings.options.session
+  }
+
+  /** Asks how the session reads a backslash; the answer holds for the next statement. */
+  async askMode(): Promise<void> {
+    await this.command(ASK_MODE)
+    this.text.asked()
   }
 
   /** A statement of our own. */
@@ -182,6 +196,7 @@ export class Link {
   }
 
   query(sql: string, shape: RowShape | undefined, reply: Reply): void {
+    this.text.sent()
     this.#read(this.#connection.query(sql, reply), shape)
   }
 
@@ -201,6 +216,7 @@ export class Link {
     shape: RowShape | undefined,
     reply: Reply,
   ): void {
+    this.text.sent()
     const known = this.#prepared.get(sql)
     if (known !== undefined) {
       this.#executeKnown(known, sql, values, shape, reply)
@@ -256,6 +272,7 @@ export class Link {
     const feed = new RowFeed<RowDataPacket>(this, readAhead)
     // mysql2 tells the connection that it is lost, and not its streams.
     this.#feed = feed
+    this.text.sent()
     const command = this.#connection.query(sql)
     this.#read(command, shape)
     command

@@ -7,6 +7,7 @@ export class SessionText {
   #known: Literals = 'neutral'
   #backslashIsPlain = false
   #foreign = false
+  #asked = false
 
   /** @param charset `character_set_client`, as this package sets it */
   constructor(charset: string) {
@@ -26,7 +27,18 @@ export class SessionText {
   /** How strings are written for it. @param changed something of the session may not be as this package has set it */
   literals(changed: boolean): Literals {
     if (this.#foreign) return 'hex'
+    if (this.#asked) return this.#backslashIsPlain ? 'plain' : 'escaped'
     return changed ? 'neutral' : this.#known
+  }
+
+  /** Its server has just told its mode, which holds for the next statement. */
+  asked(): void {
+    this.#asked = true
+  }
+
+  /** A statement is on its way, and may change anything. */
+  sent(): void {
+    this.#asked = false
   }
 
   /** Nothing is sure until {@link settled}. */

@@ -4,9 +4,9 @@ import { killChannel, retryChannel, traced } from '../channels.js'
 import type { Link } from '../connection/link.js'
 import type { RowShape } from '../connection/row-reading.js'
 import { Waiter } from '../connection/waiter.js'
-import { isConnectionFailure, isInterrupted, isStopped, presentable } from '../errno.js'
+import { isConnectionFailure, isInterrupted, isStopped, notBegun, presentable } from '../errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from '../errors.js'
-import { textFor } from '../statement/literals.js'
+import { needsMode, textFor } from '../statement/literals.js'
 import type { Statement } from '../statement/statement.js'
 import type { Scalar } from '../statement/values.js'
 import type { MysqlNode } from './node.js'
@@ -155,10 +155,25 @@ export class Call extends Waiter {
     const { node, init } = this
     try {
       if (this.#prepared) link.execute(init.sql, init.values, node, init.shape, this.#reply)
-      else {
-        const text = textFor(link, init.statement, init.given, node.options.timezone)
-        link.query(text, init.shape, this.#reply)
-      }
+      else if (link.mayAsk && needsMode(link, init.statement, init.given)) this.#askMode(link)
+      else this.#sendText(link)
+    } catch (error) {
+      this.#reply(error as QueryError, [], [])
+    }
+  }
+
+  #sendText(link: Link): void {
+    const { node, init } = this
+    const text = textFor(link, init.statement, init.given, node.options.timezone)
+    link.query(text, init.shape, this.#reply)
+  }
+
+  /** How strings are written depends on the session's mode, which is not sure. */
+  async #askMode(link: Link): Promise<void> {
+    try {
+      await link.askMode()
+      if (this.stopping) throw notBegun()
+      this.#sendText(link)
     } catch (error) {
       this.#reply(error as QueryError, [], [])
     }

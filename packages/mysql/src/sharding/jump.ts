@@ -7,7 +7,7 @@ const MASK = 0xffff_ffff_ffff_ffffn
  * `names`, and the key jumps from number to number, ever further, for as long as it lands on one that exists. No shard
  * is better than another, and a new last one takes its share evenly from all; only the last can be taken away. An
  * integer is the algorithm's 64-bit key itself, also when it is written as a string; any other text goes through
- * {@link fnv}: other languages find the same shard.
+ * {@link fnv} in the form of {@link canonicalKey}: other languages find the same shard.
  *
  * @throws TypeError `ERR_MYSQL_SHARD` when it is no key
  */
@@ -25,7 +25,7 @@ export function jump(key: ShardKey, names: readonly string[]): string {
 
 function bitsOf(canonical: string): bigint {
   const text = canonical.slice(1)
-  const isInteger = canonical.startsWith('n') && !text.includes('.') && !text.includes('e')
+  const isInteger = canonical.startsWith('n') && !text.includes('.')
   return isInteger ? BigInt(text) & MASK : fnv(text)
 }
 

@@ -1,6 +1,6 @@
 import type { Link } from '../connection/link.js'
 import type { Statement } from './statement.js'
-import { format } from './values.js'
+import { format, hasBackslash } from './values.js'
 
 /**
  * How strings are written into the text of a statement. A quote is always doubled.
@@ -26,12 +26,26 @@ export function textFor(
 ): string {
   const { sql, scan, otherwise } = statement
   const literals = link.text.literals(link.dirty)
+  // A literal in the wrong place must be harmless.
+  if (scan.ambiguous || otherwise?.ambiguous) {
+    return format(sql, link.text.backslashIsPlain ? (otherwise ?? scan) : scan, values, timezone, 'hex')
+  }
   if (otherwise === undefined) {
     // The first of several statements may change how the next one is read.
     const safe = scan.several && literals !== 'hex' ? 'neutral' : literals
     return format(sql, scan, values, timezone, safe)
   }
-  // Where its placeholders stand depends on the mode, too: a literal in the wrong place must be harmless.
+  // Where its placeholders stand depends on the mode, too.
   const safe = literals === 'neutral' || scan.several ? 'hex' : literals
   return format(sql, link.text.backslashIsPlain ? otherwise : scan, values, timezone, safe)
+}
+
+/**
+ * Whether the session should be asked for its mode before {@link textFor}: it is not sure, and a string has a backslash. A
+ * hexadecimal literal would be right in either mode, but has another collation than a quoted one, so that the server might
+ * refuse to compare the two.
+ */
+export function needsMode(link: Link, { scan }: Statement, values: readonly unknown[] | undefined): boolean {
+  if (values === undefined || scan.several || scan.ambiguous) return false
+  return link.text.literals(link.dirty) === 'neutral' && values.some(hasBackslash)
 }

@@ -87,12 +87,19 @@ export function format(
 ): string {
   checkCount(marks, values)
   if (values === undefined || values.length === 0) return sql
+  // Of one collation, so that the server can compare them with each other.
+  if (how === 'neutral' && values.some(hasBackslash)) how = 'hex'
   let text = pieces[0]!
   for (let i = 0; i < values.length; i++) {
     text +=
       (marks[i]!.name ? nameFor(values[i], i, how) : literal(values[i], i, timezone, how)) + pieces[i + 1]!
   }
   return text
+}
+
+/** Whether a value has a string with a backslash in it. */
+export function hasBackslash(value: unknown): boolean {
+  return typeof value === 'string' ? value.includes('\\') : Array.isArray(value) && value.some(hasBackslash)
 }
 
 /** Refuses what {@link format} would refuse, before a connection is taken for it. */
@@ -150,8 +157,11 @@ function hexadecimal(text: string): string {
 /** In GBK and its like a backtick may be half of a character, as a backslash may, and a name has no hexadecimal form. */
 function nameFor(value: unknown, index: number, how: Literals): string {
   const name = nameOf(value, index)
-  if (how === 'hex' && Buffer.byteLength(name) !== name.length) {
-    refuseParameter(index, 'is a name (??) beyond ASCII, on a connection whose character set was changed')
+  if (how === 'hex' && (Buffer.byteLength(name) !== name.length || /['"\\]/.test(name))) {
+    refuseParameter(
+      index,
+      'is a name (??) beyond ASCII or with a quote, in a text or on a connection that can be read in several ways',
+    )
   }
   return name
 }
