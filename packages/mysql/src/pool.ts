@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { type CloseOptions, closeOnce, drainWithin } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
 import { resolveOptions } from './connection/servers.js'
-import { Core } from './core.js'
+import { Core } from './pool-context.js'
 import type { MysqlPoolEvents } from './events.js'
 import type { MysqlPoolOptions } from './options.js'
 import type { NodeStats } from './server-pool/node-stats.js'
@@ -12,7 +12,7 @@ import type { LoaderKey } from './session/loader-key.js'
 import type { Queryable, QueryOptions, StreamOptions, TransactionOptions } from './session/queryable.js'
 import { MysqlSession, type SessionOptions } from './session/session.js'
 import type { Transaction } from './session/transaction.js'
-import type { StatementSnapshot } from './statement/insight.js'
+import type { StatementSnapshot } from './statement/stats-table.js'
 
 export interface MysqlPoolStats {
   readonly queries: number

@@ -1,4 +1,4 @@
-import type { Charset } from './charset.js'
+import type { Charset } from '../charset.js'
 
 /** What kind of server answers, from its greeting. */
 export type Flavour = 'mariadb' | 'mysql'

@@ -1,8 +1,8 @@
 import { offAbort, onAbort } from '@spillway/kit'
-import type { Link } from '../connection/link.js'
-import { Waiter } from '../connection/waiter.js'
+import type { Link } from '../connection/driver-connection.js'
+import { Waiter } from '../connection/pending-acquire.js'
 import { MysqlUnavailableError } from '../errors.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { MysqlNode } from '../server-pool/server-pool.js'
 
 /** Waits for a connection to keep: for transactions, streams and `withConnection`. */
 class Borrow extends Waiter {

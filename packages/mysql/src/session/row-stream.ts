@@ -1,6 +1,6 @@
 import { retryChannel } from '../channels.js'
 import { MysqlConnectionLostError } from '../errors.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { MysqlNode } from '../server-pool/server-pool.js'
 import { OpenStream, type RowQuestion } from './open-stream.js'
 
 type Next<Row> = Promise<IteratorResult<Row, void>>

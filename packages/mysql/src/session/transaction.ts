@@ -10,8 +10,8 @@ import {
   misplaced,
   released,
 } from '../errors.js'
-import type { Callers } from '../server-pool/callers.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { Callers } from '../server-pool/acquire-traces.js'
+import type { MysqlNode } from '../server-pool/server-pool.js'
 import type { Statement } from '../statement/statement.js'
 import { borrow } from './borrow.js'
 import {

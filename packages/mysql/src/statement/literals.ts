@@ -1,4 +1,4 @@
-import type { Link } from '../connection/link.js'
+import type { Link } from '../connection/driver-connection.js'
 import type { Statement } from './statement.js'
 import { format, hasBackslash } from './values.js'
 

@@ -1,5 +1,5 @@
 import { misplaced } from '../errors.js'
-import type { StatementStats } from './insight.js'
+import type { StatementStats } from './stats-table.js'
 import { type Scan, scan } from './scanner.js'
 
 /** What can be known about a statement from its text, worked out once per text. */

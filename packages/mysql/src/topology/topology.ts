@@ -1,8 +1,8 @@
 import { failoverChannel } from '../channels.js'
 import type { PoolOptions } from '../options.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { MysqlNode } from '../server-pool/server-pool.js'
 import type { Position } from './position.js'
-import { type Role, type Sample, Watched } from './replica.js'
+import { type Role, type Sample, Watched } from './server-monitor.js'
 
 export interface FailoverEvent {
   readonly node: string

@@ -1,6 +1,6 @@
 import { type MariadbServer, startMariadb } from '@spillway/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type LoaderKey, MysqlPool } from '../src/index.js'
+import { type LoaderKey, MysqlPool } from '../../src/index.js'
 
 let server: MariadbServer
 let pool: MysqlPool

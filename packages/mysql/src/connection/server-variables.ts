@@ -1,6 +1,6 @@
 import { workerCount } from '@spillway/kit'
 import type { RowDataPacket } from 'mysql2'
-import type { Link } from './link.js'
+import type { Link } from './driver-connection.js'
 
 /** What a server allows, and how it is set. */
 export interface ServerFacts {

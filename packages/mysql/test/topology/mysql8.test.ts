@@ -1,7 +1,7 @@
 import { eventually } from '@spillway/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { MysqlPool } from '../src/index.js'
-import { type Answer, ScriptedServer } from './scripted-server.js'
+import { MysqlPool } from '../../src/index.js'
+import { type Answer, ScriptedServer } from '../scripted-server.js'
 
 /*
  * No MySQL 8 is at hand, so this pair says what its manual says it would: GTIDs in OK packets, `gtid_executed`,

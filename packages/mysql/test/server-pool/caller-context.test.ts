@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { heardInRequests } from '@spillway/kit/testing'
 import { type MariadbServer, startMariadb } from '@spillway/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { MysqlPool } from '../src/index.js'
+import { MysqlPool } from '../../src/index.js'
 
 /** Connections are handed from call to call; each call is told of in the context of its own request. */
 

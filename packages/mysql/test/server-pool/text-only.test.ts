@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { MysqlPool } from '../src/index.js'
-import { type Answer, ScriptedServer } from './scripted-server.js'
+import { MysqlPool } from '../../src/index.js'
+import { type Answer, ScriptedServer } from '../scripted-server.js'
 
 // An endpoint as proxies and demonstrations are: the text protocol only, no SET, no prepared statements.
 function answer(sql: string): Answer {

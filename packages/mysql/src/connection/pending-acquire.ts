@@ -1,7 +1,7 @@
 import type { Caller, Linked } from '@spillway/kit'
 import { callerOfCall } from '../channels.js'
 import { Deadline } from './deadlines.js'
-import type { Link } from './link.js'
+import type { Link } from './driver-connection.js'
 
 /**
  * Somebody who needs a connection of a node. Its deadline, while it waits, is when it gives up; it stays set when a

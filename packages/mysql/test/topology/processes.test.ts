@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { type ReplicaPair, startReplicaPair } from '@spillway/testkit'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
-const PROGRAM = fileURLToPath(new URL('./fixtures/reads-and-writes.mjs', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('./reads-and-writes.mjs', import.meta.url))
 
 let pair: ReplicaPair
 const workers: ChildProcess[] = []

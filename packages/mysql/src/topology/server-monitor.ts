@@ -1,6 +1,6 @@
-import type { Link } from '../connection/link.js'
-import type { MysqlNode } from '../server-pool/node.js'
-import { SideLink } from '../server-pool/side-link.js'
+import type { Link } from '../connection/driver-connection.js'
+import type { MysqlNode } from '../server-pool/server-pool.js'
+import { SideLink } from '../server-pool/control-connection.js'
 import { Position } from './position.js'
 
 export type Role = 'unknown' | 'writable' | 'read-only'

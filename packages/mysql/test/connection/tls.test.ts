@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type MariadbServer, startMariadb } from '@spillway/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { MysqlPool, type MysqlPoolOptions } from '../src/index.js'
+import { MysqlPool, type MysqlPoolOptions } from '../../src/index.js'
 
 let server: MariadbServer
 let folder: string

@@ -1,15 +1,15 @@
 import { offAbort, onAbort } from '@spillway/kit'
 import type { FieldPacket, QueryError, QueryResult } from 'mysql2'
 import { killChannel, retryChannel, traced } from '../channels.js'
-import type { Link } from '../connection/link.js'
+import type { Link } from '../connection/driver-connection.js'
 import type { RowShape } from '../connection/row-reading.js'
-import { Waiter } from '../connection/waiter.js'
+import { Waiter } from '../connection/pending-acquire.js'
 import { isConnectionFailure, isInterrupted, isStopped, notBegun, presentable } from '../errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from '../errors.js'
 import { needsMode, textFor } from '../statement/literals.js'
 import type { Statement } from '../statement/statement.js'
 import type { Scalar } from '../statement/values.js'
-import type { MysqlNode } from './node.js'
+import type { MysqlNode } from './server-pool.js'
 
 /** Who asked: hears what came of it. */
 export interface CallOwner {

@@ -5,11 +5,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type Koa from 'koa'
 import type { Context } from 'koa'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { mysqlPool as expressMysqlPool } from '../src/express.js'
-import { mysqlPool as fastifyMysqlPool } from '../src/fastify.js'
-import type { AttachOptions, CarryOptions } from '../src/http/attach.js'
-import { MysqlPool, type MysqlSession } from '../src/index.js'
-import { mysqlPool as koaMysqlPool } from '../src/koa.js'
+import { mysqlPool as expressMysqlPool } from '../../src/express.js'
+import { mysqlPool as fastifyMysqlPool } from '../../src/fastify.js'
+import type { AttachOptions, CarryOptions } from '../../src/http/attach.js'
+import { MysqlPool, type MysqlSession } from '../../src/index.js'
+import { mysqlPool as koaMysqlPool } from '../../src/koa.js'
 
 /*
  * Two apps with a pool each, as on two machines: what a client writes through one it reads through the other, although

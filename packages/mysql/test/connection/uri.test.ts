@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { resolveOptions } from '../src/connection/servers.js'
-import { MysqlPool, type MysqlPoolOptions, ShardedMysql } from '../src/index.js'
+import { resolveOptions } from '../../src/connection/servers.js'
+import { MysqlPool, type MysqlPoolOptions, ShardedMysql } from '../../src/index.js'
 
 const at = (query: string) => `mysql://app:word@db.example/shop?${query}`
 

@@ -1,6 +1,6 @@
 import type { Deadline } from '../connection/deadlines.js'
-import { factsOf, type ServerFacts, UNKNOWN } from '../connection/facts.js'
-import { Link, type LinkSettings } from '../connection/link.js'
+import { factsOf, type ServerFacts, UNKNOWN } from '../connection/server-variables.js'
+import { Link, type LinkSettings } from '../connection/driver-connection.js'
 import { after } from '../connection/timer.js'
 import { classify } from '../errno.js'
 import { MysqlUnavailableError } from '../errors.js'

@@ -13,14 +13,14 @@ import {
 } from 'mysql2'
 import { isConnectionFailure, notBegun } from '../errno.js'
 import type { PoolOptions } from '../options.js'
-import type { Call } from '../server-pool/call.js'
+import type { Call } from '../server-pool/statement-execution.js'
 import type { Deadlines } from './deadlines.js'
 import { driverOptions } from './driver-options.js'
 import { RowFeed } from './row-feed.js'
 import { asSent, exactly, OBJECTS, OURS, type RowShape, shaped } from './row-reading.js'
 import type { Server } from './servers.js'
 import { type Flavour, flavourOf, newsOf, type SessionNews, sessionStatements } from './session-state.js'
-import { SessionText } from './session-text.js'
+import { SessionText } from './session-literals.js'
 import { after } from './timer.js'
 
 const tracing = tracingChannel('mysql2:execute')

@@ -1,7 +1,7 @@
 import { type MariadbServer, startMariadb } from '@spillway/testkit'
 import type { RowDataPacket } from 'mysql2'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { MysqlPool, type MysqlPoolOptions, type Queryable } from '../src/index.js'
+import { MysqlPool, type MysqlPoolOptions, type Queryable } from '../../src/index.js'
 
 let server: MariadbServer
 

@@ -11,7 +11,7 @@ import {
 } from '@spillway/testkit'
 import type { RowDataPacket } from 'mysql2'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { MysqlPool, type MysqlPoolOptions } from '../src/index.js'
+import { MysqlPool, type MysqlPoolOptions } from '../../src/index.js'
 
 // What is moved is over long before this; what is not fails by it, and the test with it.
 const PATIENT = { timeout: '8s', acquireTimeout: '8s' } as const

@@ -1,16 +1,16 @@
 import { type Caller, LinkedList, type RejectedError, shareOf } from '@spillway/kit'
 import type { Deadlines } from '../connection/deadlines.js'
-import type { Link, LinkSettings } from '../connection/link.js'
+import type { Link, LinkSettings } from '../connection/driver-connection.js'
 import type { Server } from '../connection/servers.js'
-import type { Waiter } from '../connection/waiter.js'
+import type { Waiter } from '../connection/pending-acquire.js'
 import { MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from '../errors.js'
 import type { PoolOptions } from '../options.js'
 import { Admission } from './admission.js'
-import { Dialler } from './dialler.js'
-import { type NodeHooks, once } from './node-hooks.js'
+import { Dialler } from './connector.js'
+import { type NodeHooks, once } from './warn-once.js'
 import { NodeMeter, type NodeStats } from './node-stats.js'
-import { Shelf } from './shelf.js'
-import { SideLink } from './side-link.js'
+import { Shelf } from './connection-bag.js'
+import { SideLink } from './control-connection.js'
 
 /** The connections to one server, those who wait for them, and the rules between both. */
 export class MysqlNode {

@@ -1,7 +1,7 @@
 import { eventually, type ReplicaPair, startReplicaPair } from '@spillway/testkit'
 import type { RowDataPacket } from 'mysql2'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { MysqlPool, type MysqlPoolOptions } from '../src/index.js'
+import { MysqlPool, type MysqlPoolOptions } from '../../src/index.js'
 
 let pair: ReplicaPair
 const open: MysqlPool[] = []

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http'
 import { type MariadbServer, startMariadb } from '@spillway/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { closeWith } from '../src/express.js'
-import { MysqlPool, type MysqlPoolOptions, ShardedMysql } from '../src/index.js'
+import { closeWith } from '../../src/express.js'
+import { MysqlPool, type MysqlPoolOptions, ShardedMysql } from '../../src/index.js'
 
 let server: MariadbServer
 const warnings: Error[] = []

@@ -1,4 +1,4 @@
-import type { Link, LinkSettings } from '../connection/link.js'
+import type { Link, LinkSettings } from '../connection/driver-connection.js'
 import { after } from '../connection/timer.js'
 import type { Holder } from '../errors.js'
 

@@ -1,5 +1,5 @@
 import type { Holder } from '../errors.js'
-import type { MysqlNode } from './node.js'
+import type { MysqlNode } from './server-pool.js'
 
 /** What a node tells the pool it belongs to. */
 export interface NodeHooks {

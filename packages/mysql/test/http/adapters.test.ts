@@ -19,10 +19,10 @@ import {
   closeWith,
   mysqlPool as expressMysqlPool,
   transactional as expressTransactional,
-} from '../src/express.js'
-import { mysqlPool as fastifyMysqlPool, transactional as fastifyTransactional } from '../src/fastify.js'
-import type { AttachOptions } from '../src/http/attach.js'
-import { SignedToken } from '../src/http/signed-token.js'
+} from '../../src/express.js'
+import { mysqlPool as fastifyMysqlPool, transactional as fastifyTransactional } from '../../src/fastify.js'
+import type { AttachOptions } from '../../src/http/attach.js'
+import { SignedToken } from '../../src/http/signed-token.js'
 import {
   type MysqlAcquireTimeoutError,
   MysqlPool,
@@ -30,8 +30,8 @@ import {
   type MysqlSession,
   type MysqlUnavailableError,
   type Transaction,
-} from '../src/index.js'
-import { mysqlPool as koaMysqlPool, transactional as koaTransactional } from '../src/koa.js'
+} from '../../src/index.js'
+import { mysqlPool as koaMysqlPool, transactional as koaTransactional } from '../../src/koa.js'
 
 let server: MariadbServer
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { eventually, type MariadbServer, type ReplicaPair, startReplicaPair } from '@spillway/testkit'
 import type { RowDataPacket } from 'mysql2'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type LoaderKey, MysqlPool, type MysqlPoolOptions } from '../src/index.js'
+import { type LoaderKey, MysqlPool, type MysqlPoolOptions } from '../../src/index.js'
 
 let pair: ReplicaPair
 let server: MariadbServer

@@ -1,11 +1,11 @@
 import { createHmac } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { SignedToken } from '../src/http/signed-token.js'
-import { scan } from '../src/statement/scanner.js'
-import { Statements } from '../src/statement/statement.js'
-import { format } from '../src/statement/values.js'
-import { Position } from '../src/topology/position.js'
+import { SignedToken } from '../../src/http/signed-token.js'
+import { scan } from '../../src/statement/scanner.js'
+import { Statements } from '../../src/statement/statement.js'
+import { format } from '../../src/statement/values.js'
+import { Position } from '../../src/topology/position.js'
 
 /** A text that counts the characters that are looked at. */
 class Counted {
@@ -111,7 +111,7 @@ describe('the cost of reading', () => {
   })
 
   it('S4 no pattern over what comes from outside repeats without a bound', () => {
-    const folder = new URL('../src/', import.meta.url)
+    const folder = new URL('../../src/', import.meta.url)
     const files = readdirSync(folder, { recursive: true })
       .map(String)
       .filter((file) => file.endsWith('.ts'))

@@ -1,5 +1,5 @@
 import { offAbort, onAbort } from '@spillway/kit'
-import { Link, type LinkSettings } from '../connection/link.js'
+import { Link, type LinkSettings } from '../connection/driver-connection.js'
 import { after } from '../connection/timer.js'
 
 /**
