@@ -83,6 +83,6 @@ export const traced: Listened = new DriverChannels()
 const LISTENED = [queryChannel, slowChannel, acquireChannel, killChannel, retryChannel, traced]
 
 /** The context of a caller who may have to wait for a connection, and for a reply; `undefined` when nobody listens. */
-export function callerOfCall(): Caller | undefined {
+export function callerIfListened(): Caller | undefined {
   return callerOf(LISTENED)
 }

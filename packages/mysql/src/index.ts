@@ -27,7 +27,6 @@ export {
   type ReadOptions,
   type ServerOptions,
 } from './options.js'
-export type { PlanRow } from './statement/explain.js'
 export { type DrainReport, MysqlPool, type MysqlPoolStats } from './pool.js'
 export type { NodeStats } from './server-pool/node-stats.js'
 export { MysqlConnection } from './session/connection.js'
@@ -53,6 +52,7 @@ export {
   ShardedMysql,
   type ShardedMysqlOptions,
 } from './sharding/sharded.js'
-export type { StatementSnapshot } from './statement/stats-table.js'
+export type { PlanRow } from './statement/explain.js'
+export type { StatementSnapshot } from './statement/statement-stats.js'
 export type { Parameter, Scalar } from './statement/values.js'
 export type { FailoverEvent } from './topology/topology.js'

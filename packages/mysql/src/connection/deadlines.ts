@@ -1,127 +1,44 @@
-import type { Clock } from '@spillway/kit'
-
-/** Something that must be over at a time. Linked into its slot, so that adding and removing allocate nothing. */
-export abstract class Deadline {
-  /** Absolute, in the clock's milliseconds; `Infinity` for never. */
-  expiresAt = Number.POSITIVE_INFINITY
-  /** @internal */ earlier: Deadline | undefined = undefined
-  /** @internal */ later: Deadline | undefined = undefined
-  /** @internal */ slot = -1
-  /** @internal */ short = false
-
-  /** Called once, at or shortly after `expiresAt`, when it was not removed before. */
-  abstract expire(): void
-}
-
-/** One for each millisecond of a round. */
-const SLOTS = 1_024
-/** Milliseconds between two looks, which is how late a deadline may fire. */
-const TICK = 10
-/** Closer ones would be too late by that, and are looked for each millisecond. */
-const SHORT = 10 * TICK
+import { type Clock, type Deadline, DeadlineHeap } from '@spillway/kit'
 
 /**
- * All deadlines of a pool on one wheel: a hashed timing wheel (Varghese and Lauck, 1987, scheme 6). Adding and removing
- * are O(1). A deadline fires at most 10 ms late; one that is closer than 100 ms when it is added, 1 ms (and a turn of the
- * event loop), since a tick of 1 ms costs some 3 % of a CPU, and one of 10 ms half a percent. The timers run only while there are deadlines, and do not keep the process alive: the sockets that are
- * waited for do.
+ * Deadlines of one pool on one timer, which runs only while there are some, and does not keep the process alive: the
+ * sockets that are waited for do. A deadline fires at most a millisecond late, and a turn of the event loop.
  */
 export class Deadlines {
-  readonly #clock: Clock
-  readonly #slots = new Array<Deadline | undefined>(SLOTS).fill(undefined)
-  #size = 0
-  #shorts = 0
-  /** The last millisecond that was looked at. */
-  #turn = 0
-  #timer: NodeJS.Timeout | undefined
-  #quickTimer: NodeJS.Timeout | undefined
+  readonly #heap: DeadlineHeap
 
   constructor(clock: Clock) {
-    this.#clock = clock
+    this.#heap = new DeadlineHeap(clock)
   }
 
   get size(): number {
-    return this.#size
+    return this.#heap.size
   }
 
-  /** Sets it, or sets it anew. */
-  add(deadline: Deadline, expiresAt: number): void {
-    if (deadline.slot !== -1) this.remove(deadline)
-    deadline.expiresAt = expiresAt
-    if (expiresAt === Number.POSITIVE_INFINITY) return
-    if (this.#timer === undefined) {
-      this.#turn = Math.floor(this.#clock.now())
-      this.#timer = setInterval(() => this.run(), TICK).unref()
-    }
-    // Never the slot of a turn that is over: it would wait for a whole round.
-    const turn = Math.max(this.#turn + 1, Math.ceil(expiresAt))
-    // The last look may be a tick ago.
-    if (turn - this.#turn <= SHORT + TICK) this.#quicken(deadline)
-    const slot = turn % SLOTS
-    const head = this.#slots[slot]
-    deadline.slot = slot
-    deadline.later = head
-    if (head !== undefined) head.earlier = deadline
-    this.#slots[slot] = deadline
-    this.#size++
+  /** Sets a deadline, or sets it anew. @param at absolute, in the clock's milliseconds; `Infinity` for never */
+  set(deadline: Deadline, at: number): void {
+    this.#heap.remove(deadline)
+    deadline.dueAt = at
+    if (at !== Number.POSITIVE_INFINITY) this.#heap.add(deadline)
   }
 
   remove(deadline: Deadline): void {
-    const { slot, earlier, later } = deadline
-    if (slot === -1) return
-    if (earlier === undefined) this.#slots[slot] = later
-    else earlier.later = later
-    if (later !== undefined) later.earlier = earlier
-    deadline.slot = -1
-    deadline.earlier = undefined
-    deadline.later = undefined
-    this.#size--
-    if (deadline.short) {
-      deadline.short = false
-      this.#shorts--
-    }
+    this.#heap.remove(deadline)
   }
 
-  /** Fires what is due. The timers call it; a test with a clock of its own may. */
-  run(): void {
-    if (this.#shorts === 0) this.#slow()
-    if (this.#size === 0) {
-      this.stop()
-      return
-    }
-    const now = this.#clock.now()
-    const turn = Math.floor(now)
-    // After a long pause each slot is visited once, not once per turn missed.
-    const from = Math.max(this.#turn + 1, turn - SLOTS + 1)
-    this.#turn = turn
-    const due: Deadline[] = []
-    for (let t = from; t <= turn; t++) {
-      for (let entry = this.#slots[t % SLOTS]; entry !== undefined; entry = entry.later) {
-        if (entry.expiresAt <= now) due.push(entry)
-      }
-    }
-    for (const entry of due) {
-      // An earlier one may have settled a later one.
-      if (entry.slot === -1) continue
-      this.remove(entry)
-      entry.expire()
-    }
+  /** Calls back at `at`, unless the deadline is removed before. */
+  after(at: number, action: () => void): Deadline {
+    const deadline: Deadline = { dueAt: at, heapIndex: -1, onDue: action }
+    this.set(deadline, at)
+    return deadline
   }
 
-  stop(): void {
-    this.#slow()
-    clearInterval(this.#timer)
-    this.#timer = undefined
+  /** Fires what is due. The timer calls it; tests with a clock of their own do so themselves. */
+  fire(): void {
+    this.#heap.fire()
   }
 
-  #quicken(deadline: Deadline): void {
-    deadline.short = true
-    this.#shorts++
-    this.#quickTimer ??= setInterval(() => this.run(), 1).unref()
-  }
-
-  #slow(): void {
-    clearInterval(this.#quickTimer)
-    this.#quickTimer = undefined
+  clear(): void {
+    this.#heap.clear()
   }
 }

@@ -13,15 +13,14 @@ import {
 } from 'mysql2'
 import { isConnectionFailure, notBegun } from '../errno.js'
 import type { PoolOptions } from '../options.js'
-import type { Call } from '../server-pool/statement-execution.js'
+import { ConnectionUse } from './connection-use.js'
 import type { Deadlines } from './deadlines.js'
 import { driverOptions } from './driver-options.js'
+import { type Flavour, flavourOf, sessionStatements } from './reply-status.js'
 import { RowFeed } from './row-feed.js'
-import { asSent, exactly, OBJECTS, OURS, type RowShape, shaped } from './row-reading.js'
+import { asSent, exactly, INTERNAL_ROWS, OBJECTS, type RowShape, shaped } from './row-reading.js'
 import type { Server } from './servers.js'
-import { type Flavour, flavourOf, newsOf, type SessionNews, sessionStatements } from './session-state.js'
-import { SessionText } from './session-literals.js'
-import { after } from './timer.js'
+import { SessionState } from './session-state.js'
 
 const tracing = tracingChannel('mysql2:execute')
 
@@ -30,20 +29,20 @@ const ASK_MODE = 'SET sql_mode = @@sql_mode'
 
 export type Reply = (error: QueryError | null, result: QueryResult, fields: FieldPacket[]) => void
 
-/** How links to one server are opened. */
-export interface LinkSettings {
+/** How connections to one server are opened. */
+export interface ConnectionSettings {
   readonly server: Server
   readonly options: PoolOptions
   readonly deadlines: Deadlines
-  /** Called once, when an open link is of no more use. */
-  lost(link: Link, error: unknown): void
+  /** Called once, when an open connection is of no more use. */
+  lost(connection: DriverConnection, error: unknown): void
   /** The server refused to turn on what was asked of it; what it cannot do is in the message. */
   degraded(message: string): void
 }
 
-/** One connection to a server, and what must be known about it between its uses. */
-export class Link {
-  readonly #settings: LinkSettings
+/** Connection of the driver to one server, with its prepared statements, its session and its use by the pool. */
+export class DriverConnection {
+  readonly #settings: ConnectionSettings
   readonly #socket: Socket
   readonly #connection: Connection
   /** By their text, in the order of their preparation. */
@@ -51,36 +50,21 @@ export class Link {
   readonly #exact: boolean
   /** The driver has not been told of another shape of rows. */
   readonly #readsObjects: boolean
-  /** How its server reads what it is sent. */
-  readonly text: SessionText
+  /** What the pool records about its use. */
+  readonly use = new ConnectionUse()
+  /** What the server's replies say about its session. */
+  readonly session: SessionState
   #feed: RowFeed<RowDataPacket> | undefined
-  flavour: Flavour = 'mysql'
-  threadId = 0
-  broken = false
-  /** The next user must not get it as it is. */
-  dirty = false
-  inTransaction = false
-  /** The open transaction has changed something. */
-  wrote = false
-  /** The call that runs on it; those behind it wait. */
-  call: Call | undefined
-  readonly pending: Call[] = []
-  /** The stream that reads from it. */
-  reader: { move(): void } | undefined
+  #flavour: Flavour = 'mysql'
+  #threadId = 0
+  #isBroken = false
 
-  expiresAt = Number.POSITIVE_INFINITY
-  idleSince = 0
-  heldSince = 0
-  sql: string | undefined
-  stack: (() => string | undefined) | undefined
-  leakReported = false
-
-  private constructor(settings: LinkSettings) {
+  private constructor(settings: ConnectionSettings) {
     this.#settings = settings
     const { server, options } = settings
     this.#exact = options.dates === 'exact'
     this.#readsObjects = !options.driver.rowsAsArray && !options.driver.nestTables
-    this.text = new SessionText(options.charset.client)
+    this.session = new SessionState(options.charset.client)
     // Our own socket: `destroy()` of mysql2 only closes one half, and leaves who waits on it waiting.
     this.#socket =
       server.socketPath === undefined ? connect(server.port, server.host) : connect(server.socketPath)
@@ -94,24 +78,39 @@ export class Link {
     })
   }
 
+  /** What kind of server answers. */
+  get flavour(): Flavour {
+    return this.#flavour
+  }
+
+  /** Its id in the server's process list; 0 when the server has told none. */
+  get threadId(): number {
+    return this.#threadId
+  }
+
+  /** It is of no more use. */
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
   /** Connects, signs in and sets up the session. Rejects with the server's or the socket's error. */
-  static async open(settings: LinkSettings, signal?: AbortSignal): Promise<Link> {
-    const link = new Link(settings)
+  static async open(settings: ConnectionSettings, signal?: AbortSignal): Promise<DriverConnection> {
+    const opened = new DriverConnection(settings)
     const { deadlines, options } = settings
     let expired = false
     const stop = () => {
       expired = true
-      link.#socket.destroy()
+      opened.#socket.destroy()
     }
-    const timer = after(deadlines, options.clock.now() + options.connectTimeout, stop)
+    const timer = deadlines.after(options.clock.now() + options.connectTimeout, stop)
     if (signal !== undefined) onAbort(signal, stop)
     try {
-      await link.#connect()
-      await link.setUp()
+      await opened.#connect()
+      await opened.setUp()
       if (signal?.aborted) throw signal.reason
-      return link
+      return opened
     } catch (error) {
-      link.destroy()
+      opened.destroy()
       if (!expired || signal?.aborted) throw error
       throw Object.assign(new Error(`connect ETIMEDOUT ${settings.server.name}`), {
         code: 'ETIMEDOUT',
@@ -127,8 +126,8 @@ export class Link {
     const connection = this.#connection
     return new Promise((resolve, reject) => {
       connection.once('connect', (greeting: { serverVersion?: string }) => {
-        this.flavour = flavourOf(greeting?.serverVersion ?? '')
-        this.threadId = connection.threadId
+        this.#flavour = flavourOf(greeting?.serverVersion ?? '')
+        this.#threadId = connection.threadId
         resolve()
       })
       // The first one rejects; later ones tell that an open connection is lost.
@@ -148,8 +147,8 @@ export class Link {
   async setUp(): Promise<void> {
     const { options, degraded } = this.#settings
     if (!options.session) return
-    const { needed, tracking } = sessionStatements(this.flavour, options)
-    this.text.begin()
+    const { needed, tracking } = sessionStatements(this.#flavour, options)
+    this.session.begin()
     try {
       await this.command(`SET ${[...needed, ...tracking].join(', ')}`)
     } catch (error) {
@@ -164,11 +163,11 @@ export class Link {
       }
     }
     // The status may come from a stored program that ran when the session began; after this it is the session's own.
-    if (this.text.backslashIsPlain) await this.command(ASK_MODE)
-    this.text.settled()
+    if (this.session.backslashIsPlain) await this.command(ASK_MODE)
+    this.session.settled()
   }
 
-  /** Whether {@link askMode} may be used: an endpoint that is told nothing is asked nothing. */
+  /** Whether {@opened askMode} may be used: an endpoint that is told nothing is asked nothing. */
   get mayAsk(): boolean {
     return this.#settings.options.session
   }
@@ -176,7 +175,7 @@ export class Link {
   /** Asks how the session reads a backslash; the answer holds for the next statement. */
   async askMode(): Promise<void> {
     await this.command(ASK_MODE)
-    this.text.asked()
+    this.session.modeKnown()
   }
 
   /** A statement of our own. */
@@ -185,10 +184,7 @@ export class Link {
       this.#connection
         .query(sql, (error: QueryError | null, result: QueryResult) => {
           if (error !== null) return reject(error)
-          const news = newsOf(result)
-          if (news === undefined) return resolve(result)
-          this.inTransaction = news.inTransaction
-          this.text.heed(news)
+          this.session.noteOwn(result)
           resolve(result)
         })
         .on('fields', asSent as never)
@@ -196,13 +192,13 @@ export class Link {
   }
 
   query(sql: string, shape: RowShape | undefined, reply: Reply): void {
-    this.text.sent()
+    this.session.sent()
     this.#read(this.#connection.query(sql, reply), shape)
   }
 
   /** Rows are read as the call wants them, and dates without losing digits. */
   #read(command: Query | undefined, shape: RowShape | undefined): void {
-    if (shape === OURS) command?.on('fields', asSent as never)
+    if (shape === INTERNAL_ROWS) command?.on('fields', asSent as never)
     else if (shape !== undefined && !(shape === OBJECTS && this.#readsObjects))
       command?.on('fields', shaped(shape, this.#exact) as never)
     else if (this.#exact) command?.on('fields', exactly as never)
@@ -216,7 +212,7 @@ export class Link {
     shape: RowShape | undefined,
     reply: Reply,
   ): void {
-    this.text.sent()
+    this.session.sent()
     const known = this.#prepared.get(sql)
     if (known !== undefined) {
       this.#executeKnown(known, sql, values, shape, reply)
@@ -227,10 +223,11 @@ export class Link {
       if (error !== null) return reply(error, [], [])
       this.#prepared.set(sql, statement)
       // Its time ended during the preparation, and the kill with it: nothing would stop it now.
-      if (this.call?.stopping) return reply(notBegun(), [], [])
+      const { occupant } = this.use
+      if (occupant?.isStopping) return reply(notBegun(), [], [])
       const execute = (): void => this.#executeKnown(statement, sql, values, shape, reply)
       // The driver calls back in the context of its socket.
-      if (tracing.hasSubscribers && this.call?.caller) this.call.caller.runInAsyncScope(execute)
+      if (tracing.hasSubscribers && occupant?.caller) occupant.caller.runInAsyncScope(execute)
       else execute()
     })
   }
@@ -272,13 +269,13 @@ export class Link {
     const feed = new RowFeed<RowDataPacket>(this, readAhead)
     // mysql2 tells the connection that it is lost, and not its streams.
     this.#feed = feed
-    this.text.sent()
+    this.session.sent()
     const command = this.#connection.query(sql)
     this.#read(command, shape)
     command
       .on('result', (row: RowDataPacket, set?: number) => {
         // An OK packet comes without the number of its result.
-        if (set === undefined) this.note(row as object as QueryResult)
+        if (set === undefined) this.session.note(row as object as QueryResult)
         feed.push(row)
       })
       .on('error', (error: unknown) => feed.fail(error))
@@ -294,7 +291,7 @@ export class Link {
     return this.#feed !== undefined
   }
 
-  /** Reads nothing more from the socket until {@link resume}. mysql2's own `pause` would copy what it has read. */
+  /** Reads nothing more from the socket until {@opened resume}. mysql2's own `pause` would copy what it has read. */
   pause(): void {
     this.#wire.pause()
   }
@@ -321,25 +318,16 @@ export class Link {
     })
     this.#prepared.clear()
     await this.setUp()
-    this.dirty = false
-    this.inTransaction = false
-  }
-
-  /** Notes what the reply says about the session. */
-  note(result: QueryResult): SessionNews | undefined {
-    const news = newsOf(result)
-    if (news === undefined) return undefined
-    this.inTransaction = news.inTransaction
-    if (this.text.heed(news) || news.changed) this.dirty = true
-    return news
+    this.session.renewed()
   }
 
   /** Says goodbye and closes. */
   end(): void {
-    this.broken = true
+    this.#isBroken = true
     this.#connection.end()
     // A server that does not read must not keep the socket.
-    after(this.#settings.deadlines, this.#settings.options.clock.now() + 1_000, () => this.#socket.destroy())
+    const { deadlines, options } = this.#settings
+    deadlines.after(options.clock.now() + 1_000, () => this.#socket.destroy())
   }
 
   /** Closes at once; what waits for a reply hears of it. */
@@ -352,8 +340,8 @@ export class Link {
   }
 
   #lose(error: unknown): void {
-    if (this.broken) return
-    this.broken = true
+    if (this.#isBroken) return
+    this.#isBroken = true
     this.#socket.destroy()
     this.#feed?.fail(closed())
     this.#settings.lost(this, error)

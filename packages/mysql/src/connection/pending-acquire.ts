@@ -1,23 +1,26 @@
-import type { Caller, Linked } from '@spillway/kit'
-import { callerOfCall } from '../channels.js'
-import { Deadline } from './deadlines.js'
-import type { Link } from './driver-connection.js'
+import type { Caller, Deadline, Linked } from '@spillway/kit'
+import { callerIfListened } from '../channels.js'
+import type { DriverConnection } from './driver-connection.js'
 
 /**
- * Somebody who needs a connection of a node. Its deadline, while it waits, is when it gives up; it stays set when a
- * connection is granted, and is then the waiter's own.
+ * A queued acquire: something that needs a connection of a server's pool. Until a connection is granted its deadline is
+ * that of the wait; afterwards the deadline belongs to the subclass.
  */
-export abstract class Waiter extends Deadline implements Linked {
+export abstract class PendingAcquire implements Deadline, Linked {
+  /** When it was asked for, in the clock's milliseconds; 0 before that. */
   askedAt = 0
   /** When it must be over; `Infinity` for never. */
   deadlineAt = Number.POSITIVE_INFINITY
-  /** In whose context it is told of. */
-  readonly caller: Caller | undefined = callerOfCall()
-  /** @internal */ next: this | undefined = undefined
-  /** @internal */ previous: this | undefined = undefined
+  /** The asynchronous context of the caller, where channels have listeners. */
+  readonly caller: Caller | undefined = callerIfListened()
+  dueAt = Number.POSITIVE_INFINITY
+  heapIndex = -1
+  next: this | undefined = undefined
+  previous: this | undefined = undefined
 
-  /** Its server is down: it goes to another one, if it may and there is one. Otherwise it stays as it is. */
+  /** The server is down: goes to another one if it may and there is one; otherwise stays in the queue. */
   abstract move(): void
-  abstract grant(link: Link, now: number): void
+  abstract grant(connection: DriverConnection, now: number): void
   abstract refuse(error: unknown): void
+  abstract onDue(): void
 }

@@ -9,7 +9,7 @@ export interface RowShape {
 }
 
 /** Asks for rows as they come: see {@link asSent}. */
-export const OURS: RowShape = Object.freeze({ rowsAsArray: false, nestTables: false })
+export const INTERNAL_ROWS: RowShape = Object.freeze({ rowsAsArray: false, nestTables: false })
 
 /** Asks for an object for each row, by column, whatever the driver has been told. */
 export const OBJECTS: RowShape = Object.freeze({ rowsAsArray: false, nestTables: false })

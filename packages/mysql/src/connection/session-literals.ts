@@ -1,10 +1,10 @@
-import type { Literals } from '../statement/literals.js'
-import type { SessionNews } from './session-state.js'
+import type { LiteralStyle } from '../statement/values.js'
+import type { ReplyStatus } from './reply-status.js'
 
 /** How a session reads the text of a statement, as far as that can be known: its mode, and its character set. */
-export class SessionText {
+export class SessionLiterals {
   readonly #charset: string
-  #known: Literals = 'neutral'
+  #known: LiteralStyle = 'neutral'
   #backslashIsPlain = false
   #foreign = false
   #asked = false
@@ -20,12 +20,12 @@ export class SessionText {
   }
 
   /** Somebody has given it another character set. */
-  get foreign(): boolean {
+  get isForeign(): boolean {
     return this.#foreign
   }
 
   /** How strings are written for it. @param changed something of the session may not be as this package has set it */
-  literals(changed: boolean): Literals {
+  style(changed: boolean): LiteralStyle {
     if (this.#foreign) return 'hex'
     if (this.#asked) return this.#backslashIsPlain ? 'plain' : 'escaped'
     return changed ? 'neutral' : this.#known
@@ -52,7 +52,7 @@ export class SessionText {
   }
 
   /** Whether the server reads a backslash in another way than it said before. */
-  heed({ backslashIsPlain, charset }: SessionNews): boolean {
+  update({ backslashIsPlain, charset }: ReplyStatus): boolean {
     if (charset !== undefined && charset !== this.#charset) this.#foreign = true
     if (backslashIsPlain === this.#backslashIsPlain) return false
     // Whoever changed it may do so again, unseen; or nobody has, and the status is that of a stored program.

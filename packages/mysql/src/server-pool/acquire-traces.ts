@@ -9,7 +9,7 @@ const DEPTH = 6
  * times what lending a connection does, so a pool takes no more than a thousand a second (with a burst of a hundred): all
  * of them in most apps, a sample of them in a busy one, and never as much as half a percent of a CPU.
  */
-export class Callers {
+export class AcquireTraces {
   #left = BURST
   #at = 0
 

@@ -1,8 +1,7 @@
-import type { Link, LinkSettings } from '../connection/driver-connection.js'
-import { after } from '../connection/timer.js'
+import type { ConnectionSettings, DriverConnection } from '../connection/driver-connection.js'
 import type { Holder } from '../errors.js'
 
-export interface ShelfHooks {
+export interface ConnectionBagHooks {
   /** Whether somebody waits for a connection, so that none is closed for being idle. */
   waiting(): boolean
   leak(holder: Holder): void
@@ -11,19 +10,19 @@ export interface ShelfHooks {
 }
 
 /** The open connections of a node: which are idle, how old they are, whether they still work. */
-export class Shelf {
-  readonly #settings: LinkSettings
-  readonly #hooks: ShelfHooks
-  readonly #links = new Set<Link>()
+export class ConnectionBag {
+  readonly #settings: ConnectionSettings
+  readonly #hooks: ConnectionBagHooks
+  readonly #connections = new Set<DriverConnection>()
   /** Used last, taken first: so that those not needed grow old. */
-  readonly #idle: Link[] = []
+  readonly #idle: DriverConnection[] = []
   readonly #period: number
   #checking = 0
   #timer: NodeJS.Timeout | undefined
   /** The server closes what is quiet for longer, in milliseconds. */
   waitTimeout = Number.POSITIVE_INFINITY
 
-  constructor(settings: LinkSettings, hooks: ShelfHooks) {
+  constructor(settings: ConnectionSettings, hooks: ConnectionBagHooks) {
     this.#settings = settings
     this.#hooks = hooks
     const { leakAfter, idleTimeout } = settings.options
@@ -31,7 +30,7 @@ export class Shelf {
   }
 
   get size(): number {
-    return this.#links.size
+    return this.#connections.size
   }
 
   get idle(): number {
@@ -40,7 +39,7 @@ export class Shelf {
 
   /** Lent out, being checked or being cleaned. */
   get active(): number {
-    return this.#links.size - this.#idle.length
+    return this.#connections.size - this.#idle.length
   }
 
   /** Asked whether they still work; they come back by themselves, or are lost. */
@@ -48,84 +47,85 @@ export class Shelf {
     return this.#checking
   }
 
-  add(link: Link, now: number): void {
+  add(connection: DriverConnection, now: number): void {
     const { maxLifetime } = this.#settings.options
-    if (maxLifetime !== false) link.expiresAt = now + maxLifetime * (0.9 + Math.random() / 10)
-    this.#links.add(link)
+    if (maxLifetime !== false) connection.use.expireAt(now + maxLifetime * (0.9 + Math.random() / 10))
+    this.#connections.add(connection)
     this.#timer ??= setInterval(() => this.#maintain(), this.#period).unref()
   }
 
-  remove(link: Link): void {
-    this.#links.delete(link)
-    const at = this.#idle.indexOf(link)
+  remove(connection: DriverConnection): void {
+    this.#connections.delete(connection)
+    const at = this.#idle.indexOf(connection)
     if (at !== -1) this.#idle.splice(at, 1)
   }
 
   /** A connection that works, as far as can be told without asking it. Those that were idle for long are asked first. */
-  take(now: number): Link | undefined {
+  take(now: number): DriverConnection | undefined {
     const { validateAfterIdle } = this.#settings.options
-    for (let link = this.#idle.pop(); link !== undefined; link = this.#idle.pop()) {
-      if (now >= link.expiresAt) this.#end(link)
-      else if (validateAfterIdle !== false && now - link.idleSince > validateAfterIdle) this.#check(link)
-      else return link
+    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
+      if (connection.use.isExpired(now)) this.#end(connection)
+      else if (validateAfterIdle !== false && now - connection.use.since > validateAfterIdle)
+        this.#check(connection)
+      else return connection
     }
     return undefined
   }
 
-  put(link: Link, now: number): void {
-    link.idleSince = now
-    this.#idle.push(link)
+  put(connection: DriverConnection, now: number): void {
+    connection.use.putBack(now)
+    this.#idle.push(connection)
   }
 
   /** Closes a connection that is too old, and tells so. */
-  retire(link: Link, now: number): boolean {
-    if (now < link.expiresAt) return false
-    this.#end(link)
+  retire(connection: DriverConnection, now: number): boolean {
+    if (!connection.use.isExpired(now)) return false
+    this.#end(connection)
     return true
   }
 
   retireAll(): void {
-    for (const link of this.#links) link.expiresAt = 0
-    for (const link of this.#idle.splice(0)) this.#end(link)
+    for (const connection of this.#connections) connection.use.expireAt(0)
+    for (const connection of this.#idle.splice(0)) this.#end(connection)
   }
 
   /** Rolls back, and undoes what the last user did to the session. */
-  async clean(link: Link): Promise<void> {
+  async clean(connection: DriverConnection): Promise<void> {
     const { options } = this.#settings
     // After another character set, the driver and the server might not agree about the next one.
-    if (!options.session || link.text.foreign) throw new Error('the session cannot be reset')
-    await this.#within(link, link.reset())
+    if (!options.session || connection.session.isForeign) throw new Error('the session cannot be reset')
+    connection.use.clean()
+    await this.#within(connection, connection.reset())
   }
 
-  busy(): Link[] {
-    return [...this.#links].filter((link) => !this.#idle.includes(link))
+  busy(): DriverConnection[] {
+    return [...this.#connections].filter(({ use }) => use.state !== 'idle')
   }
 
   holders(now: number): Holder[] {
     return this.busy()
-      .sort((a, b) => a.heldSince - b.heldSince)
-      .map((link) => holderOf(link, now))
+      .sort((a, b) => a.use.since - b.use.since)
+      .map((connection) => holderOf(connection, now))
   }
 
   close(): void {
     clearInterval(this.#timer)
-    for (const link of this.#idle.splice(0)) link.end()
-    this.#links.clear()
+    for (const connection of this.#idle.splice(0)) connection.end()
+    this.#connections.clear()
   }
 
-  #end(link: Link): void {
-    this.#links.delete(link)
-    link.end()
+  #end(connection: DriverConnection): void {
+    this.#connections.delete(connection)
+    connection.end()
   }
 
-  #check(link: Link): void {
+  #check(connection: DriverConnection): void {
     this.#checking++
-    link.heldSince = this.#settings.options.clock.now()
-    link.leakReported = true
-    this.#within(link, link.ping())
+    connection.use.check(this.#settings.options.clock.now())
+    this.#within(connection, connection.ping())
       .then(
-        () => this.put(link, this.#settings.options.clock.now()),
-        () => link.destroy(),
+        () => this.put(connection, this.#settings.options.clock.now()),
+        () => connection.destroy(),
       )
       .finally(() => {
         this.#checking--
@@ -134,10 +134,10 @@ export class Shelf {
   }
 
   /** A connection that does not answer is cut. */
-  async #within<T>(link: Link, work: Promise<T>): Promise<T> {
+  async #within<T>(connection: DriverConnection, work: Promise<T>): Promise<T> {
     const { deadlines, options } = this.#settings
-    const limit = after(deadlines, options.clock.now() + Math.max(100, options.killGrace), () =>
-      link.destroy(),
+    const limit = deadlines.after(options.clock.now() + Math.max(100, options.killGrace), () =>
+      connection.destroy(),
     )
     try {
       return await work
@@ -152,15 +152,18 @@ export class Shelf {
     const idleTimeout = options.idleTimeout === false ? Number.POSITIVE_INFINITY : options.idleTimeout
     if (!this.#hooks.waiting()) {
       // The coldest stand first.
-      for (const link of [...this.#idle]) {
-        const quiet = now - link.idleSince
-        const spare = this.#links.size > options.minIdle
-        if (now >= link.expiresAt || (spare && (quiet > idleTimeout || quiet > this.waitTimeout * 0.8))) {
-          this.#idle.splice(this.#idle.indexOf(link), 1)
-          this.#end(link)
+      for (const connection of [...this.#idle]) {
+        const quiet = now - connection.use.since
+        const spare = this.#connections.size > options.minIdle
+        if (
+          connection.use.isExpired(now) ||
+          (spare && (quiet > idleTimeout || quiet > this.waitTimeout * 0.8))
+        ) {
+          this.#idle.splice(this.#idle.indexOf(connection), 1)
+          this.#end(connection)
         } else if (quiet > this.waitTimeout / 3) {
-          this.#idle.splice(this.#idle.indexOf(link), 1)
-          this.#check(link)
+          this.#idle.splice(this.#idle.indexOf(connection), 1)
+          this.#check(connection)
         }
       }
     }
@@ -169,14 +172,12 @@ export class Shelf {
   }
 
   #reportLeaks(now: number, leakAfter: number): void {
-    for (const link of this.busy()) {
-      if (link.leakReported || now - link.heldSince < leakAfter) continue
-      link.leakReported = true
-      this.#hooks.leak(holderOf(link, now))
+    for (const connection of this.busy()) {
+      if (connection.use.isNewLeak(now, leakAfter)) this.#hooks.leak(holderOf(connection, now))
     }
   }
 }
 
-function holderOf({ heldSince, sql, stack, inTransaction }: Link, now: number): Holder {
-  return { heldMs: now - heldSince, sql, stack: stack?.(), inTransaction }
+function holderOf({ use, session }: DriverConnection, now: number): Holder {
+  return { heldMs: now - use.since, sql: use.sql, stack: use.trace, inTransaction: session.inTransaction }
 }

@@ -1,34 +1,35 @@
-import type { Deadline } from '../connection/deadlines.js'
-import { factsOf, type ServerFacts, UNKNOWN } from '../connection/server-variables.js'
-import { Link, type LinkSettings } from '../connection/driver-connection.js'
-import { after } from '../connection/timer.js'
+import { Backoff, type Deadline } from '@spillway/kit'
+import { type ConnectionSettings, DriverConnection } from '../connection/driver-connection.js'
+import { type ServerVariables, serverVariablesOf, UNKNOWN } from '../connection/server-variables.js'
 import { classify } from '../errno.js'
 import { MysqlUnavailableError } from '../errors.js'
-import { Backoff } from './backoff.js'
 
-export interface DiallerHooks {
-  opened(link: Link): void
+export interface ConnectorHooks {
+  opened(connection: DriverConnection): void
   failed(error: unknown): void
   /** The time to try again has come. */
   retry(): void
 }
 
 /** Opens the connections of a node: how many at a time, how soon after a failure, and how many the server bears. */
-export class Dialler {
-  readonly #settings: LinkSettings
+export class Connector {
+  readonly #settings: ConnectionSettings
   readonly #limit: number
-  readonly #hooks: DiallerHooks
+  readonly #hooks: ConnectorHooks
   readonly #abort = new AbortController()
-  readonly #backoff = new Backoff(50, 1_000)
+  readonly #backoff = new Backoff({ first: 50, max: 1_000 })
+  #pausedUntil = Number.NEGATIVE_INFINITY
+  /** Why the last attempt failed. */
+  #cause: unknown
   #redial: Deadline | undefined
   #asked = false
-  facts: ServerFacts = UNKNOWN
+  variables: ServerVariables = UNKNOWN
   /** Being opened now. */
   connecting = 0
   /** Connections that the server lets us have, as far as we know: less than the limit after "too many connections". */
   effective: number
 
-  constructor(settings: LinkSettings, limit: number, hooks: DiallerHooks) {
+  constructor(settings: ConnectionSettings, limit: number, hooks: ConnectorHooks) {
     this.#settings = settings
     this.#limit = limit
     this.#hooks = hooks
@@ -41,22 +42,22 @@ export class Dialler {
 
   /** The error of those who come in the pause after a failure. */
   unavailable(now: number): MysqlUnavailableError {
-    return new MysqlUnavailableError(this.#settings.server.name, this.#backoff.cause, this.#pause(now))
+    return new MysqlUnavailableError(this.#settings.server.name, this.#cause, this.#pause(now))
   }
 
   /** The server is well, and has no room for more of us. */
   get crowded(): boolean {
-    return classify(this.#backoff.cause).kind === 'too-many-connections'
+    return classify(this.#cause).kind === 'too-many-connections'
   }
 
   /** A failure is so recent that no attempt is made. */
   pausing(now: number): boolean {
-    return this.#backoff.pending(now)
+    return now < this.#pausedUntil
   }
 
   /** Milliseconds until an attempt is made again. */
   #pause(now: number): number {
-    return this.#backoff.remaining(now)
+    return Math.max(0, this.#pausedUntil - now)
   }
 
   /** Opens as many as are needed and allowed. After a failure one attempt at a time, and not at once. */
@@ -66,7 +67,7 @@ export class Dialler {
 
   /** Calls `retry` at the end of the pause. */
   later(now: number): void {
-    this.#redial ??= after(this.#settings.deadlines, now + this.#pause(now), () => {
+    this.#redial ??= this.#settings.deadlines.after(now + this.#pause(now), () => {
       this.#redial = undefined
       if (!this.closed) this.#hooks.retry()
     })
@@ -96,27 +97,38 @@ export class Dialler {
   #dial(): void {
     this.connecting++
     this.#open().then(
-      (link) => {
+      (connection) => {
         this.connecting--
-        this.#backoff.reset()
-        if (this.closed) link.destroy()
-        else this.#hooks.opened(link)
+        this.#succeeded()
+        if (this.closed) connection.destroy()
+        else this.#hooks.opened(connection)
       },
       (error: unknown) => {
         this.connecting--
         if (this.closed) return
-        this.#backoff.fail(this.#settings.options.clock.now(), error)
+        this.#failed(error)
         this.#hooks.failed(error)
       },
     )
   }
 
-  async #open(): Promise<Link> {
-    const link = await Link.open(this.#settings, this.#abort.signal)
+  #succeeded(): void {
+    this.#backoff.reset()
+    this.#pausedUntil = Number.NEGATIVE_INFINITY
+    this.#cause = undefined
+  }
+
+  #failed(error: unknown): void {
+    this.#cause = error
+    this.#pausedUntil = this.#settings.options.clock.now() + this.#backoff.fail()
+  }
+
+  async #open(): Promise<DriverConnection> {
+    const connection = await DriverConnection.open(this.#settings, this.#abort.signal)
     if (!this.#asked && this.#settings.options.session) {
       this.#asked = true
-      this.facts = await factsOf(link, this.#settings.degraded)
+      this.variables = await serverVariablesOf(connection, this.#settings.degraded)
     }
-    return link
+    return connection
   }
 }

@@ -1,29 +1,28 @@
 import { offAbort, onAbort } from '@spillway/kit'
-import { Link, type LinkSettings } from '../connection/driver-connection.js'
-import { after } from '../connection/timer.js'
+import { type ConnectionSettings, DriverConnection } from '../connection/driver-connection.js'
 
 /**
  * A connection beside the pool's, for what must not wait for one of those: KILL QUERY, probes, waiting for a position.
  * It is opened at first use and again after it broke, asks one thing at a time, and does not keep the process alive.
  */
-export class SideLink {
-  readonly #settings: LinkSettings
+export class ControlConnection {
+  readonly #settings: ConnectionSettings
   readonly #closing = new AbortController()
-  #link: Link | undefined
+  #connection: DriverConnection | undefined
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(settings: Omit<LinkSettings, 'lost'>) {
+  constructor(settings: Omit<ConnectionSettings, 'lost'>) {
     this.#settings = {
       ...settings,
-      lost: (link) => {
-        if (this.#link === link) this.#link = undefined
+      lost: (connection) => {
+        if (this.#connection === connection) this.#connection = undefined
       },
     }
   }
 
   /** Which server it is, once it has been connected. */
-  get link(): Link | undefined {
-    return this.#link
+  get connection(): DriverConnection | undefined {
+    return this.#connection
   }
 
   /** Opens it in advance. Never rejects: whoever needs it will hear of the trouble. */
@@ -40,7 +39,7 @@ export class SideLink {
     const { deadlines, options } = this.#settings
     return new Promise((resolve, reject) => {
       const turn = new AbortController()
-      const limit = after(deadlines, options.clock.now() + timeout, () => {
+      const limit = deadlines.after(options.clock.now() + timeout, () => {
         // What the socket has received already, while this process was busy, is read before this.
         setImmediate(() => {
           turn.abort()
@@ -55,11 +54,11 @@ export class SideLink {
 
   async #ask(sql: string, signal: AbortSignal): Promise<unknown> {
     signal.throwIfAborted()
-    const link = await this.#open(signal)
-    const cut = () => link.destroy()
+    const connection = await this.#open(signal)
+    const cut = () => connection.destroy()
     onAbort(signal, cut)
     try {
-      return await link.command(sql)
+      return await connection.command(sql)
     } finally {
       offAbort(signal, cut)
     }
@@ -67,7 +66,7 @@ export class SideLink {
 
   close(): void {
     this.#closing.abort()
-    this.#link?.destroy()
+    this.#connection?.destroy()
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -76,19 +75,19 @@ export class SideLink {
     return turn
   }
 
-  async #open(signal?: AbortSignal): Promise<Link> {
-    if (this.#link !== undefined) return this.#link
+  async #open(signal?: AbortSignal): Promise<DriverConnection> {
+    if (this.#connection !== undefined) return this.#connection
     const closing = this.#closing.signal
-    const link = await Link.open(
+    const connection = await DriverConnection.open(
       this.#settings,
       signal === undefined ? closing : AbortSignal.any([closing, signal]),
     )
-    link.unref()
-    this.#link = link
-    return link
+    connection.unref()
+    this.#connection = connection
+    return connection
   }
 }
 
-function tooLate({ server }: LinkSettings): Error {
+function tooLate({ server }: ConnectionSettings): Error {
   return Object.assign(new Error(`${server.name} did not answer in time`), { code: 'ETIMEDOUT' })
 }

@@ -45,7 +45,7 @@ function noCounts(): NodeCounts {
 }
 
 /** Counts what happens at one node, and how long its connections were waited for. */
-export class NodeMeter {
+export class ServerPoolMeter {
   readonly count = noCounts()
   readonly #waits = new Histogram()
 

@@ -1,70 +1,82 @@
 import { type Caller, LinkedList, type RejectedError, shareOf } from '@spillway/kit'
 import type { Deadlines } from '../connection/deadlines.js'
-import type { Link, LinkSettings } from '../connection/driver-connection.js'
+import type { ConnectionSettings, DriverConnection } from '../connection/driver-connection.js'
+import type { PendingAcquire } from '../connection/pending-acquire.js'
 import type { Server } from '../connection/servers.js'
-import type { Waiter } from '../connection/pending-acquire.js'
-import { MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from '../errors.js'
+import { type Holder, MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from '../errors.js'
 import type { PoolOptions } from '../options.js'
 import { Admission } from './admission.js'
-import { Dialler } from './connector.js'
-import { type NodeHooks, once } from './warn-once.js'
-import { NodeMeter, type NodeStats } from './node-stats.js'
-import { Shelf } from './connection-bag.js'
-import { SideLink } from './control-connection.js'
+import { ConnectionBag } from './connection-bag.js'
+import { Connector } from './connector.js'
+import { ControlConnection } from './control-connection.js'
+import { type NodeStats, ServerPoolMeter } from './node-stats.js'
+import { warnOnce } from './warn-once.js'
+
+/** What a node tells the pool it belongs to. */
+export interface ServerPoolHooks {
+  leak(node: ServerPool, holder: Holder): void
+  warning(node: ServerPool, message: string): void
+  /** It refused a write because it is read-only. */
+  readOnly(node: ServerPool): void
+  /** Its last connection broke: it may have been started again. */
+  lost(node: ServerPool): void
+  /** It could not be reached, or was reached again. */
+  reachable(node: ServerPool, yes: boolean): void
+}
 
 /** The connections to one server, those who wait for them, and the rules between both. */
-export class MysqlNode {
+export class ServerPool {
   readonly name: string
   readonly pool: string
   readonly limit: number
-  readonly #hooks: NodeHooks
-  readonly #settings: LinkSettings
+  readonly #hooks: ServerPoolHooks
+  readonly #settings: ConnectionSettings
   /** Those who wait, first come first served. */
-  readonly #queue = new LinkedList<Waiter>()
-  readonly #shelf: Shelf
-  readonly #dialler: Dialler
-  readonly #control: SideLink
+  readonly #queue = new LinkedList<PendingAcquire>()
+  readonly #bag: ConnectionBag
+  readonly #connector: Connector
+  readonly #control: ControlConnection
   readonly #admission: Admission
   #isReachable = true
   #draining = false
   #drained: (() => void) | undefined
-  readonly #meter: NodeMeter
+  readonly #meter: ServerPoolMeter
 
   constructor(
     readonly server: Server,
     readonly options: PoolOptions,
     readonly deadlines: Deadlines,
-    hooks: NodeHooks,
+    hooks: ServerPoolHooks,
   ) {
     this.name = server.name
     this.pool = options.name
-    this.#meter = new NodeMeter(this.pool, this.name)
+    this.#meter = new ServerPoolMeter(this.pool, this.name)
     this.limit = options.shareConnections ? shareOf(options.connectionLimit) : options.connectionLimit
     this.#hooks = hooks
     this.#admission = new Admission(server.name, options)
-    const side = { server, options, deadlines, degraded: once((message) => hooks.warning(this, message)) }
-    this.#settings = { ...side, lost: (link) => this.#lost(link) }
-    this.#shelf = new Shelf(this.#settings, {
+    const side = { server, options, deadlines, degraded: warnOnce((message) => hooks.warning(this, message)) }
+    this.#settings = { ...side, lost: (connection) => this.#lost(connection) }
+    this.#bag = new ConnectionBag(this.#settings, {
       waiting: () => this.#queue.size > 0,
       leak: (holder) => hooks.leak(this, holder),
       maintain: () => this.#maintain(),
     })
-    this.#dialler = new Dialler(this.#settings, this.limit, {
-      opened: (link) => this.#opened(link),
+    this.#connector = new Connector(this.#settings, this.limit, {
+      opened: (connection) => this.#opened(connection),
       failed: () => this.#dialFailed(),
       retry: () => this.#maintain(),
     })
-    this.#control = new SideLink(side)
+    this.#control = new ControlConnection(side)
   }
 
   /** How a side connection to this server is opened. */
-  get sideSettings(): Omit<LinkSettings, 'lost'> {
+  get sideSettings(): Omit<ConnectionSettings, 'lost'> {
     return this.#settings
   }
 
   /** Prepared statements that one connection may have. */
   get statementBudget(): number {
-    const { statements } = this.#dialler.facts
+    const { statements } = this.#connector.variables
     return Math.max(
       1,
       Math.floor(Math.min(this.options.preparedStatements ?? statements, statements) / this.limit),
@@ -72,7 +84,7 @@ export class MysqlNode {
   }
 
   get rollsBackOnLockTimeout(): boolean {
-    return this.#dialler.facts.rollsBackOnLockTimeout
+    return this.#connector.variables.rollsBackOnLockTimeout
   }
 
   get waiting(): number {
@@ -80,12 +92,12 @@ export class MysqlNode {
   }
 
   get active(): number {
-    return this.#shelf.active
+    return this.#bag.active
   }
 
   /** Whether it can be expected to answer: it has a connection, or its last failure is some time ago. */
   get reachable(): boolean {
-    return this.#shelf.size > 0 || !this.#dialler.pausing(this.now())
+    return this.#bag.size > 0 || !this.#connector.pausing(this.now())
   }
 
   now(): number {
@@ -93,18 +105,18 @@ export class MysqlNode {
   }
 
   /** A free connection, if there is one and nobody waits for it. */
-  take(now: number): Link | undefined {
-    const link = this.#draining || this.#queue.size > 0 ? undefined : this.#shelf.take(now)
-    if (link !== undefined) this.#lent(link, 0, now)
-    return link
+  take(now: number): DriverConnection | undefined {
+    const connection = this.#draining || this.#queue.size > 0 ? undefined : this.#bag.take(now)
+    if (connection !== undefined) this.#lent(connection, 0, now)
+    return connection
   }
 
   /** Grants the waiter a connection, now or when one is free, or refuses it. */
-  submit(waiter: Waiter, now: number): void {
+  submit(waiter: PendingAcquire, now: number): void {
     waiter.askedAt ||= now
-    const link = this.take(now)
-    if (link !== undefined) {
-      waiter.grant(link, now)
+    const connection = this.take(now)
+    if (connection !== undefined) {
+      waiter.grant(connection, now)
       return
     }
     const refusal = this.#refusal(waiter, now)
@@ -114,49 +126,49 @@ export class MysqlNode {
       return
     }
     this.#queue.add(waiter)
-    this.deadlines.add(waiter, Math.min(waiter.deadlineAt, now + this.options.acquireTimeout))
+    this.deadlines.set(waiter, Math.min(waiter.deadlineAt, now + this.options.acquireTimeout))
     this.#serve(now)
   }
 
   /** Somebody has waited too long. */
-  expired(waiter: Waiter): void {
+  expired(waiter: PendingAcquire): void {
     this.#queue.delete(waiter)
     const now = this.now()
     const waited = now - waiter.askedAt
     this.#meter.waited(waited, this.waiting, false, waiter.caller)
     this.#meter.count.acquireTimeouts++
     const { waiting, active } = this
-    if (active === 0 && this.#dialler.connecting > 0) {
+    if (active === 0 && this.#connector.connecting > 0) {
       waiter.refuse(new MysqlTimeoutError(waited, 'connect', 'none'))
     } else {
-      const state = { active, idle: this.#shelf.idle, waiting, limit: this.limit }
-      waiter.refuse(new MysqlAcquireTimeoutError(this.name, waited, state, this.#shelf.holders(now)))
+      const state = { active, idle: this.#bag.idle, waiting, limit: this.limit }
+      waiter.refuse(new MysqlAcquireTimeoutError(this.name, waited, state, this.#bag.holders(now)))
     }
     this.#settleDrain()
   }
 
   /** Somebody waits no longer. */
-  forget(waiter: Waiter): void {
+  forget(waiter: PendingAcquire): void {
     this.#queue.delete(waiter)
     this.deadlines.remove(waiter)
     this.#settleDrain()
   }
 
-  /** Takes a connection back: to the next one, or on the shelf, if it is as good as new. */
-  release(link: Link, now: number = this.now()): void {
-    this.#admission.returned(now - link.heldSince)
-    if (link.broken) {
+  /** Takes a connection back: to the next one, or on the bag, if it is as good as new. */
+  release(connection: DriverConnection, now: number = this.now()): void {
+    this.#admission.returned(now - connection.use.since)
+    if (connection.isBroken) {
       this.#serve(now)
       this.#settleDrain()
-    } else if (link.dirty || link.inTransaction) this.#clean(link)
-    else this.#free(link, now)
+    } else if (connection.session.isDirty || connection.session.inTransaction) this.#clean(connection)
+    else this.#free(connection, now)
   }
 
-  /** Stops what runs on the link. `undefined`: there is no way to. */
-  kill(link: Link): Promise<unknown> | undefined {
+  /** Stops what runs on the connection. `undefined`: there is no way to. */
+  kill(connection: DriverConnection): Promise<unknown> | undefined {
     this.#meter.count.kills++
-    if (!this.options.control || link.threadId === 0) return undefined
-    return this.#control.ask(`KILL QUERY ${link.threadId}`, Math.max(1, this.options.killGrace))
+    if (!this.options.control || connection.threadId === 0) return undefined
+    return this.#control.ask(`KILL QUERY ${connection.threadId}`, Math.max(1, this.options.killGrace))
   }
 
   refusedWrite(): void {
@@ -165,7 +177,7 @@ export class MysqlNode {
 
   /** Idle connections are closed, those in use when they come back: the server is not what it was. */
   renew(): void {
-    this.#shelf.retireAll()
+    this.#bag.retireAll()
     this.#serve(this.now())
   }
 
@@ -175,7 +187,7 @@ export class MysqlNode {
    */
   leave(): void {
     for (const waiter of [...this.#queue]) waiter.move()
-    for (const link of this.#shelf.busy()) (link.call ?? link.reader)?.move()
+    for (const connection of this.#bag.busy()) connection.use.occupant?.move()
     this.renew()
   }
 
@@ -195,11 +207,11 @@ export class MysqlNode {
       this.forget(waiter)
       waiter.refuse(new MysqlClosedError())
     }
-    const busy = this.#shelf.busy()
-    const kills = await Promise.all(busy.map((link) => this.#killed(link)))
-    for (const link of busy) link.destroy()
-    this.#dialler.close()
-    this.#shelf.close()
+    const busy = this.#bag.busy()
+    const kills = await Promise.all(busy.map((connection) => this.#killed(connection)))
+    for (const connection of busy) connection.destroy()
+    this.#connector.close()
+    this.#bag.close()
     this.#control.close()
     return { killed: kills.filter(Boolean).length, destroyed: busy.length }
   }
@@ -208,78 +220,77 @@ export class MysqlNode {
     return {
       node: this.name,
       limit: this.limit,
-      effectiveLimit: this.#dialler.effective,
+      effectiveLimit: this.#connector.effective,
       active: this.active,
-      idle: this.#shelf.idle,
-      connecting: this.#dialler.connecting,
+      idle: this.#bag.idle,
+      connecting: this.#connector.connecting,
       waiting: this.waiting,
       ...this.#meter.stats(),
     }
   }
 
-  #lend(link: Link, waiter: Waiter, now: number): void {
+  #lend(connection: DriverConnection, waiter: PendingAcquire, now: number): void {
     this.#queue.delete(waiter)
-    this.#lent(link, now - waiter.askedAt, now, waiter.caller)
-    waiter.grant(link, now)
+    this.#lent(connection, now - waiter.askedAt, now, waiter.caller)
+    waiter.grant(connection, now)
   }
 
-  #lent(link: Link, waitedMs: number, now: number, caller?: Caller): void {
-    link.heldSince = now
-    link.leakReported = false
+  #lent(connection: DriverConnection, waitedMs: number, now: number, caller?: Caller): void {
+    connection.use.lend(now)
     this.#meter.waited(waitedMs, this.waiting, true, caller)
   }
 
-  #refusal(waiter: Waiter, now: number): RejectedError | undefined {
+  #refusal(waiter: PendingAcquire, now: number): RejectedError | undefined {
     if (this.#draining) return new MysqlClosedError()
-    const { effective, connecting } = this.#dialler
-    const open = this.#shelf.size + connecting
-    if (open === 0 && this.#dialler.pausing(now) && !this.#dialler.crowded)
-      return this.#dialler.unavailable(now)
+    const { effective, connecting } = this.#connector
+    const open = this.#bag.size + connecting
+    if (open === 0 && this.#connector.pausing(now) && !this.#connector.crowded)
+      return this.#connector.unavailable(now)
     if (open < effective) return undefined
     const patience = Math.min(this.options.acquireTimeout, waiter.deadlineAt - now)
     // Those for whom a connection is being opened do not queue.
     return this.#admission.refusal(this.waiting - connecting, effective, patience)
   }
 
-  /** Hands out what is on the shelf, and opens what is missing. */
+  /** Hands out what is on the bag, and opens what is missing. */
   #serve(now: number): void {
     for (let { first } = this.#queue; first !== undefined; first = this.#queue.first) {
-      const link = this.#shelf.take(now)
-      if (link === undefined) break
-      this.#lend(link, first, now)
+      const connection = this.#bag.take(now)
+      if (connection === undefined) break
+      this.#lend(connection, first, now)
     }
-    const spare = this.#draining ? 0 : this.options.minIdle - this.#shelf.size
-    const needed = Math.max(this.#queue.size - this.#shelf.checking, spare)
-    this.#dialler.dial(needed, this.#shelf.size, now)
-    if (this.#queue.size > 0 && this.#dialler.connecting === 0 && this.#dialler.pausing(now))
-      this.#dialler.later(now)
+    const spare = this.#draining ? 0 : this.options.minIdle - this.#bag.size
+    const needed = Math.max(this.#queue.size - this.#bag.checking, spare)
+    this.#connector.dial(needed, this.#bag.size, now)
+    if (this.#queue.size > 0 && this.#connector.connecting === 0 && this.#connector.pausing(now))
+      this.#connector.later(now)
   }
 
-  #opened(link: Link): void {
+  #opened(connection: DriverConnection): void {
     const now = this.now()
     this.#meter.count.opened++
-    this.#shelf.waitTimeout = this.#dialler.facts.waitTimeout
+    this.#bag.waitTimeout = this.#connector.variables.waitTimeout
     if (this.options.control) this.#control.warm()
     if (!this.#isReachable) {
       this.#isReachable = true
       this.#hooks.reachable(this, true)
     }
-    this.#shelf.add(link, now)
-    this.#free(link, now)
+    this.#bag.add(connection, now)
+    this.#free(connection, now)
     this.#serve(now)
   }
 
   #dialFailed(): void {
     const now = this.now()
-    const { size } = this.#shelf
-    if (this.#dialler.crowded) {
+    const { size } = this.#bag
+    if (this.#connector.crowded) {
       // The server is well and full: we live with what we have, and try for more later.
-      this.#dialler.narrow(size)
+      this.#connector.narrow(size)
       this.#hooks.warning(this, `the server takes no more connections: going on with ${size}`)
     } else if (size === 0) {
       this.#isReachable = false
       this.#hooks.reachable(this, false)
-      const refusal = this.#dialler.unavailable(now)
+      const refusal = this.#connector.unavailable(now)
       for (const waiter of [...this.#queue]) {
         this.forget(waiter)
         waiter.refuse(refusal)
@@ -288,55 +299,54 @@ export class MysqlNode {
     this.#serve(now)
   }
 
-  #clean(link: Link): void {
-    if (link.inTransaction) {
+  #clean(connection: DriverConnection): void {
+    if (connection.session.inTransaction) {
       this.#meter.count.rollbacks++
       this.#hooks.warning(
         this,
-        `a transaction was left open and is rolled back; the last statement: ${link.sql}`,
+        `a transaction was left open and is rolled back; the last statement: ${connection.use.sql}`,
       )
     }
     this.#meter.count.resets++
-    this.#shelf.clean(link).then(
-      () => this.#free(link, this.now()),
-      () => link.destroy(),
+    this.#bag.clean(connection).then(
+      () => this.#free(connection, this.now()),
+      () => connection.destroy(),
     )
   }
 
-  #free(link: Link, now: number): void {
-    link.sql = undefined
-    link.stack = undefined
-    if (link.broken || this.#shelf.retire(link, now)) {
+  #free(connection: DriverConnection, now: number): void {
+    connection.use.forgetUser()
+    if (connection.isBroken || this.#bag.retire(connection, now)) {
       this.#serve(now)
       this.#settleDrain()
       return
     }
     const { first } = this.#queue
-    if (first !== undefined) this.#lend(link, first, now)
+    if (first !== undefined) this.#lend(connection, first, now)
     else {
-      this.#shelf.put(link, now)
+      this.#bag.put(connection, now)
       this.#settleDrain()
     }
   }
 
-  #lost(link: Link): void {
+  #lost(connection: DriverConnection): void {
     this.#meter.count.lost++
-    this.#shelf.remove(link)
-    if (this.#shelf.size === 0) this.#hooks.lost(this)
+    this.#bag.remove(connection)
+    if (this.#bag.size === 0) this.#hooks.lost(this)
     this.#serve(this.now())
     this.#settleDrain()
   }
 
   #maintain(): void {
     const now = this.now()
-    this.#dialler.widen(this.#shelf.size, now)
+    this.#connector.widen(this.#bag.size, now)
     this.#serve(now)
   }
 
-  async #killed(link: Link): Promise<boolean> {
-    if (link.call === undefined) return false
+  async #killed(connection: DriverConnection): Promise<boolean> {
+    if (connection.use.occupant?.kind !== 'statement') return false
     try {
-      return (await this.kill(link)) !== undefined
+      return (await this.kill(connection)) !== undefined
     } catch {
       return false
     }

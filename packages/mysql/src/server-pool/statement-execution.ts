@@ -1,44 +1,21 @@
 import { offAbort, onAbort } from '@spillway/kit'
 import type { FieldPacket, QueryError, QueryResult } from 'mysql2'
 import { killChannel, retryChannel, traced } from '../channels.js'
-import type { Link } from '../connection/driver-connection.js'
-import type { RowShape } from '../connection/row-reading.js'
-import { Waiter } from '../connection/pending-acquire.js'
+import type { Queued } from '../connection/connection-use.js'
+import type { DriverConnection } from '../connection/driver-connection.js'
+import { PendingAcquire } from '../connection/pending-acquire.js'
 import { isConnectionFailure, isInterrupted, isStopped, notBegun, presentable } from '../errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from '../errors.js'
 import { needsMode, textFor } from '../statement/literals.js'
-import type { Statement } from '../statement/statement.js'
-import type { Scalar } from '../statement/values.js'
-import type { MysqlNode } from './server-pool.js'
-
-/** Who asked: hears what came of it. */
-export interface CallOwner {
-  /** A write was committed at this position, or at one the server did not tell (`undefined`). */
-  wrote(position: string | undefined): void
-  /** Another node for a read whose node failed. */
-  another(failed: MysqlNode): MysqlNode | undefined
-  /** Counts the time. */
-  ran(call: Call, now: number, rows: number, error: unknown): void
-  /** Hears what a call is refused with, or fails with. */
-  failed(error: unknown): void
-}
-
-export interface CallInit {
-  readonly owner: CallOwner
-  readonly node: MysqlNode
-  readonly statement: Statement
-  /** With list placeholders expanded, when it is prepared. */
-  readonly sql: string
-  readonly values: readonly Scalar[] | undefined
-  readonly prepared: boolean
-  /** As the user gave them, for the text protocol. */
-  readonly given: readonly unknown[] | undefined
-  readonly timeout: number
-  readonly signal: AbortSignal | undefined
-  readonly shape: RowShape | undefined
-  /** Runs on a connection that its user keeps. */
-  readonly held: boolean
-}
+import { reportCommit } from './commit-report.js'
+import type { ExecutionInit } from './execution-init.js'
+import {
+  awaitsReply,
+  type ExecutionEvent,
+  type ExecutionState,
+  nextExecutionState,
+} from './execution-state.js'
+import type { ServerPool } from './server-pool.js'
 
 export type Rows = [QueryResult, FieldPacket[]]
 
@@ -46,29 +23,31 @@ export type Rows = [QueryResult, FieldPacket[]]
 const NOT_PREPARED = new Set([1461, 1295, 1615])
 const READ_ONLY = new Set([1290, 1792, 1836, 3100])
 
-/** One statement on its way: waits for a connection, runs, and is stopped when it is over time. */
-export class Call extends Waiter {
-  readonly init: CallInit
-  node: MysqlNode
+/**
+ * Execution of one statement: waits for a connection, runs, and is stopped when its time is over. {@link ExecutionState} is
+ * where the statement is; its promise may be settled earlier, since an abort rejects at once.
+ */
+export class StatementExecution extends PendingAcquire implements Queued {
+  readonly kind = 'statement'
+  readonly init: ExecutionInit
+  node: ServerPool
   startedAt = 0
   readonly #resolve: (rows: Rows) => void
   readonly #reject: (error: unknown) => void
-  #link: Link | undefined
-  #settled = false
-  #retried = false
-  #prepared: boolean
-  #stopping: 'timeout' | 'abort' | undefined
-  #killDone = false
-  #replied = false
-  #absorb = false
-  /** Only where there is a signal: a closure costs as much as the rest of a call's fields. */
+  #state: ExecutionState = 'waiting'
+  #connection: DriverConnection | undefined
+  #stopReason: 'timeout' | 'abort' | undefined
+  #isPrepared: boolean
+  #isSettled = false
+  #hasMoved = false
+  /** Only where there is a signal: a closure costs as much as all the fields. */
   #onAbort: (() => void) | undefined
 
-  constructor(init: CallInit, resolve: (rows: Rows) => void, reject: (error: unknown) => void) {
+  constructor(init: ExecutionInit, resolve: (rows: Rows) => void, reject: (error: unknown) => void) {
     super()
     this.init = init
     this.node = init.node
-    this.#prepared = init.prepared
+    this.#isPrepared = init.prepared
     this.#resolve = resolve
     this.#reject = reject
     if (init.signal !== undefined) {
@@ -77,289 +56,318 @@ export class Call extends Waiter {
     }
   }
 
-  /** Its time is over, or nobody wants it any more. */
-  get stopping(): boolean {
-    return this.#stopping !== undefined
+  get isStopping(): boolean {
+    return this.#stopReason !== undefined
   }
 
-  /** Waits for a connection of its node. */
+  /** Waits for a connection of its server's pool. */
   submit(): void {
-    const now = this.node.now()
-    this.askedAt = now
-    this.deadlineAt = now + this.init.timeout
+    const now = this.#begin()
     this.node.submit(this, now)
   }
 
-  /** Runs on a connection that is held, after what runs there. */
-  submitTo(link: Link): void {
-    const now = this.node.now()
-    this.askedAt = now
-    this.deadlineAt = now + this.init.timeout
-    this.#link = link
-    if (link.broken) this.#lost(new Error('the connection was closed'), 'none')
-    else if (link.call === undefined) this.#run(link, now)
+  /** Runs on a connection that its user holds, after what runs there. */
+  submitTo(connection: DriverConnection): void {
+    const now = this.#begin()
+    this.#connection = connection
+    if (connection.isBroken) {
+      this.#enter('leave')
+      this.#lost(new Error('the connection was closed'), 'none')
+    } else if (connection.use.occupant === undefined) this.#run(connection, now)
     else {
-      link.pending.push(this)
-      this.node.deadlines.add(this, this.deadlineAt)
+      this.#state = 'queued'
+      connection.use.enqueue(this)
+      this.node.deadlines.set(this, this.deadlineAt)
     }
   }
 
-  grant(link: Link, now: number): void {
-    this.#run(link, now)
+  #begin(): number {
+    const now = this.node.now()
+    this.askedAt = now
+    this.deadlineAt = now + this.init.timeout
+    return now
+  }
+
+  grant(connection: DriverConnection, now: number): void {
+    this.#run(connection, now)
+  }
+
+  resume(now: number): boolean {
+    const connection = this.#connection!
+    if (connection.isBroken) {
+      this.#enter('leave')
+      this.node.deadlines.remove(this)
+      this.#lost(new Error('the connection was closed'), 'none')
+      return false
+    }
+    this.#run(connection, now)
+    return true
   }
 
   refuse(error: unknown): void {
     if (error instanceof MysqlUnavailableError && this.#again(error.details.reason ?? error.code)) return
-    this.init.owner.failed(error)
-    this.#settle()
-    this.#reject(error)
+    this.#enter('leave')
+    this.#fail(error)
   }
 
   move(): void {
     const other = this.#elsewhere()
     if (other === undefined) return
-    const link = this.#link
-    if (link === undefined) {
+    if (this.#state === 'waiting') {
       this.node.forget(this)
       this.#goTo(other, 'down')
-    } else if (link.call === this) link.destroy()
+    } else this.#connection?.destroy()
   }
 
-  expire(): void {
-    const link = this.#link
-    if (link === undefined) this.node.expired(this)
-    else if (link.call !== this) {
-      // It waits behind another statement on a held connection.
-      link.pending.splice(link.pending.indexOf(this), 1)
+  onDue(): void {
+    if (this.#state === 'waiting') this.node.expired(this)
+    else if (this.#state === 'queued') {
+      this.#withdraw()
       this.#fail(new MysqlTimeoutError(this.init.timeout, 'queue', 'none', this.init.statement.sql))
-    } else if (this.#stopping !== undefined) this.#cut()
+    } else if (this.#state !== 'running') this.#cut()
     // It was set for the wait, and got its connection before: now it runs for its own time.
-    else if (this.node.now() < this.deadlineAt) this.node.deadlines.add(this, this.deadlineAt)
+    else if (this.node.now() < this.deadlineAt) this.node.deadlines.set(this, this.deadlineAt)
     else this.#stop('timeout')
   }
 
-  #run(link: Link, now: number): void {
-    const { node, init } = this
-    this.#link = link
-    this.startedAt = now
-    link.call = this
-    link.sql = init.statement.sql
-    if (this.slot === -1) node.deadlines.add(this, this.deadlineAt)
-    if (init.statement.dirties) link.dirty = true
-    // Who waited is granted a connection in the context of the one who gave it back.
-    if (this.caller !== undefined && traced.active) this.caller.runInAsyncScope(this.#ask, this, link)
-    else this.#ask(link)
+  /** Takes an event; tells whether it meant something. */
+  #enter(event: ExecutionEvent): boolean {
+    const next = nextExecutionState(this.#state, event)
+    if (next === undefined) return false
+    this.#state = next
+    return true
   }
 
-  #ask(link: Link): void {
+  #run(connection: DriverConnection, now: number): void {
+    const { node, init } = this
+    const { statement } = init
+    this.#enter('grant')
+    this.#connection = connection
+    this.startedAt = now
+    connection.use.occupy(this, statement.sql)
+    if (this.heapIndex === -1) node.deadlines.set(this, this.deadlineAt)
+    if (statement.dirties) connection.session.soil()
+    // An execution that waited is granted its connection in the context of the one before.
+    if (this.caller !== undefined && traced.active) this.caller.runInAsyncScope(this.#send, this, connection)
+    else this.#send(connection)
+  }
+
+  #send(connection: DriverConnection): void {
     const { node, init } = this
     try {
-      if (this.#prepared) link.execute(init.sql, init.values, node, init.shape, this.#reply)
-      else if (link.mayAsk && needsMode(link, init.statement, init.given)) this.#askMode(link)
-      else this.#sendText(link)
+      if (this.#isPrepared) connection.execute(init.sql, init.values, node, init.shape, this.#reply)
+      else if (connection.mayAsk && needsMode(connection.session, init.statement, init.given))
+        void this.#askMode(connection)
+      else this.#sendText(connection)
     } catch (error) {
       this.#reply(error as QueryError, [], [])
     }
   }
 
-  #sendText(link: Link): void {
+  #sendText(connection: DriverConnection): void {
     const { node, init } = this
-    const text = textFor(link, init.statement, init.given, node.options.timezone)
-    link.query(text, init.shape, this.#reply)
+    const text = textFor(connection.session, init.statement, init.given, node.options.timezone)
+    connection.query(text, init.shape, this.#reply)
   }
 
   /** How strings are written depends on the session's mode, which is not sure. */
-  async #askMode(link: Link): Promise<void> {
+  async #askMode(connection: DriverConnection): Promise<void> {
     try {
-      await link.askMode()
-      if (this.stopping) throw notBegun()
-      this.#sendText(link)
+      await connection.askMode()
+      if (this.isStopping) throw notBegun()
+      this.#sendText(connection)
     } catch (error) {
       this.#reply(error as QueryError, [], [])
     }
   }
 
   readonly #reply = (error: QueryError | null, result: QueryResult, fields: FieldPacket[]): void => {
-    const link = this.#link!
-    if (this.#replied) return
-    if (error && this.#prepared && NOT_PREPARED.has(error.errno ?? 0) && this.#stopping === undefined) {
-      this.#prepared = false
-      link.forget(this.init.sql)
-      if (error.errno === 1461) link.unprepareHalf()
-      this.#run(link, this.startedAt)
+    if (!awaitsReply(this.#state)) return
+    const connection = this.#connection!
+    if (error && this.#isPrepared && NOT_PREPARED.has(error.errno ?? 0) && this.#state === 'running') {
+      this.#unprepare(connection, error)
       return
     }
-    this.#replied = true
-    const { node, init } = this
+    const { node } = this
     node.deadlines.remove(this)
     const now = node.now()
-    if (error) this.#failed(error, link, now)
-    else {
-      if (!init.statement.isRead) this.#notePosition(link, result)
-      init.owner.ran(this, now, Array.isArray(result) ? result.length : 0, undefined)
-      if (!this.#settled) {
-        this.#settle()
-        this.#resolve([result, fields])
-      }
-    }
-    this.#absorb = this.#stopping !== undefined && !isStopped(error)
-    if (this.#stopping !== undefined && this.#killDone) this.#stopped(link, now)
-    else if (this.#stopping === undefined || link.broken) this.#leave(link, now)
+    this.#enter(isStopped(error) ? 'stopped' : 'reply')
+    if (error) this.#failed(error, connection, now)
+    else this.#succeeded(connection, now, result, fields)
+    // A broken connection takes no KILL.
+    if (connection.isBroken) this.#enter('cut')
+    this.#proceed(connection, now)
   }
 
-  /** Tells the owner of a commit. One whose position the server did not tell counts as one at an unknown position. */
-  #notePosition(link: Link, result: QueryResult): void {
-    const { owner, statement } = this.init
-    const news = link.note(result)
-    if (link.inTransaction) {
-      link.wrote ||= news?.wrote === true || statement.returning
-      return
-    }
-    const committed = link.wrote && !statement.fingerprint.startsWith('ROLLBACK')
-    link.wrote = false
-    if (news?.position !== undefined) owner.wrote(news.position)
-    // A reply with rows tells no position; a server without tracking tells none at all.
-    else if (committed || news?.wrote || statement.returning || statement.control === 'commits')
-      owner.wrote(undefined)
+  /** Once more as text. */
+  #unprepare(connection: DriverConnection, error: QueryError): void {
+    this.#isPrepared = false
+    connection.forget(this.init.sql)
+    if (error.errno === 1461) connection.unprepareHalf()
+    this.#send(connection)
   }
 
-  #failed(error: QueryError, link: Link, now: number): void {
+  #succeeded(connection: DriverConnection, now: number, result: QueryResult, fields: FieldPacket[]): void {
+    const { init } = this
+    if (!init.statement.isRead) reportCommit(init, connection.session, result)
+    init.owner.ran(this, now, Array.isArray(result) ? result.length : 0, undefined)
+    if (this.#isSettled) return
+    this.#settle()
+    this.#resolve([result, fields])
+  }
+
+  #failed(error: QueryError, connection: DriverConnection, now: number): void {
     const { node, init } = this
     const { statement } = init
+    const { inTransaction } = connection.session
     init.owner.ran(this, now, 0, error)
     if (READ_ONLY.has(error.errno ?? 0)) node.refusedWrite()
     if (isConnectionFailure(error)) {
-      link.destroy()
-      if (this.#stopping === 'timeout') {
-        const outcome = statement.isRead || link.inTransaction ? 'none' : 'unknown'
+      connection.destroy()
+      const outcome = statement.isRead || inTransaction ? 'none' : 'unknown'
+      if (this.#stopReason === 'timeout')
         this.#fail(new MysqlTimeoutError(init.timeout, 'run', outcome, statement.sql))
-      } else if (!this.#again(error.message)) {
-        this.#lost(error, statement.isRead || link.inTransaction ? 'none' : 'unknown')
-      }
-    } else if (this.#stopping === 'timeout' && isInterrupted(error)) {
+      else if (!this.#again(error.message)) this.#lost(error, outcome)
+    } else if (this.#stopReason === 'timeout' && isInterrupted(error)) {
       this.#fail(new MysqlTimeoutError(init.timeout, 'run', 'none', statement.sql))
     } else this.#fail(presentable(error, statement.sql))
   }
 
   #lost(cause: unknown, outcome: 'none' | 'unknown'): void {
     const { node, init } = this
-    const inTransaction = this.#link?.inTransaction === true
+    const inTransaction = this.#connection?.session.inTransaction === true
     const sql = init.statement.sql
     this.#fail(new MysqlConnectionLostError(node.name, { cause, sql, inTransaction, outcome }))
   }
 
-  /** A read that got nothing is asked once more, of another node if there is one. */
+  /** A read that got nothing is asked once more, of another server if there is one. */
   #again(reason: string): boolean {
     const other = this.#elsewhere()
     if (other === undefined) return false
-    this.#retried = true
-    this.#link = undefined
+    this.#hasMoved = true
     // After the failed connection is out of its pool.
     queueMicrotask(() => {
-      this.#replied = false
-      if (!this.#settled) this.#goTo(other, reason)
+      if (this.#isSettled) return
+      this.#enter('move')
+      this.#connection = undefined
+      this.#goTo(other, reason)
     })
     return true
   }
 
   /** Another server for what may be asked twice. */
-  #elsewhere(): MysqlNode | undefined {
+  #elsewhere(): ServerPool | undefined {
     const { init } = this
-    const mayMove = init.statement.isRead && !init.held && !this.#retried && !this.#settled && !this.#stopping
+    const mayMove =
+      init.statement.isRead && !init.held && !this.#hasMoved && !this.#isSettled && !this.isStopping
     return mayMove ? init.owner.another(this.node) : undefined
   }
 
-  #goTo(other: MysqlNode, reason: string): void {
+  #goTo(other: ServerPool, reason: string): void {
     const { pool, name } = this.node
     retryChannel.publish(() => ({ pool, node: name, what: 'read', attempt: 1, reason }), this.caller)
     this.node = other
     other.submit(this, other.now())
   }
 
-  /** KILL QUERY; the connection stays reserved until that is answered, so that it can hit nobody else. */
+  /** KILL QUERY; the connection stays reserved until that is answered, so that it can hit no other statement. */
   #stop(reason: 'timeout' | 'abort'): void {
+    if (!this.#enter('stop')) return
     const { node } = this
-    const link = this.#link!
-    this.#stopping = reason
-    const killed = node.kill(link)
+    const connection = this.#connection!
+    this.#stopReason = reason
+    const killed = node.kill(connection)
     if (killed === undefined) {
       this.#cut()
       return
     }
-    node.deadlines.add(this, node.now() + node.options.killGrace)
+    node.deadlines.set(this, node.now() + node.options.killGrace)
     killed.then(
       () => {
-        this.#killDone = true
-        if (this.#replied) this.#stopped(link, node.now())
+        if (this.#enter('killed')) this.#proceed(connection, node.now())
       },
       () => this.#cut(),
     )
   }
 
-  /** The kill and the statement are both answered. */
-  #stopped(link: Link, now: number): void {
-    const { pool, name } = this.node
-    const reason = this.#stopping!
-    killChannel.publish(() => ({ pool, node: name, reason, how: 'stopped' }), this.caller)
-    this.#leave(link, now)
-  }
-
+  /** Destroys the connection: the server answers neither the statement nor the KILL. */
   #cut(): void {
+    const wasAnswered = !awaitsReply(this.#state)
+    if (!this.#enter('cut')) return
     const { node, init } = this
-    const link = this.#link!
+    const connection = this.#connection!
     node.deadlines.remove(this)
-    const reason = this.#stopping ?? 'timeout'
-    killChannel.publish(() => ({ pool: node.pool, node: node.name, reason, how: 'cut' }), this.caller)
-    if (!this.#replied) {
-      const outcome = init.statement.isRead || link.inTransaction ? 'none' : 'unknown'
+    this.#publishKill('cut')
+    if (!wasAnswered) {
+      const outcome = init.statement.isRead || connection.session.inTransaction ? 'none' : 'unknown'
       this.#fail(new MysqlTimeoutError(init.timeout, 'run', outcome, init.statement.sql))
     }
-    link.destroy()
-    if (this.#replied) this.#leave(link, node.now())
+    connection.destroy()
+    if (wasAnswered) this.#proceed(connection, node.now())
   }
 
-  /** Gives the connection to whoever is next. */
-  #leave(link: Link, now: number): void {
-    if (link.call !== this) return
-    if (this.#absorb && !link.broken) {
-      this.#absorb = false
-      // A kill that came after the end of the statement may still be noticed by the next one: this one.
-      const next = () => this.#leave(link, this.node.now())
-      link.command('DO 0').then(next, next)
+  #publishKill(how: 'stopped' | 'cut'): void {
+    const { pool, name } = this.node
+    const reason = this.#stopReason ?? 'timeout'
+    killChannel.publish(() => ({ pool, node: name, reason, how }), this.caller)
+  }
+
+  /** Does what the state asks for, once the reply is there. */
+  #proceed(connection: DriverConnection, now: number): void {
+    if (this.#state === 'absorbing') {
+      this.#publishKill('stopped')
+      this.#absorb(connection)
+    } else if (this.#state === 'done') {
+      if (this.isStopping && !connection.isBroken) this.#publishKill('stopped')
+      this.#leave(connection, now)
+    }
+  }
+
+  /** A KILL that came after the end of the statement may still be noticed by the next one: a throw-away statement. */
+  #absorb(connection: DriverConnection): void {
+    const next = (): void => {
+      if (this.#enter('absorbed')) this.#leave(connection, this.node.now())
+    }
+    connection.command('DO 0').then(next, next)
+  }
+
+  /** Gives the connection to what is next. */
+  #leave(connection: DriverConnection, now: number): void {
+    connection.use.vacate()
+    if (!this.init.held) {
+      this.node.release(connection, now)
       return
     }
-    link.call = undefined
-    if (!this.init.held) this.node.release(link, now)
-    else if (link.broken) for (const call of link.pending.splice(0)) call.submitTo(link)
-    else link.pending.shift()?.resume(link, now)
-  }
-
-  /** Its turn on a held connection. */
-  resume(link: Link, now: number): void {
-    this.#run(link, now)
+    let next = connection.use.nextInLine()
+    while (next !== undefined && !next.resume(now)) next = connection.use.nextInLine()
   }
 
   #fail(error: unknown): void {
-    if (this.#settled) return
+    if (this.#isSettled) return
     this.init.owner.failed(error)
     this.#settle()
     this.#reject(error)
   }
 
   #settle(): void {
-    this.#settled = true
+    this.#isSettled = true
     if (this.#onAbort !== undefined) offAbort(this.init.signal!, this.#onAbort)
   }
 
   #aborted(): void {
-    if (this.#settled) return
-    const link = this.#link
+    if (this.#isSettled) return
     this.#fail(this.init.signal?.reason)
-    if (link === undefined) this.node.forget(this)
-    else if (link.call !== this) {
-      const at = link.pending.indexOf(this)
-      if (at !== -1) link.pending.splice(at, 1)
-      this.node.deadlines.remove(this)
-    } else if (this.#stopping === undefined) this.#stop('abort')
+    if (this.#state === 'waiting') {
+      this.#enter('leave')
+      this.node.forget(this)
+    } else if (this.#state === 'queued') this.#withdraw()
+    else this.#stop('abort')
+  }
+
+  /** Leaves the line of a held connection. */
+  #withdraw(): void {
+    this.#enter('leave')
+    this.#connection?.use.withdraw(this)
+    this.node.deadlines.remove(this)
   }
 }

@@ -10,7 +10,7 @@ export interface PlanRow {
 }
 
 /** What to look at first in a plan: a table that is read in full, and how many rows that is about. */
-export function hintOf(plan: readonly PlanRow[]): string | undefined {
+export function indexHint(plan: readonly PlanRow[]): string | undefined {
   const scans = plan.filter(({ type, key, table }) => type === 'ALL' && key === null && table !== null)
   const [worst] = scans.sort((a, b) => Number(b.rows) - Number(a.rows))
   if (worst === undefined) return undefined

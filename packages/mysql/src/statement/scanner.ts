@@ -1,15 +1,15 @@
 /** A placeholder of a statement and where it stands. */
-export interface Mark {
+export interface Placeholder {
   /** `??`: a name instead of a value. */
   readonly name: boolean
   /** Alone in the brackets of `IN (?)`: a list may be padded there, since repeating a value changes nothing. */
   readonly inList: boolean
 }
 
-/** A statement cut at its placeholders: `pieces` has one entry more than `marks`. */
+/** A statement cut at its placeholders: `pieces` has one entry more than `placeholders`. */
 export interface Scan {
   readonly pieces: readonly string[]
-  readonly marks: readonly Mark[]
+  readonly placeholders: readonly Placeholder[]
   /**
    * The statement in capitals without comments, with `?` for each literal and one blank for any white space: what its
    * kind can be read from.
@@ -50,7 +50,7 @@ const CAPITAL_M = 77
  */
 export function scan(sql: string, plain = false): Scan {
   const pieces: string[] = []
-  const marks: Mark[] = []
+  const placeholders: Placeholder[] = []
   const bare = new Bare()
   let pieceStart = 0
   let codeStart = 0
@@ -96,7 +96,7 @@ export function scan(sql: string, plain = false): Scan {
     } else if (char === MARK) {
       const name = sql.charCodeAt(at + 1) === MARK
       const end = at + (name ? 2 : 1)
-      marks.push({ name, inList: !name && standsInList(sql, at, end) })
+      placeholders.push({ name, inList: !name && standsInList(sql, at, end) })
       pieces.push(sql.slice(pieceStart, at))
       at = pieceStart = end
     } else {
@@ -110,7 +110,7 @@ export function scan(sql: string, plain = false): Scan {
   }
   code(sql.length)
   pieces.push(sql.slice(pieceStart))
-  return { pieces, marks, bare: bare.toString(), several, hidden, doubtful, ambiguous }
+  return { pieces, placeholders, bare: bare.toString(), several, hidden, doubtful, ambiguous }
 }
 
 /** The text of a statement, taken piece by piece. Its white space is made one blank, so that patterns need no repetition. */

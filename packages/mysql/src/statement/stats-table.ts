@@ -1,34 +1,8 @@
-import { Histogram } from './histogram.js'
 import type { Statement } from './statement.js'
-
-/** What is known of all runs of one form of statement. */
-export class StatementStats {
-  readonly run = new Histogram()
-  rows = 0
-  errors = 0
-  /** Milliseconds spent waiting for a connection, in sum. */
-  waited = 0
-  /** When it was explained last. */
-  explainedAt = Number.NEGATIVE_INFINITY
-
-  constructor(readonly statement: string) {}
-}
-
-/** One row of `stats().statements`. Times are milliseconds. */
-export interface StatementSnapshot {
-  readonly statement: string
-  readonly count: number
-  readonly errors: number
-  readonly rows: number
-  readonly totalMs: number
-  readonly waitedMs: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly maxMs: number
-}
+import { type StatementSnapshot, StatementStats, snapshotOf } from './statement-stats.js'
 
 /** Statistics by form of statement: the first `limit` forms have their own, the rest share one. */
-export class Insight {
+export class StatementStatsTable {
   readonly #limit: number
   readonly #byForm = new Map<string, StatementStats>()
   readonly #rest = new StatementStats('(others)')
@@ -52,19 +26,5 @@ export class Insight {
   snapshot(): StatementSnapshot[] {
     const all = [...this.#byForm.values(), this.#rest].filter(({ run, errors }) => run.count + errors > 0)
     return all.map(snapshotOf).sort((a, b) => b.totalMs - a.totalMs)
-  }
-}
-
-function snapshotOf({ statement, run, errors, rows, waited }: StatementStats): StatementSnapshot {
-  return {
-    statement,
-    count: run.count,
-    errors,
-    rows,
-    totalMs: run.sum,
-    waitedMs: waited,
-    p50Ms: run.quantile(0.5),
-    p99Ms: run.quantile(0.99),
-    maxMs: run.max,
   }
 }

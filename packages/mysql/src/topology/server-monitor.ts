@@ -1,6 +1,6 @@
-import type { Link } from '../connection/driver-connection.js'
-import type { MysqlNode } from '../server-pool/server-pool.js'
-import { SideLink } from '../server-pool/control-connection.js'
+import type { DriverConnection } from '../connection/driver-connection.js'
+import { ControlConnection } from '../server-pool/control-connection.js'
+import type { ServerPool } from '../server-pool/server-pool.js'
 import { Position } from './position.js'
 
 export type Role = 'unknown' | 'writable' | 'read-only'
@@ -28,8 +28,8 @@ interface Report {
  * A server as seen from outside its pool: whether it answers, whether it takes writes, how far it has come. Asked on a
  * connection of its own, so that a busy pool is never taken for a dead server.
  */
-export class Watched {
-  readonly #side: SideLink
+export class ServerMonitor {
+  readonly #side: ControlConnection
   role: Role = 'unknown'
   /** It has at least this. */
   position = Position.START
@@ -45,19 +45,19 @@ export class Watched {
   #hadLast = Position.START
   #waiting: Promise<void> | undefined
   /** The connection it was asked on: behind another one may be another server, without what this one had. */
-  #askedOn: Link | undefined
+  #askedOn: DriverConnection | undefined
   /** When the primary was where this server is, as far as is known. */
   #currentAt: number | undefined
 
-  readonly #turned: (server: Watched) => void
+  readonly #turned: (server: ServerMonitor) => void
   #down = false
 
   /** @param turned is told when the server goes down, or comes back */
   constructor(
-    readonly node: MysqlNode,
-    turned: (server: Watched) => void,
+    readonly node: ServerPool,
+    turned: (server: ServerMonitor) => void,
   ) {
-    this.#side = new SideLink(node.sideSettings)
+    this.#side = new ControlConnection(node.sideSettings)
     this.#turned = turned
   }
 
@@ -75,15 +75,15 @@ export class Watched {
   /** Asks it how it is. Never rejects. A connection that was lost since the last time is no answer, so it is asked again. */
   async probe(timeout: number): Promise<void> {
     const until = this.node.now() + timeout
-    const before = this.#side.link
+    const before = this.#side.connection
     try {
       const { readOnly, position } = await this.#report(timeout).catch((error: unknown) => {
         const left = until - this.node.now()
-        if (before === undefined || this.#side.link !== undefined || left <= 0) throw error
+        if (before === undefined || this.#side.connection !== undefined || left <= 0) throw error
         return this.#report(left)
       })
-      if (this.#side.link !== this.#askedOn) this.#forget()
-      this.#askedOn = this.#side.link
+      if (this.#side.connection !== this.#askedOn) this.#forget()
+      this.#askedOn = this.#side.connection
       this.down = false
       this.role = readOnly ? 'read-only' : 'writable'
       if (position !== undefined) this.position = this.position.merge(position)
@@ -113,19 +113,21 @@ export class Watched {
   }
 
   async #report(timeout: number): Promise<Report> {
-    const flavour = this.#side.link?.flavour
+    const flavour = this.#side.connection?.flavour
     if (flavour === undefined) {
       await this.#side.ask('SELECT 1 AS up', timeout)
-      if (this.#side.link === undefined) throw new Error('it closed the connection')
+      if (this.#side.connection === undefined) throw new Error('it closed the connection')
     }
-    const position = this.#side.link?.flavour === 'mariadb' ? '@@gtid_current_pos' : '@@global.gtid_executed'
+    const position =
+      this.#side.connection?.flavour === 'mariadb' ? '@@gtid_current_pos' : '@@global.gtid_executed'
     try {
       const rows = await this.#side.ask(`${ROLE}, ${position} AS position`, timeout)
       const [row] = rows as [{ admins: unknown; engine: unknown; position: unknown }]
       return { readOnly: isOn(row.admins) || isOn(row.engine), position: Position.had(String(row.position)) }
     } catch (error) {
       // It answers, and knows no positions.
-      if (this.#side.link !== undefined) return { readOnly: this.role === 'read-only', position: undefined }
+      if (this.#side.connection !== undefined)
+        return { readOnly: this.role === 'read-only', position: undefined }
       throw error
     }
   }
