@@ -66,6 +66,14 @@ const BY_ERRNO: ReadonlyMap<number, Failure> = new Map([
   [1461, none('too-many-statements', true)],
 ])
 
+// Too many, not supported, to be prepared again.
+const NOT_PREPARED: ReadonlySet<number> = new Set([1461, 1295, 1615])
+
+/** The statement could not be run in prepared form, and so has not been run. */
+export function isNotPrepared(error: QueryError): boolean {
+  return NOT_PREPARED.has(error.errno ?? 0)
+}
+
 const STOPPED: ReadonlySet<number> = new Set([1317, 1969, 3024, 1028])
 
 // Named here because the driver has no name for them.
@@ -128,6 +136,13 @@ const BEGUN = Symbol('begun')
 export function notBegun(): QueryError {
   const error = new Error('Query execution was interrupted')
   return Object.assign(error, { errno: 1317, code: 'ER_QUERY_INTERRUPTED', fatal: false, [BEGUN]: false })
+}
+
+/** What the driver would say of a connection that was lost, said of a socket that was closed. */
+export function connectionClosed(): Error {
+  return Object.assign(new Error('Connection lost: the socket was closed'), {
+    code: 'PROTOCOL_CONNECTION_LOST',
+  })
 }
 
 /** It ended before its time, having done nothing. */

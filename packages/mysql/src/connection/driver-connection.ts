@@ -11,7 +11,7 @@ import {
   type QueryResult,
   type RowDataPacket,
 } from 'mysql2'
-import { isConnectionFailure, notBegun } from '../errno.js'
+import { connectionClosed, isConnectionFailure, notBegun } from '../errno.js'
 import type { PoolOptions } from '../options.js'
 import { ConnectionUse } from './connection-use.js'
 import type { Deadlines } from './deadlines.js'
@@ -137,7 +137,7 @@ export class DriverConnection {
       })
       connection.on('end', () => this.#lose(undefined))
       this.#socket.once('close', () => {
-        reject(closed())
+        reject(connectionClosed())
         this.#lose(undefined)
       })
     })
@@ -343,13 +343,7 @@ export class DriverConnection {
     if (this.#isBroken) return
     this.#isBroken = true
     this.#socket.destroy()
-    this.#feed?.fail(closed())
+    this.#feed?.fail(connectionClosed())
     this.#settings.lost(this, error)
   }
-}
-
-function closed(): Error {
-  return Object.assign(new Error('Connection lost: the socket was closed'), {
-    code: 'PROTOCOL_CONNECTION_LOST',
-  })
 }

@@ -1,4 +1,5 @@
 import type { Caller } from '@spillway/kit'
+import type { FieldPacket, QueryResult } from 'mysql2'
 import type { RowShape } from '../connection/row-reading.js'
 import type { Statement } from '../statement/statement.js'
 import type { Scalar } from '../statement/values.js'
@@ -42,3 +43,5 @@ export interface ExecutionInit {
   /** Runs on a connection that its user keeps. */
   readonly held: boolean
 }
+
+export type Rows = [QueryResult, FieldPacket[]]

@@ -3,33 +3,22 @@ import type { Deadlines } from '../connection/deadlines.js'
 import type { ConnectionSettings, DriverConnection } from '../connection/driver-connection.js'
 import type { PendingAcquire } from '../connection/pending-acquire.js'
 import type { Server } from '../connection/servers.js'
-import { type Holder, MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from '../errors.js'
+import { MysqlAcquireTimeoutError, MysqlClosedError, MysqlTimeoutError } from '../errors.js'
 import type { PoolOptions } from '../options.js'
 import { Admission } from './admission.js'
 import { ConnectionBag } from './connection-bag.js'
 import { Connector } from './connector.js'
 import { ControlConnection } from './control-connection.js'
 import { type NodeStats, ServerPoolMeter } from './node-stats.js'
+import type { ServerPoolHooks } from './server-pool-hooks.js'
 import { warnOnce } from './warn-once.js'
 
-/** What a node tells the pool it belongs to. */
-export interface ServerPoolHooks {
-  leak(node: ServerPool, holder: Holder): void
-  warning(node: ServerPool, message: string): void
-  /** It refused a write because it is read-only. */
-  readOnly(node: ServerPool): void
-  /** Its last connection broke: it may have been started again. */
-  lost(node: ServerPool): void
-  /** It could not be reached, or was reached again. */
-  reachable(node: ServerPool, yes: boolean): void
-}
-
-/** The connections to one server, those who wait for them, and the rules between both. */
+/** Pool of one server: its connections, the queue of acquires (first in, first out), acquire, release and drain. */
 export class ServerPool {
   readonly name: string
   readonly pool: string
   readonly limit: number
-  readonly #hooks: ServerPoolHooks
+  readonly #hooks: ServerPoolHooks<ServerPool>
   readonly #settings: ConnectionSettings
   /** Those who wait, first come first served. */
   readonly #queue = new LinkedList<PendingAcquire>()
@@ -46,7 +35,7 @@ export class ServerPool {
     readonly server: Server,
     readonly options: PoolOptions,
     readonly deadlines: Deadlines,
-    hooks: ServerPoolHooks,
+    hooks: ServerPoolHooks<ServerPool>,
   ) {
     this.name = server.name
     this.pool = options.name

@@ -4,11 +4,12 @@ import { killChannel, retryChannel, traced } from '../channels.js'
 import type { Queued } from '../connection/connection-use.js'
 import type { DriverConnection } from '../connection/driver-connection.js'
 import { PendingAcquire } from '../connection/pending-acquire.js'
-import { isConnectionFailure, isInterrupted, isStopped, notBegun, presentable } from '../errno.js'
-import { MysqlConnectionLostError, MysqlTimeoutError, MysqlUnavailableError } from '../errors.js'
+import { classify, isConnectionFailure, isNotPrepared, isStopped, notBegun } from '../errno.js'
+import { MysqlTimeoutError, MysqlUnavailableError } from '../errors.js'
 import { needsMode, textFor } from '../statement/literals.js'
 import { reportCommit } from './commit-report.js'
-import type { ExecutionInit } from './execution-init.js'
+import { cutWhileRunning, failureOf, neverSent } from './execution-failure.js'
+import type { ExecutionInit, Rows } from './execution-init.js'
 import {
   awaitsReply,
   type ExecutionEvent,
@@ -16,12 +17,6 @@ import {
   nextExecutionState,
 } from './execution-state.js'
 import type { ServerPool } from './server-pool.js'
-
-export type Rows = [QueryResult, FieldPacket[]]
-
-// The statement could not be run in prepared form, and so has not been run: too many, not supported, to be prepared again.
-const NOT_PREPARED = new Set([1461, 1295, 1615])
-const READ_ONLY = new Set([1290, 1792, 1836, 3100])
 
 /**
  * Execution of one statement: waits for a connection, runs, and is stopped when its time is over. {@link ExecutionState} is
@@ -72,7 +67,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
     this.#connection = connection
     if (connection.isBroken) {
       this.#enter('leave')
-      this.#lost(new Error('the connection was closed'), 'none')
+      this.#fail(neverSent(this, connection.session))
     } else if (connection.use.occupant === undefined) this.#run(connection, now)
     else {
       this.#state = 'queued'
@@ -97,7 +92,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
     if (connection.isBroken) {
       this.#enter('leave')
       this.node.deadlines.remove(this)
-      this.#lost(new Error('the connection was closed'), 'none')
+      this.#fail(neverSent(this, connection.session))
       return false
     }
     this.#run(connection, now)
@@ -184,7 +179,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
   readonly #reply = (error: QueryError | null, result: QueryResult, fields: FieldPacket[]): void => {
     if (!awaitsReply(this.#state)) return
     const connection = this.#connection!
-    if (error && this.#isPrepared && NOT_PREPARED.has(error.errno ?? 0) && this.#state === 'running') {
+    if (error && this.#isPrepared && isNotPrepared(error) && this.#state === 'running') {
       this.#unprepare(connection, error)
       return
     }
@@ -218,26 +213,13 @@ export class StatementExecution extends PendingAcquire implements Queued {
 
   #failed(error: QueryError, connection: DriverConnection, now: number): void {
     const { node, init } = this
-    const { statement } = init
-    const { inTransaction } = connection.session
     init.owner.ran(this, now, 0, error)
-    if (READ_ONLY.has(error.errno ?? 0)) node.refusedWrite()
+    if (classify(error).kind === 'read-only') node.refusedWrite()
     if (isConnectionFailure(error)) {
       connection.destroy()
-      const outcome = statement.isRead || inTransaction ? 'none' : 'unknown'
-      if (this.#stopReason === 'timeout')
-        this.#fail(new MysqlTimeoutError(init.timeout, 'run', outcome, statement.sql))
-      else if (!this.#again(error.message)) this.#lost(error, outcome)
-    } else if (this.#stopReason === 'timeout' && isInterrupted(error)) {
-      this.#fail(new MysqlTimeoutError(init.timeout, 'run', 'none', statement.sql))
-    } else this.#fail(presentable(error, statement.sql))
-  }
-
-  #lost(cause: unknown, outcome: 'none' | 'unknown'): void {
-    const { node, init } = this
-    const inTransaction = this.#connection?.session.inTransaction === true
-    const sql = init.statement.sql
-    this.#fail(new MysqlConnectionLostError(node.name, { cause, sql, inTransaction, outcome }))
+      if (this.#stopReason !== 'timeout' && this.#again(error.message)) return
+    }
+    this.#fail(failureOf(error, this, connection.session, this.#stopReason))
   }
 
   /** A read that got nothing is asked once more, of another server if there is one. */
@@ -294,14 +276,11 @@ export class StatementExecution extends PendingAcquire implements Queued {
   #cut(): void {
     const wasAnswered = !awaitsReply(this.#state)
     if (!this.#enter('cut')) return
-    const { node, init } = this
+    const { node } = this
     const connection = this.#connection!
     node.deadlines.remove(this)
     this.#publishKill('cut')
-    if (!wasAnswered) {
-      const outcome = init.statement.isRead || connection.session.inTransaction ? 'none' : 'unknown'
-      this.#fail(new MysqlTimeoutError(init.timeout, 'run', outcome, init.statement.sql))
-    }
+    if (!wasAnswered) this.#fail(cutWhileRunning(this, connection.session))
     connection.destroy()
     if (wasAnswered) this.#proceed(connection, node.now())
   }

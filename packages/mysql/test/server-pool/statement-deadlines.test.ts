@@ -26,6 +26,7 @@ describe('deadlines', () => {
 
   it('B14 a write whose preparation took all its time is not run any more', async () => {
     const pool = database.pool({ connectionLimit: 1, killGrace: '20s' })
+    await pool.query('SELECT 1')
     // The connection for kills is there from now on.
     await rejection(pool.query('SELECT SLEEP(20)', [], { timeout: 50 }))
     await database.server.pause()
