@@ -57,8 +57,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
 
   /** Waits for a connection of its server's pool. */
   submit(): void {
-    const now = this.#begin()
-    this.node.submit(this, now)
+    this.node.submit(this, this.#begin())
   }
 
   /** Runs on a connection that its user holds, after what runs there. */
@@ -212,9 +211,8 @@ export class StatementExecution extends PendingAcquire implements Queued {
   }
 
   #failed(error: QueryError, connection: DriverConnection, now: number): void {
-    const { node, init } = this
-    init.owner.ran(this, now, 0, error)
-    if (classify(error).kind === 'read-only') node.refusedWrite()
+    this.init.owner.ran(this, now, 0, error)
+    if (classify(error).kind === 'read-only') this.node.refusedWrite()
     if (isConnectionFailure(error)) {
       connection.destroy()
       if (this.#stopReason !== 'timeout' && this.#again(error.message)) return
