@@ -1,4 +1,5 @@
-import { Backoff, type Deadline } from '@spillway/kit'
+import { Backoff } from '@spillway/kit'
+import type { Deadline } from '../connection/deadlines.js'
 import { type ConnectionSettings, DriverConnection } from '../connection/driver-connection.js'
 import { type ServerVariables, serverVariablesOf, UNKNOWN } from '../connection/server-variables.js'
 import { classify } from '../errno.js'

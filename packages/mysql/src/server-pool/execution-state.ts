@@ -65,6 +65,9 @@ const TABLE: Readonly<Record<ExecutionState, Readonly<Partial<Record<ExecutionEv
 
 /** The state after an event, or `undefined` when the event means nothing in this state. */
 export function nextExecutionState(state: ExecutionState, event: ExecutionEvent): ExecutionState | undefined {
+  // The way of nearly every statement, without the cost of two look-ups by name.
+  if (state === 'running' && event === 'reply') return 'done'
+  if (state === 'waiting' && event === 'grant') return 'running'
   return TABLE[state][event]
 }
 

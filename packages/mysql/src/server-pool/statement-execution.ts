@@ -139,7 +139,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
     this.#connection = connection
     this.startedAt = now
     connection.use.occupy(this, statement.sql)
-    if (this.heapIndex === -1) node.deadlines.set(this, this.deadlineAt)
+    if (this.slot === -1) node.deadlines.set(this, this.deadlineAt)
     if (statement.dirties) connection.session.soil()
     // An execution that waited is granted its connection in the context of the one before.
     if (this.caller !== undefined && traced.active) this.caller.runInAsyncScope(this.#send, this, connection)
