@@ -1,7 +1,7 @@
 import type { LiteralStyle } from '../statement/values.js'
 import type { ReplyStatus } from './reply-status.js'
 
-/** How a session reads the text of a statement, as far as that can be known: its mode, and its character set. */
+/** Literal mode of one session: how strings must be written for it, as far as its `sql_mode` and character set are known. */
 export class SessionLiterals {
   readonly #charset: string
   #known: LiteralStyle = 'neutral'
@@ -19,7 +19,7 @@ export class SessionLiterals {
     return this.#backslashIsPlain
   }
 
-  /** Somebody has given it another character set. */
+  /** Its user has given it another character set. */
   get isForeign(): boolean {
     return this.#foreign
   }

@@ -5,7 +5,7 @@ const PER_MILLISECOND = 1
 const DEPTH = 6
 
 /**
- * Where connections were asked for, for whoever wonders later who holds one. A stack costs some microseconds, several
+ * Leak traces: the stacks of acquires, shown when a connection is held too long. A stack costs some microseconds, several
  * times what lending a connection does, so a pool takes no more than a thousand a second (with a burst of a hundred): all
  * of them in most apps, a sample of them in a busy one, and never as much as half a percent of a CPU.
  */
@@ -14,7 +14,7 @@ export class AcquireTraces {
   #at = 0
 
   /**
-   * The stack above `called`, formatted when somebody looks at it; `undefined` when too many were taken lately.
+   * The stack above `called`, formatted when it is read; `undefined` when too many were taken lately.
    *
    * @param now milliseconds, of any clock
    */

@@ -2,19 +2,19 @@ import type { ConnectionSettings, DriverConnection } from '../connection/driver-
 import type { Holder } from '../errors.js'
 
 export interface ConnectionBagHooks {
-  /** Whether somebody waits for a connection, so that none is closed for being idle. */
+  /** Whether the queue has members: then no connection is closed for being idle. */
   waiting(): boolean
   leak(holder: Holder): void
-  /** Called now and then. */
+  /** Called at each period of the bag's timer. */
   maintain(): void
 }
 
-/** The open connections of a node: which are idle, how old they are, whether they still work. */
+/** Connection bag of one server: the open connections, the idle ones among them, their age and their health. */
 export class ConnectionBag {
   readonly #settings: ConnectionSettings
   readonly #hooks: ConnectionBagHooks
   readonly #connections = new Set<DriverConnection>()
-  /** Used last, taken first: so that those not needed grow old. */
+  /** A stack: the connection used last is taken first, so that surplus ones stay idle and are closed. */
   readonly #idle: DriverConnection[] = []
   readonly #period: number
   #checking = 0
@@ -42,7 +42,7 @@ export class ConnectionBag {
     return this.#connections.size - this.#idle.length
   }
 
-  /** Asked whether they still work; they come back by themselves, or are lost. */
+  /** Connections that are being validated; each comes back by itself, or is lost. */
   get checking(): number {
     return this.#checking
   }
@@ -60,7 +60,7 @@ export class ConnectionBag {
     if (at !== -1) this.#idle.splice(at, 1)
   }
 
-  /** A connection that works, as far as can be told without asking it. Those that were idle for long are asked first. */
+  /** An idle connection that needs no validation; those that were idle for long are validated instead of handed out. */
   take(now: number): DriverConnection | undefined {
     const { validateAfterIdle } = this.#settings.options
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
@@ -77,7 +77,7 @@ export class ConnectionBag {
     this.#idle.push(connection)
   }
 
-  /** Closes a connection that is too old, and tells so. */
+  /** Closes the connection if it is too old; tells whether it was. */
   retire(connection: DriverConnection, now: number): boolean {
     if (!connection.use.isExpired(now)) return false
     this.#end(connection)
@@ -89,7 +89,7 @@ export class ConnectionBag {
     for (const connection of this.#idle.splice(0)) this.#end(connection)
   }
 
-  /** Rolls back, and undoes what the last user did to the session. */
+  /** Resets the session: rolls back, and undoes what its last user did. */
   async clean(connection: DriverConnection): Promise<void> {
     const { options } = this.#settings
     // After another character set, the driver and the server might not agree about the next one.

@@ -12,7 +12,7 @@ export interface ConnectorHooks {
   retry(): void
 }
 
-/** Opens the connections of a node: how many at a time, how soon after a failure, and how many the server bears. */
+/** Connector of one server: how many connections are opened at a time, how soon after a failure, and how many in all. */
 export class Connector {
   readonly #settings: ConnectionSettings
   readonly #limit: number
@@ -41,17 +41,17 @@ export class Connector {
     return this.#abort.signal.aborted
   }
 
-  /** The error of those who come in the pause after a failure. */
+  /** The refusal of an acquire in the pause after a failure. */
   unavailable(now: number): MysqlUnavailableError {
     return new MysqlUnavailableError(this.#settings.server.name, this.#cause, this.#pause(now))
   }
 
-  /** The server is well, and has no room for more of us. */
+  /** The last attempt failed with "too many connections". */
   get crowded(): boolean {
     return classify(this.#cause).kind === 'too-many-connections'
   }
 
-  /** A failure is so recent that no attempt is made. */
+  /** No attempt is made now: the last failure is too recent. */
   pausing(now: number): boolean {
     return now < this.#pausedUntil
   }
@@ -74,12 +74,12 @@ export class Connector {
     })
   }
 
-  /** The server has refused one more than these. */
+  /** Too many connections: caps the pool at those that are open. */
   narrow(open: number): void {
     this.effective = Math.max(1, open)
   }
 
-  /** Some time has passed since: one more may be tried. */
+  /** Raises the cap by one, some time after "too many connections". */
   widen(open: number, now: number): void {
     if (this.effective < this.#limit && !this.pausing(now)) {
       this.effective = Math.min(this.#limit, Math.max(this.effective, open + 1))

@@ -2,7 +2,8 @@ import { offAbort, onAbort } from '@spillway/kit'
 import { type ConnectionSettings, DriverConnection } from '../connection/driver-connection.js'
 
 /**
- * A connection beside the pool's, for what must not wait for one of those: KILL QUERY, probes, waiting for a position.
+ * Control connection: one beside the pool's, for statements that must not wait for a pooled one (KILL QUERY, probes, waiting
+ * for a position).
  * It is opened at first use and again after it broke, asks one thing at a time, and does not keep the process alive.
  */
 export class ControlConnection {
@@ -20,12 +21,12 @@ export class ControlConnection {
     }
   }
 
-  /** Which server it is, once it has been connected. */
+  /** The open connection, if there is one. */
   get connection(): DriverConnection | undefined {
     return this.#connection
   }
 
-  /** Opens it in advance. Never rejects: whoever needs it will hear of the trouble. */
+  /** Opens it in advance. A failure is ignored here: the next question reports it. */
   warm(): void {
     this.#inTurn(() => this.#open()).catch(() => {})
   }

@@ -54,7 +54,7 @@ export class ServerPoolMeter {
     readonly node: string,
   ) {}
 
-  /** Somebody got a connection, or waits no longer. `waiting`: how many still do. */
+  /** An acquire was granted or gave up. @param waiting acquires that are still in the queue */
   waited(waitedMs: number, waiting: number, granted: boolean, caller?: Caller): void {
     if (granted) {
       this.count.acquired++

@@ -20,7 +20,7 @@ export class ServerPool {
   readonly limit: number
   readonly #hooks: ServerPoolHooks<ServerPool>
   readonly #settings: ConnectionSettings
-  /** Those who wait, first come first served. */
+  /** Acquires in the order of their arrival. */
   readonly #queue = new LinkedList<PendingAcquire>()
   readonly #bag: ConnectionBag
   readonly #connector: Connector
@@ -93,57 +93,57 @@ export class ServerPool {
     return this.options.clock.now()
   }
 
-  /** A free connection, if there is one and nobody waits for it. */
+  /** A free connection, unless there is none or the queue has members. */
   take(now: number): DriverConnection | undefined {
     const connection = this.#draining || this.#queue.size > 0 ? undefined : this.#bag.take(now)
     if (connection !== undefined) this.#lent(connection, 0, now)
     return connection
   }
 
-  /** Grants the waiter a connection, now or when one is free, or refuses it. */
-  submit(waiter: PendingAcquire, now: number): void {
-    waiter.askedAt ||= now
+  /** Grants the acquire a connection, now or when one is free, or refuses it. */
+  submit(acquire: PendingAcquire, now: number): void {
+    acquire.askedAt ||= now
     const connection = this.take(now)
     if (connection !== undefined) {
-      waiter.grant(connection, now)
+      acquire.grant(connection, now)
       return
     }
-    const refusal = this.#refusal(waiter, now)
+    const refusal = this.#refusal(acquire, now)
     if (refusal !== undefined) {
       this.#meter.count.refused++
-      waiter.refuse(refusal)
+      acquire.refuse(refusal)
       return
     }
-    this.#queue.add(waiter)
-    this.deadlines.set(waiter, Math.min(waiter.deadlineAt, now + this.options.acquireTimeout))
+    this.#queue.add(acquire)
+    this.deadlines.set(acquire, Math.min(acquire.deadlineAt, now + this.options.acquireTimeout))
     this.#serve(now)
   }
 
-  /** Somebody has waited too long. */
-  expired(waiter: PendingAcquire): void {
-    this.#queue.delete(waiter)
+  /** The deadline of a queued acquire has passed. */
+  expired(acquire: PendingAcquire): void {
+    this.#queue.delete(acquire)
     const now = this.now()
-    const waited = now - waiter.askedAt
-    this.#meter.waited(waited, this.waiting, false, waiter.caller)
+    const waited = now - acquire.askedAt
+    this.#meter.waited(waited, this.waiting, false, acquire.caller)
     this.#meter.count.acquireTimeouts++
     const { waiting, active } = this
     if (active === 0 && this.#connector.connecting > 0) {
-      waiter.refuse(new MysqlTimeoutError(waited, 'connect', 'none'))
+      acquire.refuse(new MysqlTimeoutError(waited, 'connect', 'none'))
     } else {
       const state = { active, idle: this.#bag.idle, waiting, limit: this.limit }
-      waiter.refuse(new MysqlAcquireTimeoutError(this.name, waited, state, this.#bag.holders(now)))
+      acquire.refuse(new MysqlAcquireTimeoutError(this.name, waited, state, this.#bag.holders(now)))
     }
     this.#settleDrain()
   }
 
-  /** Somebody waits no longer. */
-  forget(waiter: PendingAcquire): void {
-    this.#queue.delete(waiter)
-    this.deadlines.remove(waiter)
+  /** The acquire leaves the queue. */
+  forget(acquire: PendingAcquire): void {
+    this.#queue.delete(acquire)
+    this.deadlines.remove(acquire)
     this.#settleDrain()
   }
 
-  /** Takes a connection back: to the next one, or on the bag, if it is as good as new. */
+  /** Takes a connection back: for the next acquire, or as an idle one. A dirty session is reset before. */
   release(connection: DriverConnection, now: number = this.now()): void {
     this.#admission.returned(now - connection.use.since)
     if (connection.isBroken) {
@@ -164,23 +164,23 @@ export class ServerPool {
     this.#hooks.readOnly(this)
   }
 
-  /** Idle connections are closed, those in use when they come back: the server is not what it was. */
+  /** Replaces all connections: idle ones are closed now, those in use when they come back. */
   renew(): void {
     this.#bag.retireAll()
     this.#serve(this.now())
   }
 
   /**
-   * It is down: those who wait, and reads that have got nothing yet, go to another server where they may. Its connections
-   * are not used again: they may have lost what was under way.
+   * The server is down: queued acquires, and running reads without a row, go to another server where they may. All
+   * connections are replaced, since they may have lost what was under way.
    */
   leave(): void {
-    for (const waiter of [...this.#queue]) waiter.move()
+    for (const acquire of [...this.#queue]) acquire.move()
     for (const connection of this.#bag.busy()) connection.use.occupant?.move()
     this.renew()
   }
 
-  /** No more waiters; resolves when those who wait and those who hold are done. */
+  /** Admits no more acquires; resolves when the queue is empty and all connections are back. */
   drain(): Promise<void> {
     this.#draining = true
     return new Promise((resolve) => {
@@ -189,12 +189,12 @@ export class ServerPool {
     })
   }
 
-  /** Refuses who still waits, stops what still runs, closes everything. */
+  /** Refuses the queue, stops what runs, closes everything. */
   async close(): Promise<{ readonly killed: number; readonly destroyed: number }> {
     this.#draining = true
-    for (const waiter of [...this.#queue]) {
-      this.forget(waiter)
-      waiter.refuse(new MysqlClosedError())
+    for (const acquire of [...this.#queue]) {
+      this.forget(acquire)
+      acquire.refuse(new MysqlClosedError())
     }
     const busy = this.#bag.busy()
     const kills = await Promise.all(busy.map((connection) => this.#killed(connection)))
@@ -218,10 +218,10 @@ export class ServerPool {
     }
   }
 
-  #lend(connection: DriverConnection, waiter: PendingAcquire, now: number): void {
-    this.#queue.delete(waiter)
-    this.#lent(connection, now - waiter.askedAt, now, waiter.caller)
-    waiter.grant(connection, now)
+  #lend(connection: DriverConnection, acquire: PendingAcquire, now: number): void {
+    this.#queue.delete(acquire)
+    this.#lent(connection, now - acquire.askedAt, now, acquire.caller)
+    acquire.grant(connection, now)
   }
 
   #lent(connection: DriverConnection, waitedMs: number, now: number, caller?: Caller): void {
@@ -229,19 +229,19 @@ export class ServerPool {
     this.#meter.waited(waitedMs, this.waiting, true, caller)
   }
 
-  #refusal(waiter: PendingAcquire, now: number): RejectedError | undefined {
+  #refusal(acquire: PendingAcquire, now: number): RejectedError | undefined {
     if (this.#draining) return new MysqlClosedError()
     const { effective, connecting } = this.#connector
     const open = this.#bag.size + connecting
     if (open === 0 && this.#connector.pausing(now) && !this.#connector.crowded)
       return this.#connector.unavailable(now)
     if (open < effective) return undefined
-    const patience = Math.min(this.options.acquireTimeout, waiter.deadlineAt - now)
-    // Those for whom a connection is being opened do not queue.
+    const patience = Math.min(this.options.acquireTimeout, acquire.deadlineAt - now)
+    // Acquires for which a connection is being opened do not count as queued.
     return this.#admission.refusal(this.waiting - connecting, effective, patience)
   }
 
-  /** Hands out what is on the bag, and opens what is missing. */
+  /** Hands out idle connections, and opens what is missing. */
   #serve(now: number): void {
     for (let { first } = this.#queue; first !== undefined; first = this.#queue.first) {
       const connection = this.#bag.take(now)
@@ -280,9 +280,9 @@ export class ServerPool {
       this.#isReachable = false
       this.#hooks.reachable(this, false)
       const refusal = this.#connector.unavailable(now)
-      for (const waiter of [...this.#queue]) {
-        this.forget(waiter)
-        waiter.refuse(refusal)
+      for (const acquire of [...this.#queue]) {
+        this.forget(acquire)
+        acquire.refuse(refusal)
       }
     }
     this.#serve(now)

@@ -5,7 +5,7 @@ import { PendingAcquire } from '../connection/pending-acquire.js'
 import { MysqlUnavailableError } from '../errors.js'
 import type { ServerPool } from '../server-pool/server-pool.js'
 
-/** Waits for a connection to keep: for transactions, streams and `withConnection`. */
+/** A queued acquire of a connection to keep: for transactions, streams and `withConnection`. */
 class BorrowRequest extends PendingAcquire {
   #node: ServerPool
   #moved = false
@@ -81,7 +81,7 @@ export interface BorrowOptions {
   readonly signal?: AbortSignal | undefined
   /** Another server when this one has none to lend, for what may run there as well. */
   readonly another?: ((failed: ServerPool) => ServerPool | undefined) | undefined
-  /** Where it was asked for, for whoever wonders later who holds it. */
+  /** Where it was asked for; shown when it is held too long. */
   readonly trace?: Trace | undefined
 }
 

@@ -38,7 +38,7 @@ export interface SessionOptions {
   readonly timeout?: QueryOptions['timeout'] | undefined
   /** Of all calls together: from now on they share it. `false`: none. Default: `false`. */
   readonly deadline?: QueryOptions['timeout'] | undefined
-  /** Hears of each of its calls that is refused, before the caller does. Default: none. */
+  /** Called with the refusal of each of its calls, before the caller gets it. Default: none. */
   readonly refused?: ((error: RejectedError) => void) | undefined
 }
 

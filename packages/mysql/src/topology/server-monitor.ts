@@ -25,7 +25,7 @@ interface Report {
 }
 
 /**
- * A server as seen from outside its pool: whether it answers, whether it takes writes, how far it has come. Asked on a
+ * Health monitor of one server: whether it answers, whether it takes writes, which position it has reached. Asked on a
  * connection of its own, so that a busy pool is never taken for a dead server.
  */
 export class ServerMonitor {

@@ -17,7 +17,7 @@ const LEAST_PATIENCE = 500
 /** Milliseconds in which further refusals of writes are taken for the echo of the first. */
 const RENEW_PAUSE = 500
 
-/** The servers and their roles: who takes writes, who may serve a read. */
+/** Router over the servers: finds the one for writes and those that may serve a read, and follows a change of roles. */
 export class Topology {
   readonly #options: PoolOptions
   readonly #reads: Exclude<PoolOptions['reads'], false> | undefined
@@ -52,7 +52,7 @@ export class Topology {
     return this.#reads !== undefined
   }
 
-  /** How it stands with each server. */
+  /** State, role and position of each server. */
   states(): { node: string; state: string; role: Role; lagMs: number | undefined; position: string }[] {
     return this.#all.map((one) => ({
       node: one.node.name,
@@ -79,7 +79,7 @@ export class Topology {
     }
     if (there.length > 0) return pick(there).node
     if (fit.length === 0) return this.#withoutReplicas()
-    // A position that nobody told us can be on the primary only.
+    // Without a known position, reads go to the primary.
     if (position === undefined || reads.wait === 0) return this.writer
     const candidate = pick(fit)
     return candidate.reaches(position, reads.wait).then((has) => (has ? candidate.node : this.writer))
@@ -168,7 +168,7 @@ export class Topology {
     for (const one of this.#all) if (one !== writer && !one.down) one.measure(this.#samples, now)
   }
 
-  /** It became writable under our eyes: somebody promoted it. */
+  /** It was read-only and is writable now: it was promoted. */
   #promoted(one: ServerMonitor): void {
     this.#announce(one, 'read-only', 'writable')
     if (one === this.#writer) return

@@ -93,6 +93,21 @@ describe('the cost of reading', () => {
     }
   })
 
+  it('S4 what the patterns for its kind and its fingerprint read grows no faster than the statement', () => {
+    // No pattern repeats without a bound (see below), so that its work is a constant for each character that it is given.
+    const statements = new Statements()
+    for (const head of ['', 'SELECT ', 'SELECT * FROM t WHERE a IN (', 'INSERT INTO t VALUES ']) {
+      for (const piece of PIECES) {
+        const once = scan(head + piece.repeat(2_000)).bare.length
+        const twice = scan(head + piece.repeat(4_000)).bare.length
+        expect(twice, `${JSON.stringify(piece)} after ${JSON.stringify(head)}`).toBeLessThanOrEqual(
+          2.2 * once + 8,
+        )
+        expect(statements.of(head + piece.repeat(4_000)).fingerprint.length).toBeLessThanOrEqual(500)
+      }
+    }
+  })
+
   it('S4 what is known of it is the same however much white space and comment it has', () => {
     const statements = new Statements()
     const gap = ' \t\n/* x */'.repeat(20_000)
