@@ -77,12 +77,12 @@ class DriverChannels implements Listened {
   }
 }
 
-/** Whether somebody traces the driver: then it must be called in the context of the one who asked. */
+/** Whether the driver is traced: then it must be called in the context of the caller. */
 export const traced: Listened = new DriverChannels()
 
 const LISTENED = [queryChannel, slowChannel, acquireChannel, killChannel, retryChannel, traced]
 
-/** The context of a caller who may have to wait for a connection, and for a reply; `undefined` when nobody listens. */
-export function callerOfCall(): Caller | undefined {
+/** The asynchronous context of a caller, to be kept while it waits; `undefined` when no channel has a listener. */
+export function callerIfListened(): Caller | undefined {
   return callerOf(LISTENED)
 }

@@ -39,6 +39,12 @@ const BY_ERRNO: ReadonlyMap<number, Failure> = new Map([
   [1044, none('access')],
   [1045, none('access')],
   [1049, none('access')],
+  [1095, none('access')],
+  [1142, none('access')],
+  [1143, none('access')],
+  [1227, none('access')],
+  [1370, none('access')],
+  [1820, none('access')],
   [1053, SHUTDOWN],
   [1927, CONNECTION],
   [4031, CONNECTION],
@@ -59,6 +65,14 @@ const BY_ERRNO: ReadonlyMap<number, Failure> = new Map([
   [3100, none('read-only', true)],
   [1461, none('too-many-statements', true)],
 ])
+
+// Too many, not supported, to be prepared again.
+const NOT_PREPARED: ReadonlySet<number> = new Set([1461, 1295, 1615])
+
+/** The statement could not be run in prepared form, and so has not been run. */
+export function isNotPrepared(error: QueryError): boolean {
+  return NOT_PREPARED.has(error.errno ?? 0)
+}
 
 const STOPPED: ReadonlySet<number> = new Set([1317, 1969, 3024, 1028])
 
@@ -96,6 +110,7 @@ export function presentable(error: unknown, sql: string): unknown {
   if (!(error instanceof Error) || error instanceof RejectedError) return error
   const own = error as Partial<QueryError> & { sql?: string; code?: string }
   if ('sql' in own || own.errno !== undefined) own.sql = sql
+  if (classify(error).kind === 'access') hideNames(error)
   if (own.code === undefined && own.errno !== undefined) {
     const name = NAMES.get(own.errno)
     if (name !== undefined) own.code = name
@@ -103,12 +118,31 @@ export function presentable(error: unknown, sql: string): unknown {
   return error
 }
 
+/** A refused access names users, hosts and tables, and a framework may send a message to a stranger. */
+function hideNames(error: Error): void {
+  const { message, stack } = error
+  Object.defineProperties(error, {
+    message: { value: ACCESS_DENIED, writable: true, configurable: true },
+    stack: { value: stack?.replace(message, ACCESS_DENIED), writable: true, configurable: true },
+    sqlMessage: { value: message, writable: true, configurable: true, enumerable: false },
+  })
+}
+
+const ACCESS_DENIED = 'The database refused the access; what it said is in sqlMessage'
+
 const BEGUN = Symbol('begun')
 
 /** What the server says of a statement that was interrupted, said by us of one that we did not begin. */
 export function notBegun(): QueryError {
   const error = new Error('Query execution was interrupted')
   return Object.assign(error, { errno: 1317, code: 'ER_QUERY_INTERRUPTED', fatal: false, [BEGUN]: false })
+}
+
+/** What the driver would say of a connection that was lost, said of a socket that was closed. */
+export function connectionClosed(): Error {
+  return Object.assign(new Error('Connection lost: the socket was closed'), {
+    code: 'PROTOCOL_CONNECTION_LOST',
+  })
 }
 
 /** It ended before its time, having done nothing. */

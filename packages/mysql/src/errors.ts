@@ -6,7 +6,7 @@ import { brand, misuse, RejectedError, retryAfterSeconds } from '@spillway/kit'
  */
 const BUSY = 'The database is busy; please try again shortly'
 
-/** Who holds a connection, for the error of somebody who waited for one in vain. */
+/** A holder of a connection, as shown to a caller that got none. */
 export interface Holder {
   /** Milliseconds since it was taken. */
   readonly heldMs: number

@@ -1,5 +1,5 @@
 import type { Holder } from './errors.js'
-import type { PlanRow } from './plan.js'
+import type { PlanRow } from './statement/explain.js'
 import type { FailoverEvent } from './topology/topology.js'
 
 export interface SlowEvent {

@@ -27,7 +27,6 @@ export {
   type ReadOptions,
   type ServerOptions,
 } from './options.js'
-export type { PlanRow } from './plan.js'
 export { type DrainReport, MysqlPool, type MysqlPoolStats } from './pool.js'
 export type { NodeStats } from './server-pool/node-stats.js'
 export { MysqlConnection } from './session/connection.js'
@@ -42,8 +41,8 @@ export type {
 } from './session/queryable.js'
 export { MysqlSession, type SessionOptions } from './session/session.js'
 export { Transaction } from './session/transaction.js'
-export { jump } from './sharding/jump.js'
-export { rendezvous } from './sharding/rendezvous.js'
+export { jump } from './sharding/jump-hash.js'
+export { rendezvous } from './sharding/rendezvous-hash.js'
 export type { ShardKey } from './sharding/shard-key.js'
 export {
   type AllOptions,
@@ -53,6 +52,7 @@ export {
   ShardedMysql,
   type ShardedMysqlOptions,
 } from './sharding/sharded.js'
-export type { StatementSnapshot } from './statement/insight.js'
+export type { PlanRow } from './statement/explain.js'
+export type { StatementSnapshot } from './statement/statement-stats.js'
 export type { Parameter, Scalar } from './statement/values.js'
 export type { FailoverEvent } from './topology/topology.js'

@@ -20,7 +20,7 @@ import {
   refuse,
   string,
 } from '@spillway/kit'
-import { type Charset, charsetOf } from './connection/charset.js'
+import { type Charset, charsetOf } from './charset.js'
 import { readUri } from './uri.js'
 
 /** One server: how to reach it. */

@@ -2,17 +2,18 @@ import { EventEmitter } from 'node:events'
 import { type CloseOptions, closeOnce, drainWithin } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
 import { resolveOptions } from './connection/servers.js'
-import { Core } from './core.js'
 import type { MysqlPoolEvents } from './events.js'
 import type { MysqlPoolOptions } from './options.js'
+import { PoolContext } from './pool-context.js'
 import type { NodeStats } from './server-pool/node-stats.js'
 import type { MysqlConnection } from './session/connection.js'
+import { explainExecution } from './session/explain-execution.js'
 import type { Loader, LoaderOptions } from './session/loader.js'
 import type { LoaderKey } from './session/loader-key.js'
 import type { Queryable, QueryOptions, StreamOptions, TransactionOptions } from './session/queryable.js'
 import { MysqlSession, type SessionOptions } from './session/session.js'
 import type { Transaction } from './session/transaction.js'
-import type { StatementSnapshot } from './statement/insight.js'
+import type { StatementSnapshot } from './statement/statement-stats.js'
 
 export interface MysqlPoolStats {
   readonly queries: number
@@ -56,7 +57,9 @@ const CLOSE_TIMEOUT = 10_000
  * ```
  */
 export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryable, AsyncDisposable {
-  readonly #core: Core
+  readonly #context: PoolContext
+  /** The session of calls on the pool itself. */
+  readonly #own: MysqlSession
   #report: Promise<DrainReport> | undefined
 
   /**
@@ -65,7 +68,8 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
    */
   constructor(options: MysqlPoolOptions | string, group?: object) {
     super()
-    this.#core = new Core(resolveOptions(options), this, group)
+    this.#context = new PoolContext(resolveOptions(options), this, group, explainExecution)
+    this.#own = new MysqlSession(this.#context, {}, this.#context.written)
   }
 
   query<T extends QueryResult = QueryResult>(
@@ -73,7 +77,7 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<[T, FieldPacket[]]> {
-    return this.#core.own.query<T>(sql, values, options)
+    return this.#own.query<T>(sql, values, options)
   }
 
   execute<T extends QueryResult = QueryResult>(
@@ -81,7 +85,7 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<[T, FieldPacket[]]> {
-    return this.#core.own.execute<T>(sql, values, options)
+    return this.#own.execute<T>(sql, values, options)
   }
 
   one<Row extends object = RowDataPacket>(
@@ -89,7 +93,7 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<Row | undefined> {
-    return this.#core.own.one<Row>(sql, values, options)
+    return this.#own.one<Row>(sql, values, options)
   }
 
   /**
@@ -100,7 +104,7 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
    * @throws MysqlCommitUnknownError when the answer to COMMIT was lost
    */
   transaction<T>(work: (tx: Transaction) => Promise<T> | T, options?: TransactionOptions): Promise<T> {
-    return this.#core.own.transaction(work, options)
+    return this.#own.transaction(work, options)
   }
 
   /** A connection for the function alone, for what needs one session: locks, temporary tables, variables. */
@@ -108,7 +112,7 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
     work: (connection: MysqlConnection) => Promise<T> | T,
     options?: QueryOptions,
   ): Promise<T> {
-    return this.#core.own.withConnection(work, options)
+    return this.#own.withConnection(work, options)
   }
 
   /** The rows one by one, with back-pressure. Leaving the loop early stops the statement on the server. */
@@ -117,23 +121,23 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
     values?: readonly unknown[],
     options?: StreamOptions,
   ): AsyncGenerator<Row, void> {
-    return this.#core.own.stream<Row>(sql, values, options)
+    return this.#own.stream<Row>(sql, values, options)
   }
 
   /** Looks rows up by a unique key, all lookups of one turn of the event loop in one query. */
   loader<Row extends object = RowDataPacket, Key extends LoaderKey = LoaderKey>(
     options: LoaderOptions,
   ): Loader<Row, Key> {
-    return this.#core.own.loader<Row, Key>(options)
+    return this.#own.loader<Row, Key>(options)
   }
 
   /** Calls that belong together and see each other's writes; with a token, over processes too. */
   session(options?: SessionOptions): MysqlSession {
-    return new MysqlSession(this.#core, options)
+    return new MysqlSession(this.#context, options)
   }
 
   stats(): MysqlPoolStats {
-    const { nodes, topology, insight, count } = this.#core
+    const { nodes, topology, statementStats, count } = this.#context
     const states = topology.states()
     const all = nodes.map((node, i) => ({ ...node.stats(), ...states[i]! }))
     const sum = (name: 'active' | 'idle' | 'waiting' | 'limit') =>
@@ -145,7 +149,7 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
       waiting: sum('waiting'),
       limit: sum('limit'),
       nodes: all,
-      statements: insight.snapshot(),
+      statements: statementStats.snapshot(),
     }
   }
 
@@ -168,13 +172,13 @@ export class MysqlPool extends EventEmitter<MysqlPoolEvents> implements Queryabl
   }
 
   async #drain(options: CloseOptions): Promise<DrainReport> {
-    const { nodes, topology, deadlines } = this.#core
+    const { nodes, topology, deadlines } = this.#context
     const finished = await drainWithin(Promise.all(nodes.map((node) => node.drain())), options, CLOSE_TIMEOUT)
     const closed = await Promise.all(nodes.map((node) => node.close()))
     topology.close()
     const killed = closed.reduce((sum, one) => sum + one.killed, 0)
     const destroyed = closed.reduce((sum, one) => sum + one.destroyed, 0)
-    if (deadlines.size === 0) deadlines.stop()
+    if (deadlines.size === 0) deadlines.clear()
     return { finished, killed, destroyed }
   }
 }

@@ -1,9 +1,19 @@
 import { misuse } from '@spillway/kit'
-import type { ServerOptions } from './options.js'
+
+/** Address and credentials in a connection URI; what it does not say is `undefined`. */
+export interface UriServer {
+  readonly host: string | undefined
+  readonly port: number | undefined
+  readonly socketPath: string | undefined
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly database: string | undefined
+  readonly ssl: string | object | undefined
+}
 
 /** What a connection URI says: of its server, and of the pool. */
 export interface UriOptions {
-  readonly server: Omit<ServerOptions, 'uri'>
+  readonly server: UriServer
   readonly pool: Readonly<Record<string, unknown>>
 }
 
@@ -46,8 +56,13 @@ export function readUri(uri: string): UriOptions {
   const pool: Record<string, unknown> = {}
   const tls: Tls = { ssl: undefined, mode: undefined }
   let socketPath: string | undefined
+  const seen = new Set<string>()
   for (const [name, value] of url.searchParams) {
     const lower = name.toLowerCase()
+    const spelling = SSL_MODE.has(lower) ? 'ssl-mode' : lower
+    // Of two values the second would win, which may be the less secure one.
+    if (seen.has(spelling)) wrong(`has a parameter twice${NAME.test(name) ? `: "${name}"` : ''}`)
+    seen.add(spelling)
     if (name === 'ssl') tls.ssl = sslOf(value)
     else if (SSL_MODE.has(lower)) tls.mode = modeOf(name, value)
     else if (name === 'socketPath') socketPath = value
@@ -66,7 +81,7 @@ export function readUri(uri: string): UriOptions {
     database: decoded(url.pathname.slice(1)) || undefined,
     ssl: joined(tls),
   }
-  return { server: server as UriOptions['server'], pool }
+  return { server, pool }
 }
 
 function parsed(uri: string): URL {

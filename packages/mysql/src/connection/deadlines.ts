@@ -1,16 +1,26 @@
 import type { Clock } from '@spillway/kit'
 
-/** Something that must be over at a time. Linked into its slot, so that adding and removing allocate nothing. */
+/** Something that must be over at a time. Linked into its slot, so that setting and removing it allocate nothing. */
 export abstract class Deadline {
   /** Absolute, in the clock's milliseconds; `Infinity` for never. */
-  expiresAt = Number.POSITIVE_INFINITY
-  /** @internal */ earlier: Deadline | undefined = undefined
-  /** @internal */ later: Deadline | undefined = undefined
-  /** @internal */ slot = -1
-  /** @internal */ short = false
+  dueAt = Number.POSITIVE_INFINITY
+  /** Its place on the wheel; these belong to {@link Deadlines}. */
+  earlier: Deadline | undefined = undefined
+  later: Deadline | undefined = undefined
+  slot = -1
+  isShort = false
 
-  /** Called once, at or shortly after `expiresAt`, when it was not removed before. */
-  abstract expire(): void
+  /** Called once, at or shortly after `dueAt`, when it was not removed before. */
+  abstract onDue(): void
+}
+
+class Timer extends Deadline {
+  readonly onDue: () => void
+
+  constructor(action: () => void) {
+    super()
+    this.onDue = action
+  }
 }
 
 /** One for each millisecond of a round. */
@@ -21,10 +31,11 @@ const TICK = 10
 const SHORT = 10 * TICK
 
 /**
- * All deadlines of a pool on one wheel: a hashed timing wheel (Varghese and Lauck, 1987, scheme 6). Adding and removing
- * are O(1). A deadline fires at most 10 ms late; one that is closer than 100 ms when it is added, 1 ms (and a turn of the
- * event loop), since a tick of 1 ms costs some 3 % of a CPU, and one of 10 ms half a percent. The timers run only while there are deadlines, and do not keep the process alive: the sockets that are
- * waited for do.
+ * Hashed timing wheel with the deadlines of one pool (Varghese and Lauck, 1987, scheme 6): setting and removing are O(1). A
+ * deadline fires at most 10 ms late; one that is closer than 100 ms when it is set, 1 ms (and a turn of the event loop). A
+ * tick of 1 ms costs some 3 % of a CPU, and one of 10 ms half a percent, so the short tick runs only while it is needed. The
+ * timers run only while there are deadlines, and do not keep the process alive: the sockets that are waited for do. Why it is
+ * no heap: docs/decisions/mysql.md.
  */
 export class Deadlines {
   readonly #clock: Clock
@@ -44,17 +55,17 @@ export class Deadlines {
     return this.#size
   }
 
-  /** Sets it, or sets it anew. */
-  add(deadline: Deadline, expiresAt: number): void {
+  /** Sets a deadline, or sets it anew. @param at absolute, in the clock's milliseconds; `Infinity` for never */
+  set(deadline: Deadline, at: number): void {
     if (deadline.slot !== -1) this.remove(deadline)
-    deadline.expiresAt = expiresAt
-    if (expiresAt === Number.POSITIVE_INFINITY) return
+    deadline.dueAt = at
+    if (at === Number.POSITIVE_INFINITY) return
     if (this.#timer === undefined) {
       this.#turn = Math.floor(this.#clock.now())
-      this.#timer = setInterval(() => this.run(), TICK).unref()
+      this.#timer = setInterval(() => this.fire(), TICK).unref()
     }
     // Never the slot of a turn that is over: it would wait for a whole round.
-    const turn = Math.max(this.#turn + 1, Math.ceil(expiresAt))
+    const turn = Math.max(this.#turn + 1, Math.ceil(at))
     // The last look may be a tick ago.
     if (turn - this.#turn <= SHORT + TICK) this.#quicken(deadline)
     const slot = turn % SLOTS
@@ -64,6 +75,13 @@ export class Deadlines {
     if (head !== undefined) head.earlier = deadline
     this.#slots[slot] = deadline
     this.#size++
+  }
+
+  /** Calls back at `at`, unless the deadline is removed before. */
+  after(at: number, action: () => void): Deadline {
+    const timer = new Timer(action)
+    this.set(timer, at)
+    return timer
   }
 
   remove(deadline: Deadline): void {
@@ -76,17 +94,17 @@ export class Deadlines {
     deadline.earlier = undefined
     deadline.later = undefined
     this.#size--
-    if (deadline.short) {
-      deadline.short = false
+    if (deadline.isShort) {
+      deadline.isShort = false
       this.#shorts--
     }
   }
 
   /** Fires what is due. The timers call it; a test with a clock of its own may. */
-  run(): void {
+  fire(): void {
     if (this.#shorts === 0) this.#slow()
     if (this.#size === 0) {
-      this.stop()
+      this.clear()
       return
     }
     const now = this.#clock.now()
@@ -97,27 +115,27 @@ export class Deadlines {
     const due: Deadline[] = []
     for (let t = from; t <= turn; t++) {
       for (let entry = this.#slots[t % SLOTS]; entry !== undefined; entry = entry.later) {
-        if (entry.expiresAt <= now) due.push(entry)
+        if (entry.dueAt <= now) due.push(entry)
       }
     }
     for (const entry of due) {
       // An earlier one may have settled a later one.
       if (entry.slot === -1) continue
       this.remove(entry)
-      entry.expire()
+      entry.onDue()
     }
   }
 
-  stop(): void {
+  clear(): void {
     this.#slow()
     clearInterval(this.#timer)
     this.#timer = undefined
   }
 
   #quicken(deadline: Deadline): void {
-    deadline.short = true
+    deadline.isShort = true
     this.#shorts++
-    this.#quickTimer ??= setInterval(() => this.run(), 1).unref()
+    this.#quickTimer ??= setInterval(() => this.fire(), 1).unref()
   }
 
   #slow(): void {

@@ -9,7 +9,10 @@ export interface RowShape {
 }
 
 /** Asks for rows as they come: see {@link asSent}. */
-export const OURS: RowShape = Object.freeze({ rowsAsArray: false, nestTables: false })
+export const INTERNAL_ROWS: RowShape = Object.freeze({ rowsAsArray: false, nestTables: false })
+
+/** Asks for an object for each row, by column, whatever the driver has been told. */
+export const OBJECTS: RowShape = Object.freeze({ rowsAsArray: false, nestTables: false })
 
 interface Column {
   readonly type: string
@@ -42,7 +45,13 @@ export function asSent(this: RowCommand): void {
 
 /** Dates with more digits than a Date has come as text. Costs a look at each column, and nothing for each row. */
 export function exactly(this: RowCommand, fields: readonly FieldPacket[] | undefined): void {
-  if (this.options.typeCast === true && fields?.some(exceedsDate)) this.options.typeCast = exactDates
+  if (fields === undefined || this.options.typeCast !== true) return
+  // Runs for each reply: a loop costs less than a closure.
+  for (let i = 0; i < fields.length; i++) {
+    if (!exceedsDate(fields[i]!)) continue
+    this.options.typeCast = exactDates
+    return
+  }
 }
 
 /** The same, in the given shape. */

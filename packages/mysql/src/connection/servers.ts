@@ -87,13 +87,17 @@ function read(uri: unknown): UriOptions | undefined {
   return typeof uri === 'string' ? readUri(uri) : undefined
 }
 
+function fromUri(uri: unknown): Partial<ServerOptions> {
+  return defined(read(uri)?.server ?? {}) as Partial<ServerOptions>
+}
+
 function serverOf(base: ServerOptions): (given: string | ServerOptions) => Server {
   return (given) => {
     const own = typeof given === 'string' ? { uri: given } : given
     const fields = {
-      ...defined(read(base.uri)?.server ?? {}),
+      ...fromUri(base.uri),
       ...defined(base),
-      ...defined(read(own.uri)?.server ?? {}),
+      ...fromUri(own.uri),
       ...defined(own),
     }
     const { host = '127.0.0.1', port = 3306, socketPath, user, password, database, ssl } = fields

@@ -1,122 +1,109 @@
-import type { Charset } from './charset.js'
+import type { QueryResult } from 'mysql2'
+import type { LiteralStyle } from '../statement/values.js'
+import { type ReplyStatus, statusOf } from './reply-status.js'
+import { SessionLiterals } from './session-literals.js'
 
-/** What kind of server answers, from its greeting. */
-export type Flavour = 'mariadb' | 'mysql'
+/** State of one session on the server, kept up to date from the status that each reply carries. */
+export class SessionState {
+  readonly #literals: SessionLiterals
+  #isDirty = false
+  #inTransaction = false
+  #hasWritten = false
 
-export function flavourOf(serverVersion: string): Flavour {
-  return /mariadb/i.test(serverVersion) ? 'mariadb' : 'mysql'
-}
-
-export interface SessionSettings {
-  readonly charset: Charset
-  readonly timezone: string
-  /** Milliseconds, or false. */
-  readonly serverTimeout: number | false
-}
-
-/**
- * What each connection is told once: the character set, the time zone and the last-resort limit (`needed`), and to report positions and
- * changes of its state with each OK packet (`tracking`), which makes read-your-writes and clean hand-overs free of
- * round trips.
- */
-export function sessionStatements(
-  flavour: Flavour,
-  { charset, timezone, serverTimeout }: SessionSettings,
-): { readonly needed: readonly string[]; readonly tracking: readonly string[] } {
-  const needed = [charset.names]
-  if (timezone !== 'local') needed.push(`time_zone = '${timezone === 'Z' ? '+00:00' : timezone}'`)
-  if (serverTimeout !== false) {
-    needed.push(
-      flavour === 'mariadb'
-        ? `max_statement_time = ${serverTimeout / 1_000}`
-        : `max_execution_time = ${Math.ceil(serverTimeout)}`,
-    )
+  /** @param charset `character_set_client`, as this package sets it */
+  constructor(charset: string) {
+    this.#literals = new SessionLiterals(charset)
   }
-  const tracking =
-    flavour === 'mariadb'
-      ? ["session_track_system_variables = CONCAT(@@session_track_system_variables, ',last_gtid')"]
-      : ["session_track_gtids = 'OWN_GTID'"]
-  tracking.push('session_track_state_change = 1')
-  return { needed, tracking }
-}
 
-/** An OK packet, with what mysql2 reads of it and its types do not say. */
-interface Ok {
-  readonly serverStatus: number
-  readonly affectedRows: number | string
-  readonly stateChanges?: {
-    readonly systemVariables: Readonly<Record<string, string>>
-    readonly schema: string | null
-    readonly gtids: readonly string[]
-    readonly trackStateChange: string | null
+  /** Something of it must not reach the next user: it is reset before. */
+  get isDirty(): boolean {
+    return this.#isDirty
   }
-}
 
-/** What a reply says about its session. */
-export interface SessionNews {
-  readonly inTransaction: boolean
-  /** Something of the session changed that the next user must not inherit. */
-  readonly changed: boolean
-  /** The position of the commit, if there was one. */
-  readonly position: string | undefined
-  /** Rows were changed. */
-  readonly wrote: boolean
-  /** The session has `NO_BACKSLASH_ESCAPES`, says the server. After a stored program it may say what held in there. */
-  readonly backslashIsPlain: boolean
-  /** `character_set_client`, when that was set. */
-  readonly charset: string | undefined
-}
-
-/** Reads the OK packets of a reply; `undefined` when there is none, as for a result set. */
-export function newsOf(result: unknown): SessionNews | undefined {
-  if (isOk(result)) return read(result)
-  if (!Array.isArray(result)) return undefined
-  // CALL and several statements answer with a list of results.
-  let news: SessionNews | undefined
-  for (const part of result) {
-    if (!isOk(part)) continue
-    const { inTransaction, changed, position, wrote, backslashIsPlain, charset } = read(part)
-    news = {
-      inTransaction,
-      changed: changed || news?.changed === true,
-      position: position ?? news?.position,
-      wrote: wrote || news?.wrote === true,
-      backslashIsPlain,
-      charset: charset ?? news?.charset,
-    }
+  get inTransaction(): boolean {
+    return this.#inTransaction
   }
-  return news
-}
 
-function isOk(result: unknown): result is Ok {
-  return typeof result === 'object' && result !== null && result.constructor?.name === 'ResultSetHeader'
-}
-
-// https://dev.mysql.com/doc/dev/mysql-server/latest/mysql__com_8h.html, SERVER_STATUS_*
-const IN_TRANSACTION = 1
-const NO_BACKSLASH_ESCAPES = 0x200
-
-function read({ serverStatus, affectedRows, stateChanges }: Ok): SessionNews {
-  let changed = false
-  let position: string | undefined
-  let charset: string | undefined
-  if (stateChanges !== undefined) {
-    const { systemVariables, schema, gtids, trackStateChange } = stateChanges
-    // MySQL says '1', and MariaDB says it in a form of which the driver reads something else. Both only when it is so.
-    changed = trackStateChange !== null || schema !== null
-    for (const name in systemVariables) {
-      if (name === 'last_gtid') position = systemVariables[name]
-      else changed = true
-      if (name === 'character_set_client') charset = systemVariables[name]
-    }
-    if (gtids.length > 0) position = gtids.join(',')
+  /** Its character set is not the one that this package has set. */
+  get isForeign(): boolean {
+    return this.#literals.isForeign
   }
-  return {
-    inTransaction: (serverStatus & IN_TRANSACTION) !== 0,
-    changed,
-    position,
-    wrote: Number(affectedRows) > 0,
-    backslashIsPlain: (serverStatus & NO_BACKSLASH_ESCAPES) !== 0,
-    charset,
+
+  get backslashIsPlain(): boolean {
+    return this.#literals.backslashIsPlain
+  }
+
+  /** How strings are written into the text of the next statement. */
+  get literalStyle(): LiteralStyle {
+    return this.#literals.style(this.#isDirty)
+  }
+
+  soil(): void {
+    this.#isDirty = true
+  }
+
+  /** What made it dirty was done, and has been undone, by this package. */
+  unsoil(): void {
+    this.#isDirty = false
+  }
+
+  /** The server has rolled back the transaction by itself. */
+  rolledBack(): void {
+    this.#inTransaction = false
+  }
+
+  /** The open transaction has changed something. */
+  noteWrite(): void {
+    this.#hasWritten = true
+  }
+
+  /** No transaction is open now; tells whether the last one had changed something. */
+  endTransaction(): boolean {
+    const had = this.#hasWritten
+    this.#hasWritten = false
+    return had
+  }
+
+  /** Its set-up begins: nothing about it is sure. */
+  begin(): void {
+    this.#literals.begin()
+  }
+
+  /** This package has set it up. */
+  settled(): void {
+    this.#literals.settled()
+  }
+
+  /** It is as new. */
+  renewed(): void {
+    this.#isDirty = false
+    this.#inTransaction = false
+  }
+
+  /** The server has just told its mode, which holds for the next statement. */
+  modeKnown(): void {
+    this.#literals.asked()
+  }
+
+  /** A statement is on its way, and may change anything. */
+  sent(): void {
+    this.#literals.sent()
+  }
+
+  /** Takes over what the reply to a statement of this package says. */
+  noteOwn(result: QueryResult): void {
+    const status = statusOf(result)
+    if (status === undefined) return
+    this.#inTransaction = status.inTransaction
+    this.#literals.update(status)
+  }
+
+  /** Takes over what the reply to a statement of the user says; `undefined` when it says nothing. */
+  note(result: QueryResult): ReplyStatus | undefined {
+    const status = statusOf(result)
+    if (status === undefined) return undefined
+    this.#inTransaction = status.inTransaction
+    if (this.#literals.update(status) || status.changed) this.#isDirty = true
+    return status
   }
 }

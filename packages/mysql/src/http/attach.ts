@@ -16,7 +16,8 @@ import {
   string,
 } from '@spillway/kit'
 import type { MysqlPool } from '../pool.js'
-import { type MysqlSession, PRIMARY } from '../session/session.js'
+import type { MysqlSession } from '../session/session.js'
+import { PRIMARY } from '../topology/session-position.js'
 import { SignedToken } from './signed-token.js'
 
 /** Lets the next request of a client, on any worker or machine, read what this one wrote. */

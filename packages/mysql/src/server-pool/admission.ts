@@ -7,7 +7,7 @@ const FOLLOW = 0.1
 /** Before that many connections have come back, the average says nothing. */
 const ENOUGH = 20
 
-/** Decides whether somebody who would have to wait may: by how many wait already, and by how long it would take. */
+/** Admission control of the queue: refuses an acquire when the queue is full, or would take longer than the caller can wait. */
 export class Admission {
   readonly #node: string
   readonly #options: PoolOptions
@@ -26,10 +26,10 @@ export class Admission {
   }
 
   /**
-   * Why not, if not.
+   * The refusal; `undefined` when the acquire may wait.
    *
-   * @param waiting those who wait already
-   * @param connections those they wait for
+   * @param waiting acquires in the queue
+   * @param connections connections that the queue waits for
    * @param patience milliseconds the caller can wait
    */
   refusal(waiting: number, connections: number, patience: number): RejectedError | undefined {

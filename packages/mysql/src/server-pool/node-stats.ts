@@ -45,7 +45,7 @@ function noCounts(): NodeCounts {
 }
 
 /** Counts what happens at one node, and how long its connections were waited for. */
-export class NodeMeter {
+export class ServerPoolMeter {
   readonly count = noCounts()
   readonly #waits = new Histogram()
 
@@ -54,7 +54,7 @@ export class NodeMeter {
     readonly node: string,
   ) {}
 
-  /** Somebody got a connection, or waits no longer. `waiting`: how many still do. */
+  /** An acquire was granted or gave up. @param waiting acquires that are still in the queue */
   waited(waitedMs: number, waiting: number, granted: boolean, caller?: Caller): void {
     if (granted) {
       this.count.acquired++

@@ -1,40 +1,41 @@
 import { offAbort, onAbort } from '@spillway/kit'
-import type { Link } from '../connection/link.js'
-import { Waiter } from '../connection/waiter.js'
+import type { Trace } from '../connection/connection-use.js'
+import type { DriverConnection } from '../connection/driver-connection.js'
+import { PendingAcquire } from '../connection/pending-acquire.js'
 import { MysqlUnavailableError } from '../errors.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { ServerPool } from '../server-pool/server-pool.js'
 
-/** Waits for a connection to keep: for transactions, streams and `withConnection`. */
-class Borrow extends Waiter {
-  #node: MysqlNode
+/** A queued acquire of a connection to keep: for transactions, streams and `withConnection`. */
+class BorrowRequest extends PendingAcquire {
+  #node: ServerPool
   #moved = false
   readonly #signal: AbortSignal | undefined
-  readonly #stack: (() => string | undefined) | undefined
+  readonly #trace: Trace | undefined
   readonly #another: BorrowOptions['another']
   readonly #resolve: (place: Place) => void
   readonly #reject: (error: unknown) => void
 
   constructor(
-    node: MysqlNode,
-    { signal, stack, another }: BorrowOptions,
+    node: ServerPool,
+    { signal, trace, another }: BorrowOptions,
     resolve: (place: Place) => void,
     reject: (error: unknown) => void,
   ) {
     super()
     this.#node = node
     this.#signal = signal
-    this.#stack = stack
+    this.#trace = trace
     this.#another = another
     this.#resolve = resolve
     this.#reject = reject
     if (signal !== undefined) onAbort(signal, this.#onAbort)
   }
 
-  grant(link: Link): void {
+  grant(connection: DriverConnection): void {
     this.#node.deadlines.remove(this)
     this.#settle()
-    link.stack = this.#stack
-    this.#resolve({ node: this.#node, link })
+    connection.use.traceTo(this.#trace)
+    this.#resolve({ node: this.#node, connection })
   }
 
   move(): void {
@@ -55,11 +56,11 @@ class Borrow extends Waiter {
     this.#reject(error)
   }
 
-  expire(): void {
+  onDue(): void {
     this.#node.expired(this)
   }
 
-  #goTo(other: MysqlNode): void {
+  #goTo(other: ServerPool): void {
     this.#node = other
     other.submit(this, other.now())
   }
@@ -79,29 +80,29 @@ export interface BorrowOptions {
   readonly timeout: number
   readonly signal?: AbortSignal | undefined
   /** Another server when this one has none to lend, for what may run there as well. */
-  readonly another?: ((failed: MysqlNode) => MysqlNode | undefined) | undefined
-  /** Where it was asked for, for whoever wonders later who holds it. */
-  readonly stack?: (() => string | undefined) | undefined
+  readonly another?: ((failed: ServerPool) => ServerPool | undefined) | undefined
+  /** Where it was asked for; shown when it is held too long. */
+  readonly trace?: Trace | undefined
 }
 
-/** A connection, and the node that it must be given back to with `node.release(link)`. */
+/** A connection, and the node that it must be given back to with `node.release(connection)`. */
 export interface Place {
-  readonly node: MysqlNode
-  readonly link: Link
+  readonly node: ServerPool
+  readonly connection: DriverConnection
 }
 
 /** A connection of the node, at once if one is free. */
-export function borrow(node: MysqlNode, options: BorrowOptions): Place | Promise<Place> {
-  const { signal, timeout, stack } = options
+export function borrow(node: ServerPool, options: BorrowOptions): Place | Promise<Place> {
+  const { signal, timeout, trace } = options
   if (signal?.aborted) return Promise.reject(signal.reason)
   const now = node.now()
   const free = node.take(now)
   if (free !== undefined) {
-    free.stack = stack
-    return { node, link: free }
+    free.use.traceTo(trace)
+    return { node, connection: free }
   }
   return new Promise((resolve, reject) => {
-    const waiter = new Borrow(node, options, resolve, reject)
+    const waiter = new BorrowRequest(node, options, resolve, reject)
     waiter.deadlineAt = now + timeout
     node.submit(waiter, now)
   })

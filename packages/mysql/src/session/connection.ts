@@ -1,9 +1,10 @@
 import { durationMs, misuse } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
-import type { Link } from '../connection/link.js'
+import type { DriverConnection } from '../connection/driver-connection.js'
 import { MysqlTimeoutError, misplaced, released } from '../errors.js'
-import { Call, type CallOwner } from '../server-pool/call.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { ExecutionInit, ExecutionOwner } from '../server-pool/execution-init.js'
+import type { ServerPool } from '../server-pool/server-pool.js'
+import { StatementExecution } from '../server-pool/statement-execution.js'
 import type { Statement, Statements } from '../statement/statement.js'
 import { checkText, prepare } from '../statement/values.js'
 import { type Queryable, type QueryOptions, shapeOf } from './queryable.js'
@@ -11,7 +12,7 @@ import { type Queryable, type QueryOptions, shapeOf } from './queryable.js'
 /** What calls need of their pool. */
 export interface CallContext {
   readonly statements: Statements
-  readonly owner: CallOwner
+  readonly owner: ExecutionOwner
   /** Milliseconds, or `Infinity`. */
   readonly timeout: number
   /** Of the transaction or the request around it. */
@@ -22,8 +23,8 @@ export interface CallContext {
 
 /** Where and how a call runs: on a node's next free connection, or on the one given. */
 export interface CallPlace {
-  readonly node: MysqlNode
-  readonly link?: Link
+  readonly node: ServerPool
+  readonly connection?: DriverConnection
 }
 
 /**
@@ -33,7 +34,7 @@ export interface CallPlace {
  */
 export function leftOf(
   { timeout, deadlineAt }: CallContext,
-  node: MysqlNode,
+  node: ServerPool,
   own: QueryOptions['timeout'] = undefined,
   sql?: string,
 ): number {
@@ -47,7 +48,7 @@ export function leftOf(
 /** @throws TypeError | RangeError | MysqlTimeoutError, or the reason of a signal, when it cannot begin */
 export function run<T extends QueryResult>(
   context: CallContext,
-  { node, link }: CallPlace,
+  { node, connection }: CallPlace,
   statement: Statement,
   prepared: boolean,
   given: readonly unknown[] | undefined,
@@ -65,26 +66,26 @@ export function run<T extends QueryResult>(
   if (usePrepared) ready = prepare(sql, scan, given)
   else checkText(statement, given)
   return new Promise((resolve, reject) => {
-    const call = new Call(
+    const call = new StatementExecution(
       {
         owner,
         node,
         statement: usePrepared && ready.sql !== sql ? statements.of(sql) : statement,
         sql: ready.sql,
-        values: ready.values as Call['init']['values'],
+        values: ready.values as ExecutionInit['values'],
         prepared: usePrepared,
         given,
         timeout,
         signal,
         shape: shapeOf(options),
-        held: link !== undefined,
+        held: connection !== undefined,
       },
       // The type of the rows is the caller's claim, as in mysql2.
       resolve as (rows: [QueryResult, FieldPacket[]]) => void,
       reject,
     )
-    if (link === undefined) call.submit()
-    else call.submitTo(link)
+    if (connection === undefined) call.submit()
+    else call.submitTo(connection)
   })
 }
 
@@ -153,7 +154,7 @@ export class MysqlConnection implements Queryable {
 
   /** The id of the connection on the server, as in its process list. */
   get threadId(): number {
-    return this.place.link.threadId
+    return this.place.connection.threadId
   }
 
   /** @internal From now on it refuses. */

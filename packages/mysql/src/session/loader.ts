@@ -1,5 +1,6 @@
 import { defineOptions, integer, list, optional, string } from '@spillway/kit'
-import { escapeId, type RowDataPacket } from 'mysql2'
+import { escapeId, type FieldPacket, type RowDataPacket } from 'mysql2'
+import { OBJECTS } from '../connection/row-reading.js'
 import { identityOf, isWhole, type Kind, kindOf, type LoaderKey, sizeOf } from './loader-key.js'
 import type { Queryable } from './queryable.js'
 
@@ -47,7 +48,6 @@ const MATCHED_AT_ONCE = 64
 
 /** MySQL's types of columns with whole numbers: TINYINT, SMALLINT, INT, BIGINT, MEDIUMINT. */
 const WHOLE: ReadonlySet<number | undefined> = new Set([1, 2, 3, 8, 9])
-const PLAIN_ROWS = { rowsAsArray: false, nestTables: false } as const
 
 /**
  * Looks rows up by a unique key. All lookups of one turn of the event loop become one `IN` query, each key once: what
@@ -123,22 +123,33 @@ export class Loader<Row extends object = RowDataPacket, Key extends LoaderKey = 
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      for (const kind of [...this.#batches.keys()]) this.#send(kind)
+      for (const kind of this.#batches.keys()) this.#send(kind)
     })
   }
 
   #send(kind: Kind): void {
     const batch = this.#batches.get(kind)!
     this.#batches.delete(kind)
-    this.#answer(batch).catch((error: unknown) => {
+    const fail = (error: unknown): void => {
       for (const wait of batch.waits.values()) wait.reject(error)
-    })
+    }
+    const answer = ([rows, fields]: [RowDataPacket[], FieldPacket[]]): void => {
+      try {
+        this.#answer(batch, rows, fields)?.catch(fail)
+      } catch (error) {
+        fail(error)
+      }
+    }
+    this.#database.execute<RowDataPacket[]>(this.#sql, [batch.keys], OBJECTS).then(answer, fail)
   }
 
-  async #answer({ waits, keys }: Batch<Row>): Promise<void> {
-    const [rows, fields] = await this.#database.execute<RowDataPacket[]>(this.#sql, [keys], PLAIN_ROWS)
-    const lower = this.#key.toLowerCase()
-    const column = fields.find(({ name }) => name.toLowerCase() === lower)
+  /** A promise only where the server has to be asked once more. */
+  #answer(
+    { waits, keys }: Batch<Row>,
+    rows: readonly RowDataPacket[],
+    fields: readonly FieldPacket[],
+  ): Promise<void> | undefined {
+    const column = this.#columnIn(fields)
     const name = column?.name ?? this.#key
     for (const row of rows) {
       const id = identityOf(row[name])
@@ -149,9 +160,18 @@ export class Loader<Row extends object = RowDataPacket, Key extends LoaderKey = 
       const hasWhole = WHOLE.has(column?.columnType)
       const open = keys.filter((key) => waits.has(identityOf(key)) && !(hasWhole && isWhole(key)))
       const byValue = new Map(rows.map((row) => [identityOf(row[name]), row]))
-      await this.#match(open, waits, byValue)
+      return this.#match(open, waits, byValue).then(() => resolveRest(waits))
     }
-    for (const wait of waits.values()) wait.resolve(undefined)
+    resolveRest(waits)
+    return undefined
+  }
+
+  /** A server finds the column in any spelling, and answers with the table's or the statement's. */
+  #columnIn(fields: readonly FieldPacket[]): FieldPacket | undefined {
+    const same = fields.find(({ name }) => name === this.#key)
+    if (same !== undefined) return same
+    const lower = this.#key.toLowerCase()
+    return fields.find(({ name }) => name.toLowerCase() === lower)
   }
 
   /** Asks the server which of these keys is equal to which row. */
@@ -164,7 +184,7 @@ export class Loader<Row extends object = RowDataPacket, Key extends LoaderKey = 
       const some = keys.slice(from, from + MATCHED_AT_ONCE)
       const sql = some.map(() => this.#matchSql).join(' UNION ALL ')
       const values = some.flatMap((key, place) => [place, key])
-      const [pairs] = await this.#database.query<RowDataPacket[]>(sql, values, PLAIN_ROWS)
+      const [pairs] = await this.#database.query<RowDataPacket[]>(sql, values, OBJECTS)
       for (const { place, value } of pairs) {
         const id = identityOf(some[Number(place)])
         const row = byValue.get(identityOf(value))
@@ -174,6 +194,11 @@ export class Loader<Row extends object = RowDataPacket, Key extends LoaderKey = 
       }
     }
   }
+}
+
+/** There is no row for these keys. */
+function resolveRest<Row>(waits: ReadonlyMap<string, Wait<Row>>): void {
+  for (const wait of waits.values()) wait.resolve(undefined)
 }
 
 function waiting<Row>(): Wait<Row> {

@@ -1,7 +1,7 @@
 import { retryChannel } from '../channels.js'
 import { MysqlConnectionLostError } from '../errors.js'
-import type { MysqlNode } from '../server-pool/node.js'
-import { OpenStream, type RowQuestion } from './open-stream.js'
+import type { ServerPool } from '../server-pool/server-pool.js'
+import { StreamExecution, type StreamRequest } from './open-stream.js'
 
 type Next<Row> = Promise<IteratorResult<Row, void>>
 
@@ -11,9 +11,9 @@ type Next<Row> = Promise<IteratorResult<Row, void>>
  * loop early stops the statement on the server.
  */
 export class RowStream<Row extends object> implements AsyncGenerator<Row, void, unknown> {
-  readonly #ask: () => Promise<readonly [MysqlNode, RowQuestion]>
+  readonly #ask: () => Promise<readonly [ServerPool, StreamRequest]>
   readonly #failed: (error: unknown) => void
-  #open: OpenStream | undefined
+  #open: StreamExecution | undefined
   #over = false
   /** What has been asked for and takes longer than a step; further calls come after it. */
   #pending: Promise<unknown> | undefined
@@ -22,7 +22,7 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
    * @param ask is called with the first step, and may fail then
    * @param failed hears what a step fails with
    */
-  constructor(ask: () => Promise<readonly [MysqlNode, RowQuestion]>, failed: (error: unknown) => void) {
+  constructor(ask: () => Promise<readonly [ServerPool, StreamRequest]>, failed: (error: unknown) => void) {
     this.#ask = ask
     this.#failed = failed
   }
@@ -85,7 +85,7 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
   /** A statement whose connection is lost before its first row is run once more, on another server. */
   async #first(): Promise<object | undefined> {
     const [node, question] = await this.#ask()
-    const first = await OpenStream.of(node, question)
+    const first = await StreamExecution.of(node, question)
     this.#open = first
     try {
       return begun(first, await first.next())
@@ -94,7 +94,7 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
       if (other === undefined) throw error
       const { pool, name } = node
       retryChannel.publish(() => ({ pool, node: name, what: 'read', attempt: 1, reason: String(error) }))
-      const second = await OpenStream.of(other, question)
+      const second = await StreamExecution.of(other, question)
       this.#open = second
       return begun(second, await second.next())
     }
@@ -109,7 +109,7 @@ export class RowStream<Row extends object> implements AsyncGenerator<Row, void, 
   }
 }
 
-function begun(open: OpenStream, row: object | undefined): object | undefined {
+function begun(open: StreamExecution, row: object | undefined): object | undefined {
   open.begun = true
   return row
 }

@@ -1,11 +1,12 @@
 import { misuse, RejectedError } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
-import type { Core } from '../core.js'
-import type { Call, CallOwner } from '../server-pool/call.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { PoolContext } from '../pool-context.js'
+import type { EndedExecution, ExecutionOwner } from '../server-pool/execution-init.js'
+import type { ServerPool } from '../server-pool/server-pool.js'
 import type { Statement } from '../statement/statement.js'
 import { Position } from '../topology/position.js'
-import { borrow } from './borrow.js'
+import { SessionPosition } from '../topology/session-position.js'
+import { borrow, type Place } from './borrow.js'
 import {
   bothOf,
   type CallContext,
@@ -15,6 +16,7 @@ import {
   run,
   timeoutOf,
 } from './connection.js'
+import { enclosingTransaction } from './enclosing-transaction.js'
 import { Loader, type LoaderOptions } from './loader.js'
 import type { LoaderKey } from './loader-key.js'
 import {
@@ -36,37 +38,36 @@ export interface SessionOptions {
   readonly timeout?: QueryOptions['timeout'] | undefined
   /** Of all calls together: from now on they share it. `false`: none. Default: `false`. */
   readonly deadline?: QueryOptions['timeout'] | undefined
-  /** Hears of each of its calls that is refused, before the caller does. Default: none. */
+  /** Called with the refusal of each of its calls, before the caller gets it. Default: none. */
   readonly refused?: ((error: RejectedError) => void) | undefined
 }
 
-/** The token of a session whose last write has no known position: only the primary has it for sure. */
-export const PRIMARY = 'primary'
-
 /** Calls that belong together, as those of one request do: its reads see its own writes, on whatever server. */
-export class MysqlSession implements Queryable, CallOwner {
-  readonly #core: Core
+export class MysqlSession implements Queryable, ExecutionOwner {
+  readonly #pool: PoolContext
   readonly #context: CallContext
-  /** `undefined`: something was written at a position that the server did not tell. */
-  #position: Position | undefined
+  readonly #position: SessionPosition
   readonly #refused: ((error: RejectedError) => void) | undefined
   #queries = 0
   #milliseconds = 0
 
   /** @internal */
-  constructor(core: Core, { token, signal, timeout, deadline, refused }: SessionOptions = {}) {
-    this.#core = core
+  constructor(
+    pool: PoolContext,
+    { token, signal, timeout, deadline, refused }: SessionOptions = {},
+    position = new SessionPosition(token),
+  ) {
+    this.#pool = pool
     this.#refused = refused
-    const milliseconds = timeout === undefined ? core.timeout : timeoutOf(timeout)
-    const deadlineAt = deadline === undefined ? undefined : core.options.clock.now() + timeoutOf(deadline)
-    this.#context = { statements: core.statements, owner: this, timeout: milliseconds, signal, deadlineAt }
-    // Who cannot read the token cannot tell what must be seen, either.
-    this.#position = token === undefined || token === '' ? Position.START : Position.ofToken(token)
+    const milliseconds = timeout === undefined ? pool.timeout : timeoutOf(timeout)
+    const deadlineAt = deadline === undefined ? undefined : pool.options.clock.now() + timeoutOf(deadline)
+    this.#context = { statements: pool.statements, owner: this, timeout: milliseconds, signal, deadlineAt }
+    this.#position = position
   }
 
   /** Says what has been written, for a later session in any process; empty when nothing was. Opaque. */
   get token(): string {
-    return this.#position === undefined ? PRIMARY : this.#position.toString()
+    return String(this.#position)
   }
 
   /** Statements that ended, and milliseconds spent on them. */
@@ -104,17 +105,22 @@ export class MysqlSession implements Queryable, CallOwner {
     work: (tx: Transaction) => Promise<T> | T,
     options: TransactionOptions = {},
   ): Promise<T> {
-    const core = this.#core
-    const joined = core.inside()
+    const pool = this.#pool
+    const joined = enclosingTransaction(pool)
     if (joined !== undefined) return joined.transaction(work)
     const host = {
       ...this.#context,
-      pool: core.identity,
-      callers: core.callers,
-      writer: () => core.topology.writer,
-      retried: (attempt: number) => core.retried(attempt),
+      pool: pool.identity,
+      traces: pool.traces,
+      writer: () => pool.topology.writer,
+      retried: (attempt: number) => pool.retried(attempt),
     }
-    return this.#noting(() => transact(host, work, options, options.retries ?? core.options.retries))
+    try {
+      return await transact(host, work, options, options.retries ?? pool.options.retries)
+    } catch (error) {
+      this.failed(error)
+      throw error
+    }
   }
 
   /** A connection for the function alone, for what needs one session: locks, temporary tables, variables. */
@@ -122,24 +128,27 @@ export class MysqlSession implements Queryable, CallOwner {
     work: (connection: MysqlConnection) => Promise<T> | T,
     { timeout, signal, on = 'primary' }: QueryOptions = {},
   ): Promise<T> {
-    const core = this.#core
-    core.inside()
+    const pool = this.#pool
+    enclosingTransaction(pool)
     const both = bothOf(signal, this.#context.signal)
-    const first = on === 'replica' ? await core.topology.reader(this.#position) : core.topology.writer
-    const another = on === 'replica' ? (failed: MysqlNode) => this.another(failed) : undefined
+    const first = on === 'replica' ? await pool.topology.reader(this.#position.current) : pool.topology.writer
+    const another = on === 'replica' ? (failed: ServerPool) => this.another(failed) : undefined
     const context = both === this.#context.signal ? this.#context : { ...this.#context, signal: both }
-    const stack = core.callers.above(this.withConnection, first.now())
-    const place = await this.#noting(() => {
-      const left = leftOf(context, first, timeout)
-      return borrow(first, { timeout: left, signal: both, stack, another })
-    })
-    const { node, link } = place
-    const connection = new MysqlConnection(context, place)
+    const trace = pool.traces.above(this.withConnection, first.now())
+    let place: Place
     try {
-      return await work(connection)
+      place = await borrow(first, { timeout: leftOf(context, first, timeout), signal: both, trace, another })
+    } catch (error) {
+      this.failed(error)
+      throw error
+    }
+    const { node, connection } = place
+    const handle = new MysqlConnection(context, place)
+    try {
+      return await work(handle)
     } finally {
-      connection.finish()
-      node.release(link)
+      handle.finish()
+      node.release(connection)
     }
   }
 
@@ -155,9 +164,9 @@ export class MysqlSession implements Queryable, CallOwner {
     const { timeout, signal, on, readAhead = 64 } = options
     return new RowStream<Row>(
       async () => {
-        const core = this.#core
-        core.inside()
-        const statement = core.statements.of(sql)
+        const pool = this.#pool
+        enclosingTransaction(pool)
+        const statement = pool.statements.of(sql)
         checkOutside(statement)
         const node = await this.#nodeFor(statement, on)
         const question = {
@@ -166,7 +175,7 @@ export class MysqlSession implements Queryable, CallOwner {
           timeout: leftOf(this.#context, node, timeout, sql),
           signal: bothOf(signal, this.#context.signal),
           another:
-            statement.isRead && on !== 'primary' ? (failed: MysqlNode) => this.another(failed) : undefined,
+            statement.isRead && on !== 'primary' ? (failed: ServerPool) => this.another(failed) : undefined,
           shape: shapeOf(options),
           readAhead: readAheadOf(readAhead),
         }
@@ -186,43 +195,28 @@ export class MysqlSession implements Queryable, CallOwner {
   /** @internal */
   wrote(text: string | undefined): void {
     const position = text === undefined ? undefined : Position.parse(text)
-    this.#note(position)
-    this.#core.wrote(this, position)
+    this.#position.note(position)
+    this.#pool.wrote(this.#position, position)
   }
 
   /** @internal */
-  note(position: Position | undefined): void {
-    this.#note(position)
+  another(failed: ServerPool): ServerPool | undefined {
+    return this.#pool.topology.another(
+      failed,
+      this.#pool.sessionReads ? this.#position.current : Position.START,
+    )
   }
 
   /** @internal */
-  another(failed: MysqlNode): MysqlNode | undefined {
-    return this.#core.topology.another(failed, this.#core.sessionReads ? this.#position : Position.START)
-  }
-
-  /** @internal */
-  ran(call: Call, now: number, rows: number, error: unknown): void {
+  ran(execution: EndedExecution, now: number, rows: number, error: unknown): void {
     this.#queries++
-    this.#milliseconds += now - call.askedAt
-    this.#core.ran(call, now, rows, error)
+    this.#milliseconds += now - execution.askedAt
+    this.#pool.ran(execution, now, rows, error)
   }
 
   /** @internal */
   failed(error: unknown): void {
     if (this.#refused !== undefined && error instanceof RejectedError) this.#refused(error)
-  }
-
-  async #noting<T>(work: () => T | Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (error) {
-      this.failed(error)
-      throw error
-    }
-  }
-
-  #note(position: Position | undefined): void {
-    this.#position = position === undefined ? undefined : (this.#position ?? Position.START).merge(position)
   }
 
   #call<T extends QueryResult>(
@@ -232,11 +226,11 @@ export class MysqlSession implements Queryable, CallOwner {
     options: QueryOptions | undefined,
   ): Promise<[T, FieldPacket[]]> {
     try {
-      const joined = this.#core.inside()
+      const joined = enclosingTransaction(this.#pool)
       if (joined !== undefined) {
         return prepared ? joined.execute<T>(sql, values, options) : joined.query<T>(sql, values, options)
       }
-      const statement = this.#core.statements.of(sql)
+      const statement = this.#pool.statements.of(sql)
       checkOutside(statement)
       const node = this.#nodeFor(statement, options?.on)
       const context = this.#context
@@ -248,10 +242,10 @@ export class MysqlSession implements Queryable, CallOwner {
     }
   }
 
-  #nodeFor(statement: Statement, on: QueryOptions['on']): MysqlNode | Promise<MysqlNode> {
-    const { topology, sessionReads } = this.#core
+  #nodeFor(statement: Statement, on: QueryOptions['on']): ServerPool | Promise<ServerPool> {
+    const { topology, sessionReads } = this.#pool
     if (!topology.hasReplicas || !statement.isRead || on === 'primary') return topology.writer
-    return topology.reader(sessionReads ? this.#position : Position.START)
+    return topology.reader(sessionReads ? this.#position.current : Position.START)
   }
 }
 

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { sleep } from '@spillway/kit'
+import { Backoff, sleep } from '@spillway/kit'
 import type { FieldPacket, QueryResult } from 'mysql2'
 import { retryChannel } from '../channels.js'
 import { classify, isConnectionFailure } from '../errno.js'
@@ -10,8 +10,8 @@ import {
   misplaced,
   released,
 } from '../errors.js'
-import type { Callers } from '../server-pool/callers.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { AcquireTraces } from '../server-pool/acquire-traces.js'
+import type { ServerPool } from '../server-pool/server-pool.js'
 import type { Statement } from '../statement/statement.js'
 import { borrow } from './borrow.js'
 import {
@@ -44,7 +44,7 @@ export class Transaction extends MysqlConnection {
   readonly #depth: number
   readonly #outer: Transaction | undefined
   #inner = false
-  #doom: unknown
+  #rollbackCause: unknown
 
   /** @internal */
   constructor(context: CallContext, place: Required<CallPlace>, outer?: Transaction) {
@@ -54,8 +54,8 @@ export class Transaction extends MysqlConnection {
   }
 
   /** @internal The error with which the server rolled back everything, whoever caught it. */
-  get doom(): unknown {
-    return this.#doom
+  get rollbackCause(): unknown {
+    return this.#rollbackCause
   }
 
   /**
@@ -65,7 +65,7 @@ export class Transaction extends MysqlConnection {
   async transaction<T>(work: (tx: Transaction) => Promise<T> | T): Promise<T> {
     const name = `spillway_${this.#depth + 1}`
     if (this.over) throw released('transaction')
-    if (this.#doom !== undefined) throw this.#doom
+    if (this.#rollbackCause !== undefined) throw this.#rollbackCause
     if (this.#inner) throw misplaced('The nested transaction must end before the outer one goes on')
     await this.#own(`SAVEPOINT ${name}`)
     this.#inner = true
@@ -80,7 +80,7 @@ export class Transaction extends MysqlConnection {
       inner.finish()
       this.#inner = false
       // When everything is rolled back, or the connection lost, there is no savepoint to go back to.
-      if (this.#doom === undefined && !this.place.link.broken)
+      if (this.#rollbackCause === undefined && !this.place.connection.isBroken)
         await this.#own(`ROLLBACK TO SAVEPOINT ${name}`)
       throw error
     }
@@ -104,7 +104,7 @@ export class Transaction extends MysqlConnection {
     options: QueryOptions | undefined,
   ): Promise<[T, FieldPacket[]]> {
     // What comes after would run, and stay, outside of any transaction.
-    if (this.#doom !== undefined) throw this.#doom
+    if (this.#rollbackCause !== undefined) throw this.#rollbackCause
     try {
       return await super.call<T>(sql, prepared, values, options)
     } catch (error) {
@@ -118,8 +118,8 @@ export class Transaction extends MysqlConnection {
   }
 
   #end(error: unknown): void {
-    this.place.link.inTransaction = false
-    this.#doom = error
+    this.place.connection.session.rolledBack()
+    this.#rollbackCause = error
     if (this.#outer !== undefined) this.#outer.#end(error)
   }
 
@@ -129,26 +129,30 @@ export class Transaction extends MysqlConnection {
 }
 
 /** A deadlock undoes the whole transaction, and so does a lock timeout where the server is set to that. */
-function rollsBackAll(error: unknown, node: MysqlNode): boolean {
+function rollsBackAll(error: unknown, node: ServerPool): boolean {
   const { kind } = classify(error)
   return kind === 'deadlock' || (kind === 'lock-wait' && node.rollsBackOnLockTimeout)
 }
 
 /** A statement of ours on the held connection, with the deadline of the user's statements. */
 async function command(context: CallContext, place: Required<CallPlace>, sql: string) {
-  const dirty = place.link.dirty
+  const { session } = place.connection
+  const { isDirty } = session
   await run(context, place, context.statements.of(sql), false, undefined, undefined)
   // BEGIN and SAVEPOINT count as session state in what users write, and are undone by us here.
-  place.link.dirty = dirty
+  if (!isDirty) session.unsoil()
 }
 
 export interface TransactionHost extends CallContext {
   readonly pool: object
-  readonly callers: Callers
+  readonly traces: AcquireTraces
   /** Where writes go now. */
-  writer(): MysqlNode
+  writer(): ServerPool
   retried(attempt: number): void
 }
+
+/** Milliseconds before the next attempt: any up to a bound that doubles ("full jitter", Brooker, AWS, 2015). */
+const RETRY_PAUSE = { first: 10, max: 1_000, jitter: 1 } as const
 
 /** Where it failed decides whether it may be run again. */
 type Stage = 'begin' | 'work' | 'commit'
@@ -164,11 +168,12 @@ export async function transact<T>(
   const timeout = options.timeout === undefined ? host.timeout : timeoutOf(options.timeout)
   const outer: CallContext = { statements: host.statements, owner: host.owner, timeout }
   const inner: CallContext = { ...outer, signal, deadlineAt: host.deadlineAt }
-  const stack = host.callers.above(transact, host.writer().now())
+  const trace = host.traces.above(transact, host.writer().now())
+  const backoff = new Backoff(RETRY_PAUSE)
   for (let attempt = 0; ; attempt++) {
     const writer = host.writer()
-    const place = await borrow(writer, { timeout: leftOf(inner, writer), signal, stack })
-    const { node, link } = place
+    const place = await borrow(writer, { timeout: leftOf(inner, writer), signal, trace })
+    const { node, connection } = place
     let stage: Stage = 'begin'
     const tx = new Transaction(inner, place)
     try {
@@ -183,8 +188,8 @@ export async function transact<T>(
         tx.finish()
       }
       signal?.throwIfAborted()
-      if (tx.doom !== undefined) throw tx.doom
-      if (link.broken) throw lost(node)
+      if (tx.rollbackCause !== undefined) throw tx.rollbackCause
+      if (connection.isBroken) throw lost(node)
       stage = 'commit'
       await command(outer, place, 'COMMIT')
       return result
@@ -202,9 +207,9 @@ export async function transact<T>(
         reason,
       }))
     } finally {
-      node.release(link)
+      node.release(connection)
     }
-    await sleep(pause(attempt), { signal, ref: true })
+    await sleep(backoff.fail(), { signal, ref: true })
   }
 }
 
@@ -230,9 +235,9 @@ async function begin(
 }
 
 async function rollBack(context: CallContext, place: Required<CallPlace>): Promise<void> {
-  if (place.link.broken || !place.link.inTransaction) return
+  if (place.connection.isBroken || !place.connection.session.inTransaction) return
   // A connection on which even this fails is not to be used again.
-  await command(context, place, 'ROLLBACK').catch(() => place.link.destroy())
+  await command(context, place, 'ROLLBACK').catch(() => place.connection.destroy())
 }
 
 /** The answer to COMMIT did not come, so it may have been done. */
@@ -253,11 +258,6 @@ function mayHelp(error: unknown, stage: Stage): string | undefined {
   return kind === 'deadlock' || kind === 'lock-wait' || kind === 'read-only' ? kind : undefined
 }
 
-function lost(node: MysqlNode): MysqlConnectionLostError {
+function lost(node: ServerPool): MysqlConnectionLostError {
   return new MysqlConnectionLostError(node.name, { cause: undefined, inTransaction: true, outcome: 'none' })
-}
-
-/** Milliseconds before the next attempt: any up to a bound that doubles ("full jitter", Brooker, AWS, 2015). */
-function pause(attempt: number): number {
-  return Math.random() * Math.min(1_000, 10 * 2 ** attempt)
 }

@@ -7,13 +7,18 @@ export type ShardKey = string | number | bigint
 const LONGEST = 3_072
 
 const ZERO = 48
-const NINE = 57
-const DOT = 46
+
+/** A number in scientific notation is written out up to this exponent, which is more than a DOUBLE has. */
+const LARGEST_EXPONENT = 400
 
 /**
- * The one text of a key, the same for every way to say the same SQL value: 7, 7n, '7', '007', '+7', ' 7 ' and '7.0' are
- * `n7`, since a number's column takes all of them for 7. Any other text is `s` and itself, character by character: where
- * a column knows no difference of case, the application must choose one.
+ * The one text of a key, the same for every way to say the same SQL value.
+ *
+ * Numbers: 7, 7n, '7', '007', '+7', ' 7 ', '7.0', '7.' and '0.7e1' are `n7`, since a number's column takes all of them for 7.
+ *
+ * Texts: letters that differ in case, in accents or in form (composed, decomposed, wide), and blanks at the end, make no
+ * difference, as they make none in the collations that servers use by default. Where a column does tell them apart, the
+ * two rows are on one shard, which is no harm.
  *
  * @throws TypeError `ERR_MYSQL_SHARD` when it is no key
  */
@@ -25,39 +30,64 @@ export function canonicalKey(key: ShardKey): string {
       if (!Number.isFinite(key)) throw noKey(String(key))
       if (Number.isInteger(key) && !Number.isSafeInteger(key))
         throw noKey('a number beyond 2^53, whose digits are not all there: say it as a string or a bigint')
-      return `n${decimalOf(String(key)) ?? key}`
+      return `n${decimalOf(String(key))}`
     case 'string': {
       if (key.length > LONGEST) throw noKey(`a text of more than ${LONGEST} characters`)
-      const decimal = decimalOf(key)
-      return decimal === undefined ? `s${key}` : `n${decimal}`
+      const folded = foldedOf(key)
+      const decimal = decimalOf(folded)
+      return decimal === undefined ? `s${folded}` : `n${decimal}`
     }
     default:
       throw noKey(key === null ? 'null' : typeof key === 'object' ? 'an object' : `a ${typeof key}`)
   }
 }
 
+/** What is left of a text when nothing of it counts that most collations ignore. */
+function foldedOf(text: string): string {
+  const bare = isAscii(text) ? text : text.normalize('NFKD').replace(/\p{M}/gu, '')
+  // Upper case first: some letters have only there what they share with others, as the German sharp s.
+  return bare.toUpperCase().toLowerCase().trimEnd()
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 127) return false
+  return true
+}
+
 /** The digits of a decimal number without what does not count; `undefined` when it is none. */
 function decimalOf(text: string): string | undefined {
-  const trimmed = text.trim()
-  const sign = trimmed[0] === '-' || trimmed[0] === '+' ? 1 : 0
-  let dot = -1
-  for (let at = sign; at < trimmed.length; at++) {
-    const char = trimmed.charCodeAt(at)
-    if (char === DOT && dot === -1) dot = at
-    else if (char < ZERO || char > NINE) return undefined
+  const match = /^([+-]?)(\d{0,4000})(?:\.(\d{0,4000}))?(?:e([+-]?\d{1,9}))?$/.exec(text.trim())
+  if (match === null) return undefined
+  const [, sign, whole = '', fraction = '', power = '0'] = match
+  const exponent = Number(power)
+  if (whole + fraction === '' || Math.abs(exponent) > LARGEST_EXPONENT) return undefined
+  const [before, after] = shifted(whole, fraction, exponent)
+  const integer = withoutLeadingZeros(before)
+  const rest = withoutTrailingZeros(after)
+  const digits = rest === '' ? integer : `${integer}.${rest}`
+  return sign === '-' && digits !== '0' ? `-${digits}` : digits
+}
+
+/** The digits before and behind the point when it is moved by so many places. */
+function shifted(whole: string, fraction: string, places: number): readonly [string, string] {
+  if (places >= 0) {
+    const digits = fraction.padEnd(places, '0')
+    return [whole + digits.slice(0, places), digits.slice(places)]
   }
-  const end = dot === -1 ? trimmed.length : dot
-  // Neither '.5' nor '5.' is how a server writes a number.
-  if (end === sign || dot === trimmed.length - 1) return undefined
-  let first = sign
-  while (first < end - 1 && trimmed.charCodeAt(first) === ZERO) first++
-  let last = trimmed.length
-  if (dot !== -1) {
-    while (trimmed.charCodeAt(last - 1) === ZERO) last--
-    if (last - 1 === dot) last = dot
-  }
-  const digits = trimmed.slice(first, last)
-  return trimmed[0] === '-' && digits !== '0' ? `-${digits}` : digits
+  const digits = whole.padStart(-places, '0')
+  return [digits.slice(0, places), digits.slice(places) + fraction]
+}
+
+function withoutLeadingZeros(digits: string): string {
+  let at = 0
+  while (at < digits.length - 1 && digits.charCodeAt(at) === ZERO) at++
+  return digits.slice(at) || '0'
+}
+
+function withoutTrailingZeros(digits: string): string {
+  let end = digits.length
+  while (end > 0 && digits.charCodeAt(end - 1) === ZERO) end--
+  return digits.slice(0, end)
 }
 
 function noKey(what: string): Error & { readonly code: string } {

@@ -10,8 +10,8 @@ import {
 } from '@spillway/kit'
 import type { MysqlPoolOptions } from '../options.js'
 import { MysqlPool, type MysqlPoolStats } from '../pool.js'
-import { jump } from './jump.js'
-import { rendezvous } from './rendezvous.js'
+import { jump } from './jump-hash.js'
+import { rendezvous } from './rendezvous-hash.js'
 import { canonicalKey, type ShardKey } from './shard-key.js'
 
 /**

@@ -1,15 +1,15 @@
 /** A placeholder of a statement and where it stands. */
-export interface Mark {
+export interface Placeholder {
   /** `??`: a name instead of a value. */
   readonly name: boolean
   /** Alone in the brackets of `IN (?)`: a list may be padded there, since repeating a value changes nothing. */
   readonly inList: boolean
 }
 
-/** A statement cut at its placeholders: `pieces` has one entry more than `marks`. */
+/** A statement cut at its placeholders: `pieces` has one entry more than `placeholders`. */
 export interface Scan {
   readonly pieces: readonly string[]
-  readonly marks: readonly Mark[]
+  readonly placeholders: readonly Placeholder[]
   /**
    * The statement in capitals without comments, with `?` for each literal and one blank for any white space: what its
    * kind can be read from.
@@ -21,6 +21,11 @@ export interface Scan {
   readonly hidden: boolean
   /** A literal in it ends elsewhere when a backslash is read in the other way. */
   readonly doubtful: boolean
+  /**
+   * Where its literals end cannot be known: something in double quotes ends elsewhere when it is a name (`ANSI_QUOTES`), or
+   * a comment that the server executes has a quote in it.
+   */
+  readonly ambiguous: boolean
 }
 
 const QUOTE = 39
@@ -45,13 +50,14 @@ const CAPITAL_M = 77
  */
 export function scan(sql: string, plain = false): Scan {
   const pieces: string[] = []
-  const marks: Mark[] = []
+  const placeholders: Placeholder[] = []
   const bare = new Bare()
   let pieceStart = 0
   let codeStart = 0
   let several = false
   let hidden = false
   let doubtful = false
+  let ambiguous = false
   let ended = false
   let at = 0
   const code = (until: number) => {
@@ -64,7 +70,12 @@ export function scan(sql: string, plain = false): Scan {
       code(at)
       bare.literal()
       const end = endOfLiteral(sql, at, char, plain)
-      doubtful ||= end.doubtful && endOfLiteral(sql, at, char, !plain).at !== end.at
+      // Once each: what is known already is not looked for in all the rest of the text again.
+      const isKnown = char === DOUBLE_QUOTE ? ambiguous : doubtful
+      if (!isKnown && end.doubtful && endOfLiteral(sql, at, char, !plain).at !== end.at) {
+        doubtful = true
+        ambiguous ||= char === DOUBLE_QUOTE
+      }
       at = codeStart = end.at
     } else if (char === BACKTICK) {
       const end = sql.indexOf('`', at + 1)
@@ -75,14 +86,17 @@ export function scan(sql: string, plain = false): Scan {
       at = codeStart = end === -1 ? sql.length : end
     } else if (char === SLASH && sql.charCodeAt(at + 1) === STAR) {
       code(at)
-      hidden ||= isExecuted(sql, at + 2)
       bare.blank()
       const end = sql.indexOf('*/', at + 2)
+      if (isExecuted(sql, at + 2)) {
+        hidden = true
+        ambiguous ||= /['"`]/.test(sql.slice(at, end === -1 ? sql.length : end))
+      }
       at = codeStart = end === -1 ? sql.length : end + 2
     } else if (char === MARK) {
       const name = sql.charCodeAt(at + 1) === MARK
       const end = at + (name ? 2 : 1)
-      marks.push({ name, inList: !name && standsInList(sql, at, end) })
+      placeholders.push({ name, inList: !name && standsInList(sql, at, end) })
       pieces.push(sql.slice(pieceStart, at))
       at = pieceStart = end
     } else {
@@ -96,7 +110,7 @@ export function scan(sql: string, plain = false): Scan {
   }
   code(sql.length)
   pieces.push(sql.slice(pieceStart))
-  return { pieces, marks, bare: bare.toString(), several, hidden, doubtful }
+  return { pieces, placeholders, bare: bare.toString(), several, hidden, doubtful, ambiguous }
 }
 
 /** The text of a statement, taken piece by piece. Its white space is made one blank, so that patterns need no repetition. */

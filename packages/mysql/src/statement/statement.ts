@@ -1,6 +1,6 @@
 import { misplaced } from '../errors.js'
-import type { StatementStats } from './insight.js'
 import { type Scan, scan } from './scanner.js'
+import type { StatementStats } from './statement-stats.js'
 
 /** What can be known about a statement from its text, worked out once per text. */
 export interface Statement {
@@ -112,7 +112,7 @@ function dirties({ bare, hidden, several }: Scan): boolean {
   return hidden || several || DIRTIES.test(bare)
 }
 
-/** Literals and numbers become `?`, and lists of them one `?`; at most 500 characters. */
+/** LiteralStyle and numbers become `?`, and lists of them one `?`; at most 500 characters. */
 function fingerprint(bare: string): string {
   return bare
     .slice(0, 4_000)

@@ -1,13 +1,22 @@
 import { escapeId, escape as escapeValue } from 'mysql2'
 import { refuseParameter } from '../errors.js'
-import type { Literals } from './literals.js'
-import type { Mark, Scan } from './scanner.js'
+import type { Placeholder, Scan } from './scanner.js'
 import type { Statement } from './statement.js'
 
 /** One value of a statement. Objects are refused: say `JSON.stringify(value)` where JSON is meant. */
 export type Scalar = string | number | bigint | boolean | Date | Uint8Array | null
 /** A list stands for `IN (?)`; a list of lists for the rows of `VALUES ?`. */
 export type Parameter = Scalar | readonly Scalar[] | readonly (readonly Scalar[])[]
+
+/**
+ * How strings are written into the text of a statement. A quote is always doubled.
+ *
+ * `escaped`: a backslash is doubled, too; for a session as this package has set it up, in which a backslash escapes.
+ * `plain`: for such a session in which a backslash means itself.
+ * `neutral`: a string with a backslash is hexadecimal, so that it means the same in either mode.
+ * `hex`: every string is hexadecimal, for a session in which not even the character set is sure.
+ */
+export type LiteralStyle = 'escaped' | 'plain' | 'neutral' | 'hex'
 
 export interface Prepared {
   readonly sql: string
@@ -22,14 +31,14 @@ export interface Prepared {
  */
 export function prepare(
   sql: string,
-  { pieces, marks }: Scan,
+  { pieces, placeholders }: Scan,
   values: readonly unknown[] | undefined,
 ): Prepared {
-  checkCount(marks, values)
+  checkCount(placeholders, values)
   if (values === undefined || values.length === 0) return { sql, values: undefined }
   let plain = true
   for (let i = 0; i < values.length; i++) {
-    if (marks[i]!.name)
+    if (placeholders[i]!.name)
       refuseParameter(i, 'is a name (??), which a prepared statement cannot take: use query()')
     if (Array.isArray(values[i])) plain = false
     else checkScalar(values[i], i)
@@ -40,7 +49,7 @@ export function prepare(
   for (let i = 0; i < values.length; i++) {
     const value = values[i]
     text +=
-      (Array.isArray(value) ? expand(value, marks[i]!, i, flat) : push(value as Scalar, flat)) +
+      (Array.isArray(value) ? expand(value, placeholders[i]!, i, flat) : push(value as Scalar, flat)) +
       pieces[i + 1]!
   }
   return { sql: text, values: flat }
@@ -51,7 +60,7 @@ function push(value: Scalar, flat: Scalar[]): string {
   return '?'
 }
 
-function expand(list: readonly unknown[], mark: Mark, index: number, flat: Scalar[]): string {
+function expand(list: readonly unknown[], placeholder: Placeholder, index: number, flat: Scalar[]): string {
   if (list.length === 0) refuseEmpty(index)
   if (Array.isArray(list[0])) {
     return list
@@ -64,7 +73,7 @@ function expand(list: readonly unknown[], mark: Mark, index: number, flat: Scala
   }
   for (const value of list) push(checkScalar(value, index), flat)
   let count = list.length
-  if (mark.inList) {
+  if (placeholder.inList) {
     const last = flat[flat.length - 1]!
     const padded = 2 ** Math.ceil(Math.log2(count))
     for (; count < padded; count++) flat.push(last)
@@ -80,19 +89,27 @@ function expand(list: readonly unknown[], mark: Mark, index: number, flat: Scala
  */
 export function format(
   sql: string,
-  { pieces, marks }: Scan,
+  { pieces, placeholders }: Scan,
   values: readonly unknown[] | undefined,
   timezone: string,
-  how: Literals,
+  how: LiteralStyle,
 ): string {
-  checkCount(marks, values)
+  checkCount(placeholders, values)
   if (values === undefined || values.length === 0) return sql
+  // Of one collation, so that the server can compare them with each other.
+  if (how === 'neutral' && values.some(hasBackslash)) how = 'hex'
   let text = pieces[0]!
   for (let i = 0; i < values.length; i++) {
     text +=
-      (marks[i]!.name ? nameFor(values[i], i, how) : literal(values[i], i, timezone, how)) + pieces[i + 1]!
+      (placeholders[i]!.name ? nameFor(values[i], i, how) : literal(values[i], i, timezone, how)) +
+      pieces[i + 1]!
   }
   return text
+}
+
+/** Whether a value has a string with a backslash in it. */
+export function hasBackslash(value: unknown): boolean {
+  return typeof value === 'string' ? value.includes('\\') : Array.isArray(value) && value.some(hasBackslash)
 }
 
 /** Refuses what {@link format} would refuse, before a connection is taken for it. */
@@ -100,11 +117,11 @@ export function checkText(
   { scan, otherwise }: Pick<Statement, 'scan' | 'otherwise'>,
   values: readonly unknown[] | undefined,
 ): void {
-  const fits = otherwise !== undefined && otherwise.marks.length === values?.length
-  const { marks } = fits ? otherwise : scan
-  checkCount(marks, values)
-  for (let i = 0; i < marks.length; i++) {
-    if (marks[i]!.name) nameOf(values![i], i)
+  const fits = otherwise !== undefined && otherwise.placeholders.length === values?.length
+  const { placeholders } = fits ? otherwise : scan
+  checkCount(placeholders, values)
+  for (let i = 0; i < placeholders.length; i++) {
+    if (placeholders[i]!.name) nameOf(values![i], i)
     else checkParameter(values![i], i)
   }
 }
@@ -115,7 +132,7 @@ function checkParameter(value: unknown, index: number): void {
   else for (const item of value) checkParameter(item, index)
 }
 
-function literal(value: unknown, index: number, timezone: string, how: Literals): string {
+function literal(value: unknown, index: number, timezone: string, how: LiteralStyle): string {
   if (!Array.isArray(value)) return written(checkScalar(value, index), timezone, how)
   if (value.length === 0) refuseEmpty(index)
   return value
@@ -127,7 +144,7 @@ function literal(value: unknown, index: number, timezone: string, how: Literals)
     .join(', ')
 }
 
-function written(value: Scalar, timezone: string, how: Literals): string {
+function written(value: Scalar, timezone: string, how: LiteralStyle): string {
   if (typeof value === 'string') return quoted(value, how)
   if (value instanceof Uint8Array)
     return `X'${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}'`
@@ -135,7 +152,7 @@ function written(value: Scalar, timezone: string, how: Literals): string {
 }
 
 /** Nothing but the quote and the backslash has a meaning in a literal; the protocol counts bytes, and bears the rest. */
-function quoted(text: string, how: Literals): string {
+function quoted(text: string, how: LiteralStyle): string {
   if (how === 'hex') return hexadecimal(text)
   const safe = text.includes("'") ? text.replaceAll("'", "''") : text
   if (how === 'plain' || !text.includes('\\')) return `'${safe}'`
@@ -148,10 +165,13 @@ function hexadecimal(text: string): string {
 }
 
 /** In GBK and its like a backtick may be half of a character, as a backslash may, and a name has no hexadecimal form. */
-function nameFor(value: unknown, index: number, how: Literals): string {
+function nameFor(value: unknown, index: number, how: LiteralStyle): string {
   const name = nameOf(value, index)
-  if (how === 'hex' && Buffer.byteLength(name) !== name.length) {
-    refuseParameter(index, 'is a name (??) beyond ASCII, on a connection whose character set was changed')
+  if (how === 'hex' && (Buffer.byteLength(name) !== name.length || /['"\\]/.test(name))) {
+    refuseParameter(
+      index,
+      'is a name (??) beyond ASCII or with a quote, in a text or on a connection that can be read in several ways',
+    )
   }
   return name
 }
@@ -162,7 +182,7 @@ function nameOf(value: unknown, index: number): string {
   return escapeId(value)
 }
 
-function checkCount(marks: readonly Mark[], values: readonly unknown[] | undefined): void {
+function checkCount(placeholders: readonly Placeholder[], values: readonly unknown[] | undefined): void {
   if (values !== undefined && !Array.isArray(values)) {
     refuseParameter(
       undefined,
@@ -172,8 +192,11 @@ function checkCount(marks: readonly Mark[], values: readonly unknown[] | undefin
     )
   }
   const given = values?.length ?? 0
-  if (given !== marks.length) {
-    refuseParameter(undefined, `The statement has ${marks.length} placeholders and got ${given} values`)
+  if (given !== placeholders.length) {
+    refuseParameter(
+      undefined,
+      `The statement has ${placeholders.length} placeholders and got ${given} values`,
+    )
   }
 }
 

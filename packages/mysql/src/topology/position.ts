@@ -7,9 +7,9 @@ const LONGEST = 1_048_576
  * MariaDB (`0-1-42`: domain, server, number) or a server's UUID of MySQL (`3e11fa47-…:42`).
  */
 export class Position {
-  readonly #numbers: ReadonlyMap<string, Mark>
+  readonly #numbers: ReadonlyMap<string, GtidPart>
 
-  private constructor(numbers: ReadonlyMap<string, Mark>) {
+  private constructor(numbers: ReadonlyMap<string, GtidPart>) {
     this.#numbers = numbers
   }
 
@@ -35,15 +35,15 @@ export class Position {
 
   static #read(text: string, numberOf: NumberOf): Position | undefined {
     if (text.length > LONGEST) return undefined
-    const numbers = new Map<string, Mark>()
+    const numbers = new Map<string, GtidPart>()
     for (const part of text.split(',')) {
       const trimmed = part.trim()
       if (trimmed === '') continue
-      const mark = mariadb(trimmed) ?? mysql(trimmed, numberOf)
-      if (mark === undefined) return undefined
-      if (mark.number === 0n) continue
-      const known = numbers.get(mark.source)
-      if (known === undefined || known.number < mark.number) numbers.set(mark.source, mark)
+      const read = mariadb(trimmed) ?? mysql(trimmed, numberOf)
+      if (read === undefined) return undefined
+      if (read.number === 0n) continue
+      const known = numbers.get(read.source)
+      if (known === undefined || known.number < read.number) numbers.set(read.source, read)
     }
     return numbers.size === 0 ? Position.START : new Position(numbers)
   }
@@ -66,9 +66,9 @@ export class Position {
     if (this === other || this.covers(other)) return this
     if (other.covers(this)) return other
     const numbers = new Map(this.#numbers)
-    for (const [source, mark] of other.#numbers) {
+    for (const [source, part] of other.#numbers) {
       const own = numbers.get(source)
-      if (own === undefined || own.number < mark.number) numbers.set(source, mark)
+      if (own === undefined || own.number < part.number) numbers.set(source, part)
     }
     return new Position(numbers)
   }
@@ -92,14 +92,14 @@ export class Position {
   }
 }
 
-interface Mark {
+interface GtidPart {
   readonly source: string
   readonly number: bigint
   readonly text: string
   readonly uuid: boolean
 }
 
-function mariadb(text: string): Mark | undefined {
+function mariadb(text: string): GtidPart | undefined {
   const match = /^(\d{1,10})-(\d{1,10})-(\d{1,20})$/.exec(text)
   return match === null ? undefined : { source: match[1]!, number: BigInt(match[3]!), text, uuid: false }
 }
@@ -119,7 +119,7 @@ const unbroken: NumberOf = ([first]) => (first !== undefined && first[0] === 1n 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i
 const INTERVAL = /^(\d{1,19})(?:-(\d{1,19}))?$/
 
-function mysql(text: string, numberOf: NumberOf): Mark | undefined {
+function mysql(text: string, numberOf: NumberOf): GtidPart | undefined {
   const [uuid = '', ...parts] = text.split(':')
   if (!UUID.test(uuid) || parts.length === 0) return undefined
   const intervals: Interval[] = []

@@ -1,8 +1,8 @@
 import { failoverChannel } from '../channels.js'
 import type { PoolOptions } from '../options.js'
-import type { MysqlNode } from '../server-pool/node.js'
+import type { ServerPool } from '../server-pool/server-pool.js'
 import type { Position } from './position.js'
-import { type Role, type Sample, Watched } from './replica.js'
+import { type Role, type Sample, ServerMonitor } from './server-monitor.js'
 
 export interface FailoverEvent {
   readonly node: string
@@ -17,23 +17,23 @@ const LEAST_PATIENCE = 500
 /** Milliseconds in which further refusals of writes are taken for the echo of the first. */
 const RENEW_PAUSE = 500
 
-/** The servers and their roles: who takes writes, who may serve a read. */
+/** Router over the servers: finds the one for writes and those that may serve a read, and follows a change of roles. */
 export class Topology {
   readonly #options: PoolOptions
   readonly #reads: Exclude<PoolOptions['reads'], false> | undefined
-  readonly #all: readonly Watched[]
+  readonly #all: readonly ServerMonitor[]
   readonly #changed: (event: FailoverEvent) => void
   readonly #samples: Sample[] = []
-  #writer: Watched
+  #writer: ServerMonitor
   #timer: NodeJS.Timeout | undefined
   #probing: Promise<void> | undefined
   #renewedAt = Number.NEGATIVE_INFINITY
   #closed = false
 
-  constructor(nodes: readonly MysqlNode[], options: PoolOptions, changed: (event: FailoverEvent) => void) {
+  constructor(nodes: readonly ServerPool[], options: PoolOptions, changed: (event: FailoverEvent) => void) {
     this.#options = options
     this.#reads = options.reads === false || nodes.length === 1 ? undefined : options.reads
-    this.#all = nodes.map((node) => new Watched(node, (one) => this.#turned(one)))
+    this.#all = nodes.map((node) => new ServerMonitor(node, (one) => this.#turned(one)))
     this.#writer = this.#all[0]!
     this.#changed = changed
     if (this.#reads !== undefined) {
@@ -43,7 +43,7 @@ export class Topology {
   }
 
   /** Takes the writes. */
-  get writer(): MysqlNode {
+  get writer(): ServerPool {
     return this.#writer.node
   }
 
@@ -52,7 +52,7 @@ export class Topology {
     return this.#reads !== undefined
   }
 
-  /** How it stands with each server. */
+  /** State, role and position of each server. */
   states(): { node: string; state: string; role: Role; lagMs: number | undefined; position: string }[] {
     return this.#all.map((one) => ({
       node: one.node.name,
@@ -67,11 +67,11 @@ export class Topology {
    * Where to read what must have come up to `position`: a replica that has it; or one that gets it within the budget;
    * or the primary.
    */
-  reader(position: Position | undefined): MysqlNode | Promise<MysqlNode> {
+  reader(position: Position | undefined): ServerPool | Promise<ServerPool> {
     const reads = this.#reads
     if (reads === undefined) return this.writer
-    const fit: Watched[] = []
-    const there: Watched[] = []
+    const fit: ServerMonitor[] = []
+    const there: ServerMonitor[] = []
     for (const one of this.#all) {
       if (!this.#serves(one)) continue
       fit.push(one)
@@ -79,14 +79,14 @@ export class Topology {
     }
     if (there.length > 0) return pick(there).node
     if (fit.length === 0) return this.#withoutReplicas()
-    // A position that nobody told us can be on the primary only.
+    // Without a known position, reads go to the primary.
     if (position === undefined || reads.wait === 0) return this.writer
     const candidate = pick(fit)
     return candidate.reaches(position, reads.wait).then((has) => (has ? candidate.node : this.writer))
   }
 
   /** Another server for a read that failed on this one, and must see what has come up to `position`. */
-  another(failed: MysqlNode, position: Position | undefined): MysqlNode | undefined {
+  another(failed: ServerPool, position: Position | undefined): ServerPool | undefined {
     if (this.#all.length === 1) return failed.reachable ? failed : undefined
     if (failed !== this.writer && !this.#writer.down) return this.writer
     if (position === undefined) return undefined
@@ -95,7 +95,7 @@ export class Topology {
   }
 
   /** It refused a write, so the roles have changed. */
-  async readOnly(node: MysqlNode): Promise<void> {
+  async readOnly(node: ServerPool): Promise<void> {
     const one = this.#all.find((watched) => watched.node === node)
     const now = this.#options.clock.now()
     if (one === undefined || now - this.#renewedAt < RENEW_PAUSE) return
@@ -108,7 +108,7 @@ export class Topology {
   }
 
   /** All connections to it are gone. What it had may be gone too, so it is asked before it serves a read again. */
-  lost(node: MysqlNode): void {
+  lost(node: ServerPool): void {
     const one = this.#all.find((watched) => watched.node === node)
     if (one === undefined || this.#reads === undefined || this.#closed) return
     one.measured = false
@@ -116,7 +116,7 @@ export class Topology {
   }
 
   /** A connection to it failed, or works again. */
-  reachable(node: MysqlNode, yes: boolean): void {
+  reachable(node: ServerPool, yes: boolean): void {
     const one = this.#all.find((watched) => watched.node === node)
     if (one === undefined || this.#reads === undefined) return
     if (!yes) one.down = true
@@ -124,7 +124,7 @@ export class Topology {
   }
 
   /** What a server that went down was to do, others do, as far as they may. */
-  #turned(one: Watched): void {
+  #turned(one: ServerMonitor): void {
     if (this.#closed) return
     this.#announce(one, one.down ? 'up' : 'down', one.down ? 'down' : 'up')
     if (one.down) one.node.leave()
@@ -168,8 +168,8 @@ export class Topology {
     for (const one of this.#all) if (one !== writer && !one.down) one.measure(this.#samples, now)
   }
 
-  /** It became writable under our eyes: somebody promoted it. */
-  #promoted(one: Watched): void {
+  /** It was read-only and is writable now: it was promoted. */
+  #promoted(one: ServerMonitor): void {
     this.#announce(one, 'read-only', 'writable')
     if (one === this.#writer) return
     if (this.#writer.down || this.#writer.role === 'read-only') this.#follow(one)
@@ -182,7 +182,7 @@ export class Topology {
     if (writable.length === 1) this.#follow(writable[0]!)
   }
 
-  #follow(one: Watched): void {
+  #follow(one: ServerMonitor): void {
     const from = this.#writer.node.name
     this.#writer = one
     this.#samples.length = 0
@@ -195,24 +195,24 @@ export class Topology {
     this.#changed({ node: one.node.name, from: `writes to ${from}`, to: `writes to ${one.node.name}` })
   }
 
-  #announce(one: Watched, from: string, to: string): void {
+  #announce(one: ServerMonitor, from: string, to: string): void {
     const node = one.node.name
     failoverChannel.publish(() => ({ pool: this.#options.name, node, from, to }))
     this.#changed({ node, from, to })
   }
 
-  #serves(one: Watched): boolean {
+  #serves(one: ServerMonitor): boolean {
     return one !== this.#writer && one.measured && this.#stateOf(one) === 'up' && one.node.reachable
   }
 
-  #stateOf(one: Watched): 'up' | 'lagging' | 'down' {
+  #stateOf(one: ServerMonitor): 'up' | 'lagging' | 'down' {
     if (one.down) return 'down'
     const maxLag = this.#reads?.maxLag ?? Number.POSITIVE_INFINITY
     return one.lag !== undefined && one.lag > maxLag ? 'lagging' : 'up'
   }
 
   /** The primary, unless it is down and a replica is left, be it behind: reads go on. */
-  #withoutReplicas(): MysqlNode {
+  #withoutReplicas(): ServerPool {
     if (!this.#writer.down) return this.writer
     const left = this.#all.filter((one) => !one.down && one !== this.#writer)
     return left.length > 0 ? pick(left).node : this.writer
@@ -220,13 +220,13 @@ export class Topology {
 }
 
 /** The less busy of two at random (Mitzenmacher, "The Power of Two Choices", 2001). */
-function pick(all: readonly Watched[]): Watched {
+function pick(all: readonly ServerMonitor[]): ServerMonitor {
   if (all.length === 1) return all[0]!
   const first = all[Math.floor(Math.random() * all.length)]!
   const second = all[Math.floor(Math.random() * all.length)]!
   return load(second) < load(first) ? second : first
 }
 
-function load({ node }: Watched): number {
+function load({ node }: ServerMonitor): number {
   return (node.active + node.waiting) / node.limit
 }
