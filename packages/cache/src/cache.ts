@@ -135,7 +135,7 @@ export class Cache implements AsyncDisposable {
     const shape = shapeOf(value)
     const encoded = second && encode(value, shape)
     const times = timesOf(call.ttl, call, this.#now(), this.#options.jitter, 0)
-    const material = { ...shape, value, known: true, tags: call.tags, id: '', clock: 0 }
+    const material = { value, shape, known: true, tags: call.tags, id: '', clock: 0 }
     const held = hold(material, times, call.share)
     if (encoded !== undefined && !second?.admits(encoded)) return this.#invalidation.keys([text])
     this.#invalidation.touch(text)

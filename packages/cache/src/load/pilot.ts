@@ -280,7 +280,7 @@ export class Pilot {
       const shape = shapeOf(value)
       const encoded = second && encode(value, shape)
       const times = timesOf(ttl, leniency, options.clock.now(), options.jitter, milliseconds)
-      const material = { ...shape, value, known: true, tags, id: '', clock: mark.clock }
+      const material = { value, shape, known: true, tags, id: '', clock: mark.clock }
       return { held: hold(material, times, call.share), encoded }
     } catch (error) {
       channels.reject.publish(() => ({ cache: options.name, reason: 'uncacheable', error }))

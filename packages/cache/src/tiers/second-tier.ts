@@ -143,7 +143,7 @@ export class SecondTier {
       const value = decode(frame.codec, frame.payload)
       const shape = frame.codec === JSON_CODEC ? plainShape(frame.payload.length * 2 + 64) : shapeOf(value)
       const { id, stamps } = frame
-      return hold({ ...shape, value, known: false, tags: tagsOf(stamps), id, clock }, frame, share)
+      return hold({ value, shape, known: false, tags: tagsOf(stamps), id, clock }, frame, share)
     } catch (error) {
       this.#reject('corrupt', error)
       return undefined

@@ -1,7 +1,7 @@
 import type { Reading } from '../../store.js'
 import type { RedisCommand } from './redis-client.js'
 import type { RedisOrderedReads } from './redis-ordered-reads.js'
-import { bulksIn } from './redis-reply.js'
+import { areBulks, RedisReplyError } from './redis-reply.js'
 import { LEASE_LENGTH, LEASE_MARK } from './redis-scripts.js'
 
 interface Wanted {
@@ -66,14 +66,13 @@ export class RedisReads {
   #alone(wanted: Wanted): void {
     const { entry, epochs, reject } = wanted
     const { changes } = this.#ordered
-    this.#mget(entry, ...epochs)
-      .then((reply) => {
-        const [frame = null, ...values] = bulksIn(reply, 1 + epochs.length)
-        const found = values.map(textOf)
-        this.#ordered.learn(epochs, found, changes)
-        this.#tell(wanted, { frame: frameOf(frame), epochs: found })
-      })
-      .catch(reject)
+    this.#mget(entry, ...epochs).then((reply) => {
+      if (!areBulks(reply, 1 + epochs.length)) return reject(new RedisReplyError())
+      const [frame = null, ...values] = reply
+      const found = values.map(textOf)
+      this.#ordered.learn(epochs, found, changes)
+      this.#tell(wanted, { frame: frameOf(frame), epochs: found })
+    }, reject)
   }
 
   #many(wanted: readonly Wanted[]): void {
@@ -82,22 +81,21 @@ export class RedisReads {
     for (const { epochs } of wanted) {
       for (const name of epochs) if (!places.has(name)) places.set(name, names.push(name) - 1)
     }
-    this.#mget(...names)
-      .then((reply) => {
-        const values = bulksIn(reply, names.length)
-        const texts = new Map<string, string | undefined>()
-        for (const [name, at] of places) texts.set(name, textOf(values[at]!))
-        let bytes = 0
-        for (let i = 0; i < wanted.length; i++) {
-          const { epochs, resolve } = wanted[i]!
-          bytes += values[i]?.length ?? 0
-          resolve({ frame: frameOf(values[i]!), epochs: epochs.map((name) => texts.get(name)) })
-        }
-        this.#weigh(bytes / wanted.length)
-      })
-      .catch((error) => {
-        for (const { reject } of wanted) reject(error)
-      })
+    const fail = (error: unknown) => {
+      for (const { reject } of wanted) reject(error)
+    }
+    this.#mget(...names).then((values) => {
+      if (!areBulks(values, names.length)) return fail(new RedisReplyError())
+      const texts = new Map<string, string | undefined>()
+      for (const [name, at] of places) texts.set(name, textOf(values[at]!))
+      let bytes = 0
+      for (let i = 0; i < wanted.length; i++) {
+        const { epochs, resolve } = wanted[i]!
+        bytes += values[i]?.length ?? 0
+        resolve({ frame: frameOf(values[i]!), epochs: epochs.map((name) => texts.get(name)) })
+      }
+      this.#weigh(bytes / wanted.length)
+    }, fail)
   }
 
   /** Large entries are believed at once, smaller ones by and by. */

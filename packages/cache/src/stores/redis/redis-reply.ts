@@ -6,24 +6,23 @@ export class RedisReplyError extends Error {
 }
 
 /**
+ * Whether a reply is that of an `MGET`: a bulk string for each key. It throws nothing, since reads go through it: a
+ * rejection handler behind each of them would cost one more promise.
+ */
+export function areBulks(reply: unknown, count: number): reply is readonly (Buffer | null)[] {
+  if (!Array.isArray(reply) || reply.length !== count) return false
+  for (let i = 0; i < count; i++) if (reply[i] !== null && !Buffer.isBuffer(reply[i])) return false
+  return true
+}
+
+/**
  * The bulk strings of an `MGET`, one for each key.
  *
  * @throws RedisReplyError
  */
 export function bulksIn(reply: unknown, count: number): readonly (Buffer | null)[] {
-  if (!Array.isArray(reply) || reply.length !== count) throw new RedisReplyError()
-  for (let i = 0; i < count; i++) bulkIn(reply[i])
+  if (!areBulks(reply, count)) throw new RedisReplyError()
   return reply
-}
-
-/**
- * The bulk string of a `GET`.
- *
- * @throws RedisReplyError
- */
-export function bulkIn(reply: unknown): Buffer | null {
-  if (reply === null || Buffer.isBuffer(reply)) return reply
-  throw new RedisReplyError()
 }
 
 /**
