@@ -8,7 +8,7 @@ import { withCacheStatus } from './cache-status.js'
 import { type Answer, type Course, capture, type Recorder } from './capture.js'
 import { clientHasIt } from './conditional.js'
 import { reportFault } from './faults.js'
-import { type Head, headersAsText, line, members } from './http-message.js'
+import { type Head, headersAsText, line, members, noHeaders } from './http-message.js'
 import type { ResolvedHttpOptions } from './http-options.js'
 import { type Refusal, type Storing, storing, storingSent } from './http-policy.js'
 import { hideConditions } from './rerun.js'
@@ -247,10 +247,10 @@ export class Lead implements Recorder {
     const { cache, visit } = this.#task
     const now = cache.now(visit.key)
     const own = new Set(members(line(headers, 'connection')))
-    const kept: Record<string, string | string[]> = {}
+    const kept = noHeaders()
     for (const name in headers) {
       const value = headers[name]!
-      if (NOT_STORED.has(name) || own.has(name) || String(this.#before[name]) === String(value)) continue
+      if (NOT_STORED.has(name) || own.has(name) || this.#isFromBefore(name, value)) continue
       kept[name] = value
     }
     kept.date ??= new Date(now).toUTCString()
@@ -266,6 +266,12 @@ export class Lead implements Recorder {
       staleUntil: freshUntil + staleIfError,
       audience,
     }
+  }
+
+  /** The header was set before the handler ran, and the handler left it as it was. */
+  #isFromBefore(name: string, value: string | string[]): boolean {
+    const before = this.#before[name]
+    return before !== undefined && String(before) === String(value)
   }
 }
 

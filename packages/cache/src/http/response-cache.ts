@@ -10,6 +10,7 @@ import { type CacheStatus, withCacheStatus } from './cache-status.js'
 import type { Answer } from './capture.js'
 import { clientHasIt, headersOf304 } from './conditional.js'
 import { reportFault } from './faults.js'
+import { line } from './http-message.js'
 import { type CacheResponseOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
 import { mayHave, type Refusal } from './http-policy.js'
 import { type Body, isLed, Lead, type Level, type Task, Unfinished, variantKey } from './lead.js'
@@ -164,9 +165,11 @@ export class ResponseCache<Args extends unknown[]> {
    */
   #refreshable({ req, credentials, partitioned }: Visit, { variants }: Level): boolean {
     if (partitioned) {
-      return credentials === 'none' && this.#stripped.every((name) => req.headers[name] === undefined)
+      return credentials === 'none' && this.#stripped.every((name) => line(req.headers, name) === undefined)
     }
-    return !variants?.names.some((name) => this.#stripped.includes(name) && req.headers[name] !== undefined)
+    return !variants?.names.some(
+      (name) => this.#stripped.includes(name) && line(req.headers, name) !== undefined,
+    )
   }
 
   #leads(task: Task): boolean {
