@@ -92,11 +92,6 @@ function contenders(rows, inFlight) {
       const cache = new Cache({ l1: false, ttl: '10m', store: redisStore(client) })
       return { hit: (key) => cache.getOrSet(key, load), close: () => cache.close() }
     }),
-    '@spillway/cache, no bus': of(async (_url, client, load) => {
-      const { Cache, redisStore } = await import('@spillway/cache')
-      const cache = new Cache({ l1: false, ttl: '10m', store: redisStore(client, { bus: false }) })
-      return { hit: (key) => cache.getOrSet(key, load), close: () => cache.close() }
-    }),
     'async-cache-dedupe': of(async (_url, client, load) => {
       const { createCache } = await import('async-cache-dedupe')
       const cache = createCache({ ttl: 600, storage: { type: 'redis', options: { client } } })

@@ -28,8 +28,6 @@ export interface Look {
 interface Judged extends Look {
   /** Names of epochs that must still be looked at. */
   readonly unseen: readonly string[]
-  /** There is an entry, with another epoch. */
-  readonly outdated: boolean
 }
 
 /** The right to write what a load brings. */
@@ -86,11 +84,9 @@ export class SecondTier {
     const guard = this.guardOf(key)
     return guard
       .run((tier) => tier.read(key, names))
-      .then(({ frame, epochs, remembered }) => {
-        const look = this.#judge(guard, frame, new Epochs(names, epochs))
-        if (look.outdated && remembered === true) return this.#lookAgain(guard, key, names)
-        return this.#verified(guard, look)
-      })
+      .then(({ frame, epochs }) =>
+        this.#verified(guard, this.#judge(guard, frame, new Epochs(names, epochs))),
+      )
   }
 
   /** Entries by their keys, in one round trip per server; those whose server is away are missing. */
@@ -211,23 +207,17 @@ export class SecondTier {
     return idOf(bytes)
   }
 
-  /** The epochs were remembered, and are not those of the entry: some may have been lost without a word. */
-  async #lookAgain(guard: Guard, key: string, names: readonly string[]): Promise<Look> {
-    const { frames, epochs } = await guard.run((tier) => tier.readMany([key], names))
-    return this.#verified(guard, this.#judge(guard, frames[0], new Epochs(names, epochs)))
-  }
-
   #judge(guard: Guard, bytes: Buffer | undefined, epochs: Epochs): Judged {
-    if (bytes === undefined) return { seen: '', frame: undefined, epochs, unseen: NONE, outdated: false }
+    if (bytes === undefined) return { seen: '', frame: undefined, epochs, unseen: NONE }
     try {
       const frame = readFrame(bytes, this.#options.maxValueBytes, this.#ahead(guard))
       const unseen = epochs.unseen(frame.stamps)
       return unseen === undefined
-        ? { seen: frame.id, frame: undefined, epochs, unseen: NONE, outdated: true }
-        : { seen: frame.id, frame, epochs, unseen, outdated: false }
+        ? { seen: frame.id, frame: undefined, epochs, unseen: NONE }
+        : { seen: frame.id, frame, epochs, unseen }
     } catch (error) {
       this.#reject('corrupt', error)
-      return { seen: idOf(bytes), frame: undefined, epochs, unseen: NONE, outdated: false }
+      return { seen: idOf(bytes), frame: undefined, epochs, unseen: NONE }
     }
   }
 

@@ -1,6 +1,5 @@
 import type { Reading } from '../../store.js'
 import type { RedisCommand } from './redis-client.js'
-import type { RedisOrderedReads } from './redis-ordered-reads.js'
 import { areBulks, RedisReplyError } from './redis-reply.js'
 import { LEASE_LENGTH, LEASE_MARK } from './redis-scripts.js'
 
@@ -22,14 +21,12 @@ const REPLY = 65_536
  */
 export class RedisReads {
   readonly #mget: RedisCommand
-  readonly #ordered: RedisOrderedReads
   #wanted: Wanted[] = []
   /** Bytes of an entry, as of late. */
   #size = 0
 
-  constructor(mget: RedisCommand, ordered: RedisOrderedReads) {
+  constructor(mget: RedisCommand) {
     this.#mget = mget
-    this.#ordered = ordered
   }
 
   read(entry: string, epochs: readonly string[]): Promise<Reading> {
@@ -52,26 +49,12 @@ export class RedisReads {
     else this.#many(wanted)
   }
 
-  #one(wanted: Wanted): void {
-    const reading = this.#size <= REPLY ? this.#ordered.read(wanted.entry, wanted.epochs) : undefined
-    if (reading === undefined) this.#alone(wanted)
-    else void reading.then((found) => (found === undefined ? this.#alone(wanted) : this.#tell(wanted, found)))
-  }
-
-  #tell({ resolve }: Wanted, reading: Reading): void {
-    this.#weigh(reading.frame?.length ?? 0)
-    resolve(reading)
-  }
-
-  #alone(wanted: Wanted): void {
-    const { entry, epochs, reject } = wanted
-    const { changes } = this.#ordered
+  #one({ entry, epochs, resolve, reject }: Wanted): void {
     this.#mget(entry, ...epochs).then((reply) => {
       if (!areBulks(reply, 1 + epochs.length)) return reject(new RedisReplyError())
       const [frame = null, ...values] = reply
-      const found = values.map(textOf)
-      this.#ordered.learn(epochs, found, changes)
-      this.#tell(wanted, { frame: frameOf(frame), epochs: found })
+      this.#weigh(frame?.length ?? 0)
+      resolve({ frame: frameOf(frame), epochs: values.map(textOf) })
     }, reject)
   }
 

@@ -12,7 +12,6 @@ import type {
 import { storeKey } from '../store-key.js'
 import { RedisBus } from './redis-bus.js'
 import { keyPrefixOf, type RedisClient, type RedisCommand } from './redis-client.js'
-import { RedisOrderedReads } from './redis-ordered-reads.js'
 import { frameOf, RedisReads, textOf } from './redis-reads.js'
 import { bulksIn, textsIn } from './redis-reply.js'
 import {
@@ -70,7 +69,6 @@ class RedisTier implements Tier {
   readonly #namespace: string
   readonly #channel: string
   readonly #mget: RedisCommand
-  readonly #ordered: RedisOrderedReads
   readonly #reads: RedisReads
   readonly #get: RedisCommand
   readonly #del: RedisCommand
@@ -88,11 +86,10 @@ class RedisTier implements Tier {
     const prefix = keyPrefixOf(client)
     this.#channel = `${prefix}${namespace}:bus`
     this.#server = serverOf(client)
-    this.#ordered = new RedisOrderedReads(this.#server, prefix)
     // These go out by themselves even with `enableAutoPipelining`, which would wait for more and mix up cluster slots.
     const command = (name: string) => client.createBuiltinCommand(name)
     this.#mget = command('mget').buffer.bind(client)
-    this.#reads = new RedisReads(this.#mget, this.#ordered)
+    this.#reads = new RedisReads(this.#mget)
     this.#get = command('get').buffer.bind(client)
     this.#del = command('del').string.bind(client)
     this.#publish = command('publish').string.bind(client)
@@ -130,10 +127,8 @@ class RedisTier implements Tier {
 
   async readMany(keys: readonly string[], epochs: readonly string[]): Promise<ReadingMany> {
     const names = epochs.map((name) => this.#epoch(name))
-    const { changes } = this.#ordered
     const values = await this.#values([...keys.map((key) => this.#entry(key)), ...names])
     const found = values.slice(keys.length).map(textOf)
-    this.#ordered.learn(names, found, changes)
     return { frames: values.slice(0, keys.length).map(frameOf), epochs: found }
   }
 
@@ -207,18 +202,9 @@ class RedisTier implements Tier {
 
   #listen(listener: BusListener): void {
     this.#bus = new RedisBus(this.#client, this.#channel, {
-      live: (connection) => {
-        void this.#ordered.open(connection)
-        listener.healed()
-      },
-      message: (text) => {
-        this.#ordered.hear(text)
-        listener.message(text)
-      },
-      dropped: () => {
-        this.#ordered.close()
-        listener.gap()
-      },
+      live: () => listener.healed(),
+      message: (text) => listener.message(text),
+      dropped: () => listener.gap(),
     })
   }
 
