@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { shortName } from './short-name.js'
+import { shortName } from '../short-name.js'
 import type { Visit } from './visit.js'
 
 const MAX_MARKS = 10_000

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type CacheKey, encodeKey, type KeyPart, ownKey } from '../key.js'
+import { shortName } from '../short-name.js'
 import { type HeadersGiven, line } from './http-message.js'
 import { type Asker, credentialsOf, NO_WISHES, type Wishes, wishesOf } from './http-policy.js'
 import { originToldBy } from './origin.js'
-import { shortName } from './short-name.js'
 
 /** One request and its response, as an adapter hands them over. */
 export interface Exchange {

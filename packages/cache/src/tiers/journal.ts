@@ -5,15 +5,19 @@ export interface Debt {
   readonly all: boolean
 }
 
+/** Characters of all names together. */
+const MAX_CHARACTERS = 8_000_000
+
 /**
- * The invalidations that did not reach the store. While there are any the store is not believed. Bounded: past the
- * limit everything becomes one invalidation of the whole namespace.
+ * The invalidations that did not reach the store. While there are any the store is not believed. Bounded in number and in characters: past
+ * a limit everything becomes one invalidation of the whole namespace.
  */
 export class Journal {
   readonly #limit: number
   #keys = new Set<string>()
   #tags = new Set<string>()
   #all = false
+  #characters = 0
 
   constructor(limit: number) {
     this.#limit = limit
@@ -24,27 +28,22 @@ export class Journal {
   }
 
   key(key: string): void {
-    if (!this.#all) this.#keys.add(key)
-    this.#bound()
+    if (!this.#all) this.#add(this.#keys, key)
   }
 
   tag(tag: string): void {
-    if (!this.#all) this.#tags.add(tag)
-    this.#bound()
+    if (!this.#all) this.#add(this.#tags, tag)
   }
 
   all(): void {
+    this.#clear()
     this.#all = true
-    this.#keys.clear()
-    this.#tags.clear()
   }
 
   /** Takes everything out. Give it back with {@link restore} when it could not be paid. */
   take(): Debt {
     const debt = { keys: [...this.#keys], tags: [...this.#tags], all: this.#all }
-    this.#keys.clear()
-    this.#tags.clear()
-    this.#all = false
+    this.#clear()
     return debt
   }
 
@@ -54,7 +53,17 @@ export class Journal {
     for (const tag of tags) this.tag(tag)
   }
 
-  #bound(): void {
-    if (this.size > this.#limit) this.all()
+  #add(names: Set<string>, name: string): void {
+    if (names.has(name)) return
+    names.add(name)
+    this.#characters += name.length
+    if (this.size > this.#limit || this.#characters > MAX_CHARACTERS) this.all()
+  }
+
+  #clear(): void {
+    this.#keys.clear()
+    this.#tags.clear()
+    this.#all = false
+    this.#characters = 0
   }
 }

@@ -74,11 +74,21 @@ interface Holding {
  * entry that is to be replaced stands before its frame. Whoever commits names the item by its unique number (`C`), which
  * any write or delete changes: so a lease is a fence here, too.
  */
+/** Bytes of all entries that leases under way stand before. */
+const MAX_HELD_BYTES = 64 * 1024 ** 2
+/** What a lease takes beside the entry. */
+const HOLDING_BYTES = 200
+
 class MemcachedTier implements Tier {
   readonly #connection: MemcachedConnection
   readonly #namespace: string
   readonly #clock: ServerClock
-  readonly #holdings = new LRUCache<string, Holding>({ max: 10_000 })
+  /** Bounded in bytes, too, since each may hold the entry that it stands before. One that is forgotten stores nothing. */
+  readonly #holdings = new LRUCache<string, Holding>({
+    max: 10_000,
+    maxSize: MAX_HELD_BYTES,
+    sizeCalculation: ({ frame }) => HOLDING_BYTES + (frame?.length ?? 0),
+  })
   #onReady = () => {}
 
   constructor(address: string, namespace: string) {
