@@ -3,12 +3,12 @@ import { channels } from './channels.js'
 import type { Fence } from './coherence/fence.js'
 import { encode } from './entry/codec.js'
 import { freshnessOf, timesOf } from './entry/freshness.js'
-import { type Held, handOut, handOver, hold, promiseOf } from './entry/held.js'
-import { shapeOf } from './entry/shape.js'
+import { type Held, handOut, handOver, hold, promiseOf } from './entry/l1-entry.js'
+import { shapeOf } from './entry/inspect-value.js'
 import { CacheClosedError } from './errors.js'
 import { type CacheKey, encodeKey } from './key.js'
 import type { Loader } from './load/context.js'
-import { Flights } from './load/flights.js'
+import { Flights } from './load/single-flight.js'
 import { Invalidation } from './load/invalidation.js'
 import {
   type CacheOptions,
@@ -22,9 +22,9 @@ import {
   type WrapOptions,
 } from './options.js'
 import { type CacheStats, statsOf } from './stats.js'
-import type { FirstTier } from './tiers/first-tier.js'
-import { assemble, type Parts } from './tiers/parts.js'
-import type { Draft } from './tiers/second-tier.js'
+import type { FirstTier } from './tiers/l1.js'
+import { assemble, type Parts } from './tiers/cache-context.js'
+import type { Draft } from './tiers/l2.js'
 
 /**
  * A cache-aside cache of one or two tiers: this process, and a store that all processes share.

@@ -21,7 +21,7 @@ import {
   string,
   wallClock,
 } from '@spillway/kit'
-import type { Share } from './entry/held.js'
+import type { Share } from './entry/l1-entry.js'
 import type { CacheKey } from './key.js'
 import type { CacheStore } from './store.js'
 

@@ -1,5 +1,5 @@
-import type { Guard } from './tiers/guard.js'
-import type { Parts } from './tiers/parts.js'
+import type { Guard } from './tiers/guarded-tier.js'
+import type { Parts } from './tiers/cache-context.js'
 
 /** A snapshot. Counts are since the cache was made. */
 export interface CacheStats {

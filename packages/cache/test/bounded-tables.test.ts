@@ -6,7 +6,7 @@ import { Fence } from '../src/coherence/fence.js'
 import { shortName } from '../src/short-name.js'
 import type { Tier } from '../src/store.js'
 import { memoryStore } from '../src/stores/memory/memory-store.js'
-import { Journal } from '../src/tiers/journal.js'
+import { Journal } from '../src/tiers/recovery-queue.js'
 
 /** Names come from clients: a table that is bounded in entries alone has no bound in bytes. */
 

@@ -1,6 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Encoded } from './codec.js'
-import { randomBytes } from './entropy.js'
+import { randomBytes } from './random-pool.js'
 import type { Stamps } from './epochs.js'
 import type { Times } from './freshness.js'
 

@@ -13,11 +13,11 @@ import { reportFault } from './faults.js'
 import { line } from './http-message.js'
 import { type CacheResponseOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
 import { mayHave, type Refusal } from './http-policy.js'
-import { type Body, isLed, Lead, type Level, type Task, Unfinished, variantKey } from './lead.js'
-import { Marks } from './marks.js'
-import { rerun, serverOf } from './rerun.js'
+import { type Body, isLed, Lead, type Level, type Task, Unfinished, variantKey } from './response-recorder.js'
+import { Marks } from './hit-for-miss.js'
+import { rerun, serverOf } from './subrequest.js'
 import { packRecord, type StoredResponse, unpackRecord, type Variants } from './stored-response.js'
-import { type Exchange, isUnusual, resourceOf, type Visit, variantOf, visitOf } from './visit.js'
+import { type Exchange, isUnusual, resourceOf, type Visit, variantOf, visitOf } from './http-lookup.js'
 
 /**
  * How a look-up ended without a response: it is not for this client; the one who was waited for has none, ask again; what

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Duration } from '@spillway/kit'
 import { ReentrantLoadError } from '../errors.js'
-import type { Flight } from './flight.js'
+import type { Flight } from './in-flight-load.js'
 
 /** What a loader is told, and what it may decide. */
 export interface LoadContext {

@@ -1,10 +1,10 @@
 import { channels } from '../channels.js'
 import { EVERYTHING, epochName } from '../entry/epochs.js'
 import type { BusListener, Tier } from '../store.js'
-import type { Guard, Send } from '../tiers/guard.js'
-import type { Debt } from '../tiers/journal.js'
-import type { Parts } from '../tiers/parts.js'
-import type { Flights } from './flights.js'
+import type { Guard, Send } from '../tiers/guarded-tier.js'
+import type { Debt } from '../tiers/recovery-queue.js'
+import type { Parts } from '../tiers/cache-context.js'
+import type { Flights } from './single-flight.js'
 
 /**
  * Makes entries invalid: here, in the store, and through the bus on all other nodes. What does not reach the store

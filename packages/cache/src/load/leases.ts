@@ -1,8 +1,8 @@
 import { sleep } from '@spillway/kit'
 import { channels } from '../channels.js'
-import { randomBytes } from '../entry/entropy.js'
-import type { Parts } from '../tiers/parts.js'
-import type { Look, Permit } from '../tiers/second-tier.js'
+import { randomBytes } from '../entry/random-pool.js'
+import type { Parts } from '../tiers/cache-context.js'
+import type { Look, Permit } from '../tiers/l2.js'
 
 /** How many milliseconds to wait for the process that is loading before asking again, when no message comes. */
 export const POLL = { first: 10, last: 50, withBus: 250 }

@@ -1,0 +1,93 @@
+import type { Times } from './freshness.js'
+import type { Shape } from './inspect-value.js'
+import { clonePlain, deepClone, deepCloneToKeep, deepFreeze, freezeNew } from './clone.js'
+
+/** An entry of the first tier. */
+export interface Held extends Times {
+  readonly value: unknown
+  /** JSON keeps it as it is, and freezing protects it. */
+  readonly plain: boolean
+  /** Each caller needs a copy of its own. */
+  readonly copied: boolean
+  /** The last of its callers may have the value itself. */
+  readonly own: boolean
+  /** Handed out by hits, so that a hit allocates nothing; made by the first. */
+  promise: Promise<unknown> | undefined
+  readonly bytes: number
+  /** Until then, and while `clock` is current, a hit needs no second look. */
+  hotUntil: number
+  /** From then on it is to be compared with the store. */
+  verifyAt: number
+  readonly tags: readonly string[]
+  /** The id of the entry in the store, `''` when it is not there. */
+  id: string
+  /** The fence's clock when it was last found valid. */
+  clock: number
+}
+
+/** `own`: nothing is kept here, so that whoever gets a value may have it to themselves. */
+export type Share = 'freeze' | 'clone' | 'reference' | 'own'
+
+export interface Material extends Pick<Held, 'value' | 'tags' | 'id' | 'clock'> {
+  /** Not spread into this object: V8 builds an object that begins with a spread many times slower than a literal. */
+  readonly shape: Shape
+  /** Somebody outside holds the value, and could change it later. */
+  readonly known: boolean
+}
+
+/** Makes an entry that no caller can harm. */
+export function hold(material: Material, times: Times, share: Share): Held {
+  const { value, shape, known } = material
+  const { plain, loose } = shape
+  const freeze = known ? deepFreeze : freezeNew
+  const copied = share === 'clone' || share === 'own' || (share === 'freeze' && !plain)
+  return {
+    value:
+      share === 'freeze' && plain
+        ? freeze(value)
+        : copied && (known || loose) && share !== 'own'
+          ? copyToKeep(value, plain)
+          : value,
+    plain,
+    copied,
+    own: share === 'own',
+    promise: undefined,
+    bytes: share === 'reference' ? shape.retained : shape.bytes,
+    hotUntil: 0,
+    verifyAt: 0,
+    created: times.created,
+    freshUntil: times.freshUntil,
+    swrUntil: times.swrUntil,
+    staleUntil: times.staleUntil,
+    loadMs: times.loadMs,
+    tags: material.tags,
+    id: material.id,
+    clock: material.clock,
+  }
+}
+
+/** A copy that shares nothing with the value. */
+export function copyOf({ value, plain }: Pick<Held, 'value' | 'plain'>): unknown {
+  return plain ? clonePlain(value) : deepClone(value)
+}
+
+function copyToKeep(value: unknown, plain: boolean): unknown {
+  return plain ? clonePlain(value) : deepCloneToKeep(value)
+}
+
+/** The value for one caller. */
+export function handOut(held: Held): unknown {
+  return held.copied ? copyOf(held) : held.value
+}
+
+/** The value for the last caller who will ever ask for it. */
+export function handOver(held: Held): unknown {
+  return held.own ? held.value : handOut(held)
+}
+
+/** The value for one caller, as a promise. */
+export function promiseOf(held: Held): Promise<unknown> {
+  if (held.copied) return Promise.resolve(copyOf(held))
+  held.promise ??= Promise.resolve(held.value)
+  return held.promise
+}

@@ -1,0 +1,66 @@
+import { LRUCache } from 'lru-cache'
+import { earlyFrom } from '../entry/freshness.js'
+import type { Held } from '../entry/l1-entry.js'
+
+export interface FirstTierOptions {
+  readonly maxBytes: number
+  readonly maxEntryBytes: number
+  /** Milliseconds an entry may be used without a look at the store. */
+  readonly ttl: number
+  /** Entries are looked at when an early refresh may be due. */
+  readonly early: boolean
+  /** Whether other nodes' changes become known at once. Otherwise each use needs a look at the store. */
+  readonly informed: () => boolean
+}
+
+/** Milliseconds between two looks at whether the store is back. */
+const TRUST = 100
+/** Room beside the value: the entry, its key and its place in the map. */
+const OVERHEAD = 200
+
+/** The entries in this process, bounded by bytes, the least recently used going first. `false`: there are none. */
+export class FirstTier {
+  readonly #options: FirstTierOptions | false
+  readonly #entries: LRUCache<string, Held>
+
+  constructor(options: FirstTierOptions | false) {
+    this.#options = options
+    this.#entries = new LRUCache(options ? { maxSize: options.maxBytes } : { max: 1 })
+  }
+
+  get(key: string): Held | undefined {
+    return this.#entries.get(key)
+  }
+
+  /** Keeps an entry that is valid now. One that is too large takes the one before it along. */
+  keep(key: string, held: Held, clock: number, now: number): void {
+    if (this.#options === false) return
+    const { maxEntryBytes, ttl, early, informed } = this.#options
+    held.clock = clock
+    held.verifyAt = informed() ? now + ttl : 0
+    held.hotUntil = Math.min(held.verifyAt, early ? earlyFrom(held) : held.freshUntil)
+    if (held.bytes > maxEntryBytes) this.#entries.delete(key)
+    else if (this.#entries.peek(key) !== held) {
+      this.#entries.set(key, held, { size: held.bytes + key.length * 2 + OVERHEAD })
+    }
+  }
+
+  /** The store is away: the entry is good enough for a moment, without another look. */
+  trust(held: Held, clock: number, now: number): void {
+    held.clock = clock
+    held.verifyAt = 0
+    held.hotUntil = Math.min(now + TRUST, held.freshUntil)
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key)
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+
+  stats() {
+    return { entries: this.#entries.size, bytes: this.#entries.calculatedSize }
+  }
+}
