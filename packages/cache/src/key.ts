@@ -2,7 +2,7 @@ import { misuse } from '@spillway/kit'
 
 export type KeyPart = string | number | bigint | boolean | null
 /**
- * Marks the keys of what the package itself stores. By a symbol, which no data from outside can hold; from the registry,
+ * HitForMiss the keys of what the package itself stores. By a symbol, which no data from outside can hold; from the registry,
  * since an adapter of the ESM build may be given a cache of the CJS build.
  */
 const OWN: unique symbol = Symbol.for('spillway.cache.key')
@@ -15,7 +15,7 @@ export interface OwnKey {
 /** What names an entry. Types count: `1` and `'1'`, `['u', 1]` and `['u', '1']` are different keys. */
 export type CacheKey = string | number | bigint | readonly KeyPart[] | OwnKey
 
-/** Marks keys that are not plain strings, so that no string can be mistaken for one of them. */
+/** HitForMiss keys that are not plain strings, so that no string can be mistaken for one of them. */
 const MARK = '\u0001'
 
 /** The one string that stands for a key. A plain string stands for itself: the hit path must not build anything. */

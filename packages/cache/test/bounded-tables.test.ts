@@ -6,7 +6,7 @@ import { Fence } from '../src/coherence/fence.js'
 import { shortName } from '../src/short-name.js'
 import type { Tier } from '../src/store.js'
 import { memoryStore } from '../src/stores/memory/memory-store.js'
-import { Journal } from '../src/tiers/recovery-queue.js'
+import { RecoveryQueue } from '../src/tiers/recovery-queue.js'
 
 /** Names come from clients: a table that is bounded in entries alone has no bound in bytes. */
 
@@ -83,7 +83,7 @@ describe('S15 names of a megabyte are not kept', () => {
 
 describe('Journal', () => {
   it('S15 owes one invalidation of everything instead of more than 8 million characters', () => {
-    const journal = new Journal(10_000)
+    const journal = new RecoveryQueue(10_000)
     for (let i = 0; i < 7; i++) journal.key(long(i))
     expect(journal.size).toBe(7)
     journal.tag(long(7))

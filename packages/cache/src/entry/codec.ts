@@ -1,7 +1,7 @@
 import { parse, stringify } from 'devalue'
 import { UncacheableValueError } from '../errors.js'
-import type { Shape } from './inspect-value.js'
 import { copyBuffer, deepClone } from './clone.js'
+import type { Shape } from './inspect-value.js'
 
 /** How the payload of an entry is written. Stored in the entry; never renumber. */
 export const JSON_CODEC = 0

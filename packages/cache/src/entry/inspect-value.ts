@@ -19,7 +19,7 @@ const RICH = new Set(['Date', 'Map', 'Set', 'RegExp', 'ArrayBuffer', 'DataView',
 /** Deeper values are left to the rich codec, which also knows cycles. */
 const MAX_DEPTH = 256
 
-class Survey {
+class Inspector {
   plain = true
   bytes = 0
   excess = 0
@@ -129,8 +129,8 @@ function isShared(buffer: ArrayBufferLike): boolean {
  *
  * @throws UncacheableValueError for functions, symbols and class instances: they would come back as something else
  */
-export function shapeOf(value: unknown): Shape {
-  const survey = new Survey()
+export function inspectValue(value: unknown): Shape {
+  const survey = new Inspector()
   survey.visit(value, 0)
   const { plain, bytes, excess, loose } = survey
   return { plain, bytes, retained: bytes + Math.max(0, excess), loose }

@@ -1,9 +1,9 @@
+import { clonePlain, deepClone, deepCloneToKeep, deepFreeze, freezeNew } from './clone.js'
 import type { Times } from './freshness.js'
 import type { Shape } from './inspect-value.js'
-import { clonePlain, deepClone, deepCloneToKeep, deepFreeze, freezeNew } from './clone.js'
 
 /** An entry of the first tier. */
-export interface Held extends Times {
+export interface L1Entry extends Times {
   readonly value: unknown
   /** JSON keeps it as it is, and freezing protects it. */
   readonly plain: boolean
@@ -28,7 +28,7 @@ export interface Held extends Times {
 /** `own`: nothing is kept here, so that whoever gets a value may have it to themselves. */
 export type Share = 'freeze' | 'clone' | 'reference' | 'own'
 
-export interface Material extends Pick<Held, 'value' | 'tags' | 'id' | 'clock'> {
+export interface Material extends Pick<L1Entry, 'value' | 'tags' | 'id' | 'clock'> {
   /** Not spread into this object: V8 builds an object that begins with a spread many times slower than a literal. */
   readonly shape: Shape
   /** Somebody outside holds the value, and could change it later. */
@@ -36,7 +36,7 @@ export interface Material extends Pick<Held, 'value' | 'tags' | 'id' | 'clock'> 
 }
 
 /** Makes an entry that no caller can harm. */
-export function hold(material: Material, times: Times, share: Share): Held {
+export function createEntry(material: Material, times: Times, share: Share): L1Entry {
   const { value, shape, known } = material
   const { plain, loose } = shape
   const freeze = known ? deepFreeze : freezeNew
@@ -67,7 +67,7 @@ export function hold(material: Material, times: Times, share: Share): Held {
 }
 
 /** A copy that shares nothing with the value. */
-export function copyOf({ value, plain }: Pick<Held, 'value' | 'plain'>): unknown {
+export function copyOf({ value, plain }: Pick<L1Entry, 'value' | 'plain'>): unknown {
   return plain ? clonePlain(value) : deepClone(value)
 }
 
@@ -76,17 +76,17 @@ function copyToKeep(value: unknown, plain: boolean): unknown {
 }
 
 /** The value for one caller. */
-export function handOut(held: Held): unknown {
+export function copyFor(held: L1Entry): unknown {
   return held.copied ? copyOf(held) : held.value
 }
 
 /** The value for the last caller who will ever ask for it. */
-export function handOver(held: Held): unknown {
-  return held.own ? held.value : handOut(held)
+export function moveOut(held: L1Entry): unknown {
+  return held.own ? held.value : copyFor(held)
 }
 
 /** The value for one caller, as a promise. */
-export function promiseOf(held: Held): Promise<unknown> {
+export function promiseOf(held: L1Entry): Promise<unknown> {
   if (held.copied) return Promise.resolve(copyOf(held))
   held.promise ??= Promise.resolve(held.value)
   return held.promise

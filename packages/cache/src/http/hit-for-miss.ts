@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { shortName } from '../short-name.js'
-import type { Visit } from './http-lookup.js'
+import type { HttpLookup } from './http-lookup.js'
 
 const MAX_MARKS = 10_000
 /** Bytes, about, of each table whose entries clients can make large. */
@@ -13,7 +13,7 @@ const BRIEFLY = 1_000
  * not wait for each other ("hit-for-miss" in Varnish), by what they vary, and how many variants each has. The tables are
  * bounded in bytes, whatever clients ask for.
  */
-export class Marks {
+export class HitForMiss {
   readonly #milliseconds: number
   readonly #maxVariants: number
   readonly #until = new LRUCache<string, number>({ max: MAX_MARKS })
@@ -35,21 +35,21 @@ export class Marks {
    *
    * @param brief it may be otherwise the next time
    */
-  hitForMiss(visit: Visit, brief: boolean): void {
+  hitForMiss(lookup: HttpLookup, brief: boolean): void {
     const milliseconds = brief ? Math.min(BRIEFLY, this.#milliseconds) : this.#milliseconds
-    this.#until.set(name(visit), performance.now() + milliseconds)
+    this.#until.set(name(lookup), performance.now() + milliseconds)
   }
 
-  isHitForMiss(visit: Visit): boolean {
-    const until = this.#until.get(name(visit))
+  isHitForMiss(lookup: HttpLookup): boolean {
+    const until = this.#until.get(name(lookup))
     return until !== undefined && performance.now() < until
   }
 
-  variesBy({ resource }: Visit, names: readonly string[]): void {
+  variesBy({ resource }: HttpLookup, names: readonly string[]): void {
     this.#names.set(shortName(resource), names)
   }
 
-  namesOf({ resource }: Visit): readonly string[] {
+  namesOf({ resource }: HttpLookup): readonly string[] {
     return this.#names.get(shortName(resource)) ?? []
   }
 
@@ -64,7 +64,7 @@ export class Marks {
   }
 }
 
-function name({ resource, credentials }: Visit): string {
+function name({ resource, credentials }: HttpLookup): string {
   return shortName(`${credentials === 'none' ? '-' : '+'}${resource}`)
 }
 

@@ -20,7 +20,7 @@ export interface Exchange {
 }
 
 /** What matters of a request that may be answered from the cache. */
-export interface Visit extends Exchange, Asker {
+export interface HttpLookup extends Exchange, Asker {
   /** What names the resource, and all its variants. */
   readonly resource: string
   /** The key that it is stored by. */
@@ -31,19 +31,19 @@ export interface Visit extends Exchange, Asker {
   readonly begun: number
 }
 
-/** What the options say of every visit. */
-export interface VisitOptions {
+/** What the options say of every lookup. */
+export interface LookupOptions {
   readonly credentialHeaders: readonly string[]
   readonly clientDirectives: boolean
 }
 
-export function visitOf(
+export function lookupOf(
   exchange: Exchange,
   partition: KeyPart | undefined,
   tags: () => readonly string[],
-  { credentialHeaders, clientDirectives }: VisitOptions,
+  { credentialHeaders, clientDirectives }: LookupOptions,
   clock: (key: CacheKey) => number,
-): Visit {
+): HttpLookup {
   const { req, res, url, target, scheme, before } = exchange
   const resource = resourceOf(exchange, partition)
   const key = ownKey(resource)

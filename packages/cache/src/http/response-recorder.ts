@@ -3,20 +3,20 @@ import type { Duplex } from 'node:stream'
 import type { TimeoutQueue, Waiting } from '@spillway/kit'
 import type { Cache } from '../cache.js'
 import { type CacheKey, ownKey } from '../key.js'
-import type { LoadContext } from '../load/context.js'
+import type { LoadContext } from '../load/loader.js'
 import { withCacheStatus } from './cache-status.js'
-import { type Answer, type Course, capture, type Recorder } from './capture.js'
+import { type Answer, type CaptureListener, type Course, capture } from './capture.js'
 import { clientHasIt } from './conditional.js'
 import { reportFault } from './faults.js'
+import { type HttpLookup, variantOf } from './http-lookup.js'
 import { type Head, headersAsText, line, members, noHeaders } from './http-message.js'
 import type { ResolvedHttpOptions } from './http-options.js'
 import { type Refusal, type Storing, storing, storingSent } from './http-policy.js'
-import { hideConditions } from './subrequest.js'
 import { packRecord, type StoredResponse, type Variants, validatorOf } from './stored-response.js'
-import { type Visit, variantOf } from './http-lookup.js'
+import { hideConditions } from './subrequest.js'
 
 /** The response of the handler broke off, or failed while an older one could be served. */
-export class Unfinished extends Error {}
+export class NotStored extends Error {}
 
 /** A body that others wait for. */
 export interface Body extends Waiting {
@@ -24,7 +24,7 @@ export interface Body extends Waiting {
 }
 
 /** Where a response is looked for: under the key of its resource, or as one of its variants. */
-export interface Level {
+export interface LookupKey {
   readonly key: CacheKey
   readonly variants?: Variants | undefined
 }
@@ -35,11 +35,11 @@ export function variantKey({ id }: Variants, variant: string): CacheKey {
 }
 
 /** What the one request whose handler runs needs to know. */
-export interface Task {
+export interface RecorderInput {
   readonly cache: Cache
   readonly options: ResolvedHttpOptions
-  readonly visit: Visit
-  readonly level: Level
+  readonly lookup: HttpLookup
+  readonly at: LookupKey
   readonly context: LoadContext
   /** What to serve when the handler fails. */
   readonly stale: Answer | undefined
@@ -71,21 +71,21 @@ const NOT_STORED = new Set([
 ])
 
 /** What is being led, by request. */
-const led = new WeakMap<Visit['req'], Task[]>()
+const led = new WeakMap<HttpLookup['req'], RecorderInput[]>()
 
 /**
  * Whether this very request makes the response that it asks for: the same cache is mounted twice, or the app forwards to
  * itself. It cannot wait for itself; the outermost mount counts.
  */
-export function isLed({ req, resource }: Visit, cache: Cache): boolean {
-  return led.get(req)?.some((task) => task.cache === cache && task.visit.resource === resource) === true
+export function isLed({ req, resource }: HttpLookup, cache: Cache): boolean {
+  return led.get(req)?.some((input) => input.cache === cache && input.lookup.resource === resource) === true
 }
 
 /** Runs behind a handler: watches its response, decides whether it may be stored, and stores it. */
-export class Lead implements Recorder {
-  readonly #task: Task
+export class ResponseRecorder implements CaptureListener {
+  readonly #input: RecorderInput
   /** As the client asked; the handler is not shown the conditions, since it is to answer in full. */
-  readonly #asked: Visit['req']['headers']
+  readonly #asked: HttpLookup['req']['headers']
   readonly #before: Head['headers']
   /** How the response came from the handler, when it may be stored. */
   #passed: { readonly head: Head; readonly storing: Storing } | undefined
@@ -95,18 +95,18 @@ export class Lead implements Recorder {
   #body: Body | undefined
   #over = false
 
-  constructor(task: Task) {
-    this.#task = task
-    const { req, res } = task.visit
+  constructor(input: RecorderInput) {
+    this.#input = input
+    const { req, res } = input.lookup
     this.#asked = req.headers
-    this.#before = headersAsText(task.visit.before())
+    this.#before = headersAsText(input.lookup.before())
     hideConditions(req)
-    capture(res, task.options.maxBodyBytes, this)
-    led.set(req, [...(led.get(req) ?? []), task])
+    capture(res, input.options.maxBodyBytes, this)
+    led.set(req, [...(led.get(req) ?? []), input])
   }
 
   instead(status: number): Answer | undefined {
-    const { stale } = this.#task
+    const { stale } = this.#input
     if (status < 500 || stale === undefined || this.#over) return undefined
     this.#fail(`The handler answered ${status}`)
     // What stood on the response before the handler ran belongs to this client, whatever is sent.
@@ -114,9 +114,9 @@ export class Lead implements Recorder {
   }
 
   head(head: Head, course: Course) {
-    const { options, visit } = this.#task
+    const { options, lookup } = this.#input
     this.#notModified = clientHasIt(this.#asked, head)
-    const verdict = storing(visit, head, options)
+    const verdict = storing(lookup, head, options)
     const refusal = typeof verdict === 'string' ? verdict : this.#refusalOf(head, course)
     const status = withCacheStatus(line(head.headers, 'cache-status'), options.statusName, {
       fwd: this.#reason(),
@@ -130,11 +130,11 @@ export class Lead implements Recorder {
 
   sent({ status, headers }: Head): boolean {
     if (this.#over || this.#passed === undefined) return false
-    const { options, visit } = this.#task
+    const { options, lookup } = this.#input
     const { head } = this.#passed
     const verdict =
       status === (this.#notModified ? 304 : head.status)
-        ? storingSent(visit, this.#passed, { status: head.status, headers }, options)
+        ? storingSent(lookup, this.#passed, { status: head.status, headers }, options)
         : 'status'
     if (typeof verdict === 'string') this.#refuse(verdict, status)
     else this.#storing = verdict
@@ -151,7 +151,7 @@ export class Lead implements Recorder {
     } else if (this.#storing === undefined) this.unknown()
     else {
       this.#settle()
-      const { done, fail } = this.#task
+      const { done, fail } = this.#input
       this.#store(head, this.#storing, body).then(done, fail)
     }
   }
@@ -165,27 +165,27 @@ export class Lead implements Recorder {
   }
 
   broke(error: unknown): void {
-    reportFault(this.#task.cache.name, 'capture', error)
+    reportFault(this.#input.cache.name, 'capture', error)
     this.#fail('The cache failed')
   }
 
   #reason() {
-    const { visit, context, level } = this.#task
-    if (visit.wishes.reload) return 'request'
+    const { lookup, context, at } = this.#input
+    if (lookup.wishes.reload) return 'request'
     if (context.stale !== undefined) return 'stale'
-    return level.variants === undefined ? 'uri-miss' : 'vary-miss'
+    return at.variants === undefined ? 'uri-miss' : 'vary-miss'
   }
 
   #refusalOf({ headers }: Head, course: Course): Refusal | undefined {
     if (course === 'stream') return 'stream'
-    return Number(headers['content-length'] ?? 0) > this.#task.options.maxBodyBytes ? 'too-large' : undefined
+    return Number(headers['content-length'] ?? 0) > this.#input.options.maxBodyBytes ? 'too-large' : undefined
   }
 
   /** Others wait for the rest, but not long. */
   #await(): void {
-    const { bodies, context, visit } = this.#task
+    const { bodies, context, lookup } = this.#input
     if (this.#over || context.background) return
-    const late = () => this.#refuse('slow', isHeldUp(visit.res) ? 500 : 200)
+    const late = () => this.#refuse('slow', isHeldUp(lookup.res) ? 500 : 200)
     this.#body = { next: undefined, previous: undefined, since: performance.now(), late }
     bodies.add(this.#body)
   }
@@ -193,34 +193,34 @@ export class Lead implements Recorder {
   #refuse(reason: Refusal, status: number): void {
     if (this.#over) return
     this.#settle()
-    this.#task.refused(reason, status >= 500)
+    this.#input.refused(reason, status >= 500)
   }
 
   #fail(why: string): void {
     if (this.#over) return
     this.#settle()
-    this.#task.fail(new Unfinished(why))
+    this.#input.fail(new NotStored(why))
   }
 
   #settle(): void {
     this.#over = true
-    if (this.#body !== undefined) this.#task.bodies.end(this.#body)
+    if (this.#body !== undefined) this.#input.bodies.end(this.#body)
   }
 
   async #store(head: Head, storing: Storing, body: Buffer): Promise<Buffer | undefined> {
-    const { cache, context, level, visit } = this.#task
+    const { cache, context, at, lookup } = this.#input
     const { ttl, swr, staleIfError } = storing
     const response = packRecord(this.#record(head, storing, body))
     const lifetime = { ttl: Math.max(1, ttl), swr, staleIfError }
-    const names = [...new Set([...storing.vary, ...this.#task.names])].sort()
-    if (level.variants !== undefined) {
-      if (names.every((name) => level.variants?.names.includes(name))) {
+    const names = [...new Set([...storing.vary, ...this.#input.names])].sort()
+    if (at.variants !== undefined) {
+      if (names.every((name) => at.variants?.names.includes(name))) {
         context.setTtl(lifetime.ttl)
         context.setStale({ swr, staleIfError })
         return response
       }
       // It varies by more than was known: the record is made anew by the next request.
-      await cache.delete(visit.key)
+      await cache.delete(lookup.key)
       return undefined
     }
     if (names.length === 0) {
@@ -231,8 +231,8 @@ export class Lead implements Recorder {
     const variants: Variants = { kind: 'variants', id: randomUUID(), names }
     // Nobody can find the response before the record stands, which is fenced.
     const variant = variantOf(this.#asked, names)
-    this.#task.counts(variants.id, variant)
-    const options = { ...lifetime, tags: visit.tags(), share: 'reference' } as const
+    this.#input.counts(variants.id, variant)
+    const options = { ...lifetime, tags: lookup.tags(), share: 'reference' } as const
     await cache.set(variantKey(variants, variant), response, options)
     context.setTtl(Math.max(RECORD_TTL, lifetime.ttl + swr + staleIfError))
     context.setStale({ swr: false, staleIfError: false })
@@ -244,8 +244,8 @@ export class Lead implements Recorder {
     { ttl, age, staleIfError, audience }: Storing,
     body: Buffer,
   ): StoredResponse {
-    const { cache, visit } = this.#task
-    const now = cache.now(visit.key)
+    const { cache, lookup } = this.#input
+    const now = cache.now(lookup.key)
     const own = new Set(members(line(headers, 'connection')))
     const kept = noHeaders()
     for (const name in headers) {
@@ -276,7 +276,7 @@ export class Lead implements Recorder {
 }
 
 /** Whether the client is what a response waits for. */
-function isHeldUp(res: Visit['res']): boolean {
+function isHeldUp(res: HttpLookup['res']): boolean {
   const { stream } = res as { stream?: Duplex }
   return (stream ?? res).writableNeedDrain
 }

@@ -2,7 +2,7 @@
  * The end of something before its time. An `AbortController` is made only for who asks for its signal, which most
  * loaders never do, and which costs more than a whole hit.
  */
-export class Aborting {
+export class LazyAbort {
   #controller: AbortController | undefined
   #listener: ((reason: unknown) => void) | undefined
   #reason: unknown

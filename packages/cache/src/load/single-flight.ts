@@ -1,171 +1,170 @@
 import { caller, drainWithin, LinkedList } from '@spillway/kit'
 import { freshnessOf } from '../entry/freshness.js'
-import { type Held, handOut } from '../entry/l1-entry.js'
+import { copyFor, type L1Entry } from '../entry/l1-entry.js'
 import type { ResolvedCall } from '../options.js'
-import type { Parts } from '../tiers/cache-context.js'
-import { asking, type Loader, refuseCycle } from './context.js'
-import { Flight } from './in-flight-load.js'
-import { Pilot } from './read-through.js'
+import type { CacheContext } from '../tiers/cache-context.js'
+import { InFlightLoad } from './in-flight-load.js'
+import type { Loader } from './loader.js'
+import { ReadThrough } from './read-through.js'
+import { asking, refuseCycle } from './run-loader.js'
 
-/** One caller who wants a key. */
-export interface Wish {
+/** What one caller asks for. */
+export interface LoadRequest {
   readonly key: string
   readonly loader: Loader<unknown>
   readonly call: ResolvedCall
   readonly signal: AbortSignal | undefined
+  /** Asks the cache again. */
   readonly again: () => Promise<unknown>
-  /** Load anew although a fresh entry is there. */
+  /** Load although a fresh entry is there. */
   readonly anew: boolean
 }
 
-/** The searches and loads under way in this process, one per key. */
-export class Flights {
-  readonly #parts: Parts
-  readonly #pilot: Pilot
-  readonly #table = new Map<string, Flight>()
-  readonly #flying = new LinkedList<Flight>()
-  #landed: (() => void) | undefined
+/** Singleflight: the table of the loads under way in this process, at most one that callers may join per key. */
+export class SingleFlight {
+  readonly #context: CacheContext
+  readonly #readThrough: ReadThrough
+  readonly #table = new Map<string, InFlightLoad>()
+  /** The loads that are not finished; some are not in the table any more. */
+  readonly #underWay = new LinkedList<InFlightLoad>()
+  #onIdle: (() => void) | undefined
 
-  constructor(parts: Parts) {
-    this.#parts = parts
-    this.#pilot = new Pilot(
-      parts,
-      (flight) => this.#unlist(flight),
-      (flight) => this.#land(flight),
-    )
+  constructor(context: CacheContext) {
+    this.#context = context
+    this.#readThrough = new ReadThrough(context, {
+      detach: (load) => this.#detach(load),
+      finished: (load) => this.#finish(load),
+    })
   }
 
+  /** Loads under way. */
   get size(): number {
-    return this.#flying.size
+    return this.#underWay.size
   }
 
-  /** Joins the flight of the key, or begins one. @param stale what may be served when the load fails or takes long */
-  join({ key, loader, call, signal, again, anew }: Wish, stale: Held | undefined): Promise<unknown> {
-    const { fence, counters } = this.#parts
+  /** Joins the load of the key, or begins one. @param stale an entry that may be served when the load fails or takes long */
+  join(
+    { key, loader, call, signal, again, anew }: LoadRequest,
+    stale: L1Entry | undefined,
+  ): Promise<unknown> {
+    const { fence, counters } = this.#context
     const asker = asking()
     const found = this.#current(key)
-    if (found !== undefined && !anew && this.#staleDoes(found, call)) {
+    if (found !== undefined && !anew && this.#staleSuffices(found, call)) {
       counters.stale++
-      return Promise.resolve(handOut(found.stale!))
+      return Promise.resolve(copyFor(found.stale!))
     }
     refuseCycle(asker, this, key, found)
     if (found !== undefined) counters.joins++
-    const flight = found ?? this.#begin(key, loader, call, stale, asker)
-    if (found === undefined && anew) flight.replaces = 'any'
-    const answer = flight.join(fence.clock, signal, found === undefined ? again : here(again), this.#abandon)
-    if (found === undefined) this.#fly(flight)
+    const load = found ?? this.#create(key, loader, call, stale, asker)
+    if (found === undefined && anew) load.replace('any')
+    const answer = load.join(fence.clock, signal, found === undefined ? again : here(again), this.#abandon)
+    if (found === undefined) this.#start(load)
     if (asker === undefined) return answer
-    asker.waitsFor.add(flight)
-    return answer.finally(() => asker.waitsFor.delete(flight))
+    asker.waitsFor.add(load)
+    return answer.finally(() => asker.waitsFor.delete(load))
   }
 
-  /** Begins a load that nobody waits for, unless one is under way. @param replaces the id of an entry that is fresh */
-  refresh(key: string, loader: Loader<unknown>, call: ResolvedCall, stale: Held, replaces?: string): void {
+  /** Begins a load that no caller waits for, unless one is under way. @param replaces the id of an entry that is fresh */
+  refresh(key: string, loader: Loader<unknown>, call: ResolvedCall, stale: L1Entry, replaces?: string): void {
     if (this.#current(key) !== undefined) return
-    const flight = this.#begin(key, loader, call, stale, undefined)
-    flight.background = true
-    flight.replaces = replaces
-    this.#fly(flight)
+    const load = this.#create(key, loader, call, stale, undefined)
+    load.toBackground()
+    load.replace(replaces)
+    this.#start(load)
   }
 
-  /** The key has changed: what is under way serves those who wait for it, and nobody else. */
-  drop(key: string): void {
-    const flight = this.#table.get(key)
-    if (flight === undefined) return
-    flight.dropped = true
-    this.#table.delete(key)
+  /** The key was written or deleted: a load under way serves the callers that wait for it, and no later one. */
+  keyChanged(key: string): void {
+    const load = this.#table.get(key)
+    if (load !== undefined) this.#supersede(load, false)
   }
 
-  dropAll(): void {
-    for (const flight of [...this.#table.values()]) this.#supersede(flight)
+  allChanged(): void {
+    for (const load of [...this.#table.values()]) this.#supersede(load, true)
   }
 
-  /** Tags were invalidated: loads of theirs that began before hold up nobody any more, here or on other nodes. */
-  dropStale(): void {
-    for (const flight of [...this.#table.values()]) if (!this.#isCurrent(flight)) this.#supersede(flight)
+  /** Tags were invalidated: their loads that began before hold up no later caller, here or on other nodes. */
+  tagsChanged(): void {
+    for (const load of [...this.#table.values()]) if (!this.#isCurrent(load)) this.#supersede(load, true)
   }
 
-  /** Waits for what is under way, and aborts what is left after the time. */
+  /** Waits for the loads under way, and aborts those that are left after the time. */
   async close(options: Parameters<typeof drainWithin>[1], reason: Error): Promise<void> {
-    if (this.#flying.size > 0) {
-      await drainWithin(new Promise<void>((resolve) => (this.#landed = resolve)), options, '5s')
+    if (this.#underWay.size > 0) {
+      await drainWithin(new Promise<void>((resolve) => (this.#onIdle = resolve)), options, '5s')
     }
-    for (const flight of this.#flying) {
-      flight.aborting.abort(reason)
-      flight.fail(reason)
+    for (const load of this.#underWay) {
+      load.abort.abort(reason)
+      load.fail(reason)
     }
   }
 
   /** Whether the entry that is being replaced is good enough for a caller. */
-  #staleDoes({ stale, slow }: Flight, call: ResolvedCall): boolean {
-    const { fence, options } = this.#parts
+  #staleSuffices({ stale, isSlow }: InFlightLoad, call: ResolvedCall): boolean {
+    const { fence, options } = this.#context
     if (stale === undefined || !fence.current(stale.clock, stale.tags)) return false
     const freshness = freshnessOf(stale, call, options.clock.now(), false)
-    return freshness === 'fresh' || freshness === 'revalidate' || (slow && freshness === 'failover')
+    return freshness === 'fresh' || freshness === 'revalidate' || (isSlow && freshness === 'failover')
   }
 
-  /** The flight that a caller may join: none that began before one of its tags was invalidated. */
-  #current(key: string): Flight | undefined {
+  /** The load that a caller may join: none that began before one of its tags was invalidated. */
+  #current(key: string): InFlightLoad | undefined {
     const found = this.#table.get(key)
     if (found === undefined || this.#isCurrent(found)) return found
-    this.#supersede(found)
+    this.#supersede(found, true)
     return undefined
   }
 
-  #isCurrent({ mark, call }: Flight): boolean {
-    return this.#parts.fence.current(mark.clock, call.tags)
+  #isCurrent({ mark, call }: InFlightLoad): boolean {
+    return this.#context.fence.current(mark.clock, call.tags)
   }
 
-  /** A deleted key has lost its lease in the store; after a tag or a clear it must be given back. */
-  #supersede(flight: Flight): void {
-    this.drop(flight.key)
-    flight.letGo?.()
-    flight.letGo = undefined
+  #supersede(load: InFlightLoad, keepsLease: boolean): void {
+    this.#table.delete(load.key)
+    load.supersede(keepsLease)
   }
 
-  #begin(
+  #create(
     key: string,
     loader: Loader<unknown>,
     call: ResolvedCall,
-    stale: Held | undefined,
-    parent: Flight | undefined,
-  ): Flight {
-    const flight = new Flight(this, key, loader, call, this.#parts.fence.mark(key), parent)
-    flight.stale = stale
-    this.#table.set(key, flight)
-    return flight
+    stale: L1Entry | undefined,
+    parent: InFlightLoad | undefined,
+  ): InFlightLoad {
+    const load = new InFlightLoad(this, key, loader, call, this.#context.fence.mark(key), parent)
+    load.offer(stale)
+    this.#table.set(key, load)
+    return load
   }
 
-  #fly(flight: Flight): void {
-    this.#flying.add(flight)
-    this.#pilot.fly(flight)
+  #start(load: InFlightLoad): void {
+    this.#underWay.add(load)
+    this.#readThrough.start(load)
   }
 
-  #land(flight: Flight): void {
-    flight.over = true
-    // The table that the flight stood in may outlive it, and keep alive what it points to.
-    flight.stale = undefined
-    this.#unlist(flight)
-    // Those who came while the last answers were given.
-    flight.redirect()
-    this.#flying.delete(flight)
-    if (this.#flying.size === 0) this.#landed?.()
+  #finish(load: InFlightLoad): void {
+    this.#detach(load)
+    load.finish()
+    this.#underWay.delete(load)
+    if (this.#underWay.size === 0) this.#onIdle?.()
   }
 
-  /** Nobody waits any more: the loader is told to stop, and the next caller begins anew. */
-  readonly #abandon = (flight: Flight): void => {
-    this.#unlist(flight)
-    flight.aborting.abort()
+  /** The last caller has gone: the loader is told to stop, and the next caller begins a new load. */
+  readonly #abandon = (load: InFlightLoad): void => {
+    this.#detach(load)
+    load.abort.abort()
   }
 
-  #unlist(flight: Flight): void {
-    if (this.#table.get(flight.key) === flight) this.#table.delete(flight.key)
+  /** Later callers do not join this load. */
+  #detach(load: InFlightLoad): void {
+    if (this.#table.get(load.key) === load) this.#table.delete(load.key)
   }
 }
 
 /**
- * Whoever joins a flight may be sent to ask anew when it lands, and the flight lands in the context of the caller who began
- * it: the loader of the one who joined must find its own.
+ * A caller that joins a load may be sent to ask again when the load ends, which it does in the async context of the caller that
+ * began it: the loader of the caller that joined must find its own context.
  */
 function here(again: () => Promise<unknown>): () => Promise<unknown> {
   const joined = caller()

@@ -5,16 +5,16 @@ import { Fence } from '../coherence/fence.js'
 import type { ResolvedCacheOptions } from '../options.js'
 import type { Shards } from '../store.js'
 import { Counters } from './counters.js'
-import { FirstTier } from './l1.js'
-import { Guard, type GuardOptions } from './guarded-tier.js'
-import { SecondTier } from './l2.js'
+import { GuardedTier, type GuardedTierOptions } from './guarded-tier.js'
+import { L1 } from './l1.js'
+import { L2 } from './l2.js'
 
-/** What a cache is made of. */
-export interface Parts {
+/** Context object: the components of one cache, which its facade and its loads share. */
+export interface CacheContext {
   readonly options: ResolvedCacheOptions
   readonly fence: Fence
-  readonly first: FirstTier
-  readonly second: SecondTier | undefined
+  readonly l1: L1
+  readonly l2: L2 | undefined
   readonly bus: Bus
   readonly failures: Failures
   readonly counters: Counters
@@ -23,19 +23,21 @@ export interface Parts {
 /** Milliseconds that an entry is used without a look at a store that has no bus. */
 const TTL_WITHOUT_BUS = 5_000
 
-export function assemble(options: ResolvedCacheOptions, replay: GuardOptions['replay']): Parts {
+export function createContext(
+  options: ResolvedCacheOptions,
+  replay: GuardedTierOptions['replay'],
+): CacheContext {
   const bus = new Bus(randomUUID())
   const fence = new Fence()
   const opened = options.store?.open(options.name)
-  const second =
-    opened && secondTier('tiers' in opened ? opened : { tiers: [opened], of: () => 0 }, options, replay)
-  const hasBus = second?.hasBus === true
-  const ownTtl = second === undefined || hasBus ? Number.POSITIVE_INFINITY : TTL_WITHOUT_BUS
-  const { l1 } = options
-  const first = l1 && {
-    maxBytes: l1.maxBytes,
-    maxEntryBytes: l1.maxEntryBytes,
-    ttl: l1.ttl === undefined ? ownTtl : l1.ttl === false ? Number.POSITIVE_INFINITY : l1.ttl,
+  const l2 = opened && openL2('tiers' in opened ? opened : { tiers: [opened], of: () => 0 }, options, replay)
+  const hasBus = l2?.hasBus === true
+  const ownTtl = l2 === undefined || hasBus ? Number.POSITIVE_INFINITY : TTL_WITHOUT_BUS
+  const given = options.l1
+  const l1 = given && {
+    maxBytes: given.maxBytes,
+    maxEntryBytes: given.maxEntryBytes,
+    ttl: given.ttl === undefined ? ownTtl : given.ttl === false ? Number.POSITIVE_INFINITY : given.ttl,
     early: options.earlyRefresh !== false,
     informed: () => !hasBus || bus.healthy,
   }
@@ -43,21 +45,17 @@ export function assemble(options: ResolvedCacheOptions, replay: GuardOptions['re
     options,
     bus,
     fence,
-    first: new FirstTier(first),
-    second,
+    l1: new L1(l1),
+    l2,
     failures: new Failures(fence),
     counters: new Counters(),
   }
 }
 
-function secondTier(
-  shards: Shards,
-  options: ResolvedCacheOptions,
-  replay: GuardOptions['replay'],
-): SecondTier {
+function openL2(shards: Shards, options: ResolvedCacheOptions, replay: GuardedTierOptions['replay']): L2 {
   const { name: cache, storeTimeout: timeout, maxPending, maxQueuedInvalidations } = options
   const guards = shards.tiers.map(
-    (tier) => new Guard({ cache, tier, timeout, maxPending, maxQueuedInvalidations, replay }),
+    (tier) => new GuardedTier({ cache, tier, timeout, maxPending, maxQueuedInvalidations, replay }),
   )
-  return new SecondTier(guards, (key) => shards.of(key), options)
+  return new L2(guards, (key) => shards.of(key), options)
 }

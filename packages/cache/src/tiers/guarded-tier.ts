@@ -3,9 +3,9 @@ import { channels } from '../channels.js'
 import { StoreUnavailableError } from '../errors.js'
 import type { Tier } from '../store.js'
 import { Breaker } from './breaker.js'
-import { type Debt, Journal } from './recovery-queue.js'
+import { type PendingInvalidations, RecoveryQueue } from './recovery-queue.js'
 
-export interface GuardOptions {
+export interface GuardedTierOptions {
   readonly cache: string
   readonly tier: Tier
   /** Milliseconds one operation may take. */
@@ -14,7 +14,7 @@ export interface GuardOptions {
   readonly maxPending: number
   readonly maxQueuedInvalidations: number
   /** Tells the store what it missed. Rejects when it cannot. */
-  readonly replay: (debt: Debt, send: Send) => Promise<void>
+  readonly replay: (debt: PendingInvalidations, send: Send) => Promise<void>
 }
 
 /** Sends one operation although the tier is not trusted yet. */
@@ -33,10 +33,10 @@ const MAX_PROBE = 1_000
  * deadline, failures open a breaker, and a probe closes it. Invalidations that did not get through wait in a journal;
  * until it is replayed the tier is not used.
  */
-export class Guard {
+export class GuardedTier {
   readonly tier: Tier
-  readonly journal: Journal
-  readonly #options: GuardOptions
+  readonly recovery: RecoveryQueue
+  readonly #options: GuardedTierOptions
   readonly #deadlines: TimeoutQueue<Pending>
   readonly #breaker = new Breaker()
   readonly #stop = new AbortController()
@@ -47,10 +47,10 @@ export class Guard {
   #replaying = 0
   #opened: Promise<void> | undefined
 
-  constructor(options: GuardOptions) {
+  constructor(options: GuardedTierOptions) {
     this.#options = options
     this.tier = options.tier
-    this.journal = new Journal(options.maxQueuedInvalidations)
+    this.recovery = new RecoveryQueue(options.maxQueuedInvalidations)
     this.#deadlines = new TimeoutQueue(options.timeout, ({ expire }) => expire())
     // A client that is still connecting is given its chance once, within the same time as any operation.
     if (!this.tier.ready) {
@@ -82,7 +82,7 @@ export class Guard {
   }
 
   get #owed(): number {
-    return this.journal.size + this.#replaying
+    return this.recovery.size + this.#replaying
   }
 
   stats() {
@@ -187,13 +187,13 @@ export class Guard {
     const send: Send = (operation) => this.#within(operation(this.tier), late)
     try {
       await send((tier) => tier.ping())
-      while (this.journal.size > 0) {
-        this.#replaying = this.journal.size
-        const debt = this.journal.take()
+      while (this.recovery.size > 0) {
+        this.#replaying = this.recovery.size
+        const debt = this.recovery.take()
         try {
           await this.#options.replay(debt, send)
         } catch (error) {
-          this.journal.restore(debt)
+          this.recovery.restore(debt)
           throw error
         } finally {
           this.#replaying = 0

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import { earlyFrom } from '../entry/freshness.js'
-import type { Held } from '../entry/l1-entry.js'
+import type { L1Entry } from '../entry/l1-entry.js'
 
-export interface FirstTierOptions {
+export interface L1Options {
   readonly maxBytes: number
   readonly maxEntryBytes: number
   /** Milliseconds an entry may be used without a look at the store. */
@@ -19,21 +19,21 @@ const TRUST = 100
 const OVERHEAD = 200
 
 /** The entries in this process, bounded by bytes, the least recently used going first. `false`: there are none. */
-export class FirstTier {
-  readonly #options: FirstTierOptions | false
-  readonly #entries: LRUCache<string, Held>
+export class L1 {
+  readonly #options: L1Options | false
+  readonly #entries: LRUCache<string, L1Entry>
 
-  constructor(options: FirstTierOptions | false) {
+  constructor(options: L1Options | false) {
     this.#options = options
     this.#entries = new LRUCache(options ? { maxSize: options.maxBytes } : { max: 1 })
   }
 
-  get(key: string): Held | undefined {
+  get(key: string): L1Entry | undefined {
     return this.#entries.get(key)
   }
 
   /** Keeps an entry that is valid now. One that is too large takes the one before it along. */
-  keep(key: string, held: Held, clock: number, now: number): void {
+  keep(key: string, held: L1Entry, clock: number, now: number): void {
     if (this.#options === false) return
     const { maxEntryBytes, ttl, early, informed } = this.#options
     held.clock = clock
@@ -46,7 +46,7 @@ export class FirstTier {
   }
 
   /** The store is away: the entry is good enough for a moment, without another look. */
-  trust(held: Held, clock: number, now: number): void {
+  trust(held: L1Entry, clock: number, now: number): void {
     held.clock = clock
     held.verifyAt = 0
     held.hotUntil = Math.min(now + TRUST, held.freshUntil)

@@ -4,12 +4,12 @@ import { decode, type Encoded, JSON_CODEC } from '../entry/codec.js'
 import { Epochs, epochNames, type Stamps, tagsOf } from '../entry/epochs.js'
 import { type Frame, idOf, readFrame, writeFrame } from '../entry/frame.js'
 import type { Times } from '../entry/freshness.js'
-import { type Held, hold, type Share } from '../entry/l1-entry.js'
-import { plainShape, shapeOf } from '../entry/inspect-value.js'
+import { inspectValue, plainShape } from '../entry/inspect-value.js'
+import { createEntry, type L1Entry, type Share } from '../entry/l1-entry.js'
 import type { BusListener, Lease } from '../store.js'
-import type { Guard } from './guarded-tier.js'
+import type { GuardedTier } from './guarded-tier.js'
 
-export interface SecondTierOptions {
+export interface L2Options {
   readonly name: string
   readonly maxValueBytes: number
   readonly compressAbove: number | false
@@ -17,7 +17,7 @@ export interface SecondTierOptions {
 }
 
 /** What a look at the store found. */
-export interface Look {
+export interface L2Read {
   /** The id of whatever stands there, valid or not; `''` when nothing does. */
   readonly seen: string
   /** The entry, when it is valid: readable and not invalidated. It may be expired. */
@@ -25,22 +25,22 @@ export interface Look {
   readonly epochs: Epochs
 }
 
-interface Judged extends Look {
+interface Judged extends L2Read {
   /** Names of epochs that must still be looked at. */
   readonly unseen: readonly string[]
 }
 
 /** The right to write what a load brings. */
-export interface Permit {
+export interface LoadLease {
   readonly lease: Lease
   /** The epochs that were current before the load began. */
   readonly epochs: Epochs
 }
 
-export type Granted = Permit | 'busy' | 'changed'
+export type Granted = LoadLease | 'busy' | 'changed'
 
 /** What is to be written, all but its lifetime. */
-export interface Draft {
+export interface NewEntry {
   readonly encoded: Encoded
   readonly tags: readonly string[]
   readonly times: Times
@@ -50,14 +50,14 @@ const NONE: readonly string[] = []
 const NOTHING_SEEN = new Epochs([], [])
 
 /** The entries in the store: reads and checks them, and writes them with the epochs of their tags. */
-export class SecondTier {
+export class L2 {
   /** One for each server that fails by itself. */
-  readonly guards: readonly Guard[]
+  readonly guards: readonly GuardedTier[]
   readonly #of: (key: string) => number
-  readonly #options: SecondTierOptions
+  readonly #options: L2Options
 
   /** @param of the index of the guard of a key */
-  constructor(guards: readonly Guard[], of: (key: string) => number, options: SecondTierOptions) {
+  constructor(guards: readonly GuardedTier[], of: (key: string) => number, options: L2Options) {
     this.guards = guards
     this.#of = of
     this.#options = options
@@ -68,7 +68,7 @@ export class SecondTier {
     return this.guards.every(({ tier }) => tier.listen !== undefined)
   }
 
-  guardOf(key: string): Guard {
+  guardOf(key: string): GuardedTier {
     return this.guards.length === 1 ? this.guards[0]! : this.guards[this.#of(key)]!
   }
 
@@ -79,7 +79,7 @@ export class SecondTier {
   }
 
   /** One entry with the epochs that its tags should have, in one round trip. */
-  look(key: string, tags: readonly string[]): Promise<Look> {
+  look(key: string, tags: readonly string[]): Promise<L2Read> {
     const names = epochNames(tags)
     const guard = this.guardOf(key)
     return guard
@@ -90,8 +90,8 @@ export class SecondTier {
   }
 
   /** Entries by their keys, in one round trip per server; those whose server is away are missing. */
-  async lookMany(keys: readonly string[]): Promise<Map<string, Look>> {
-    const found = new Map<string, Look>()
+  async lookMany(keys: readonly string[]): Promise<Map<string, L2Read>> {
+    const found = new Map<string, L2Read>()
     const parts = [...this.split(keys)].map(async ([guard, part]) => {
       try {
         if (guard.opening !== undefined) await guard.opening
@@ -112,8 +112,8 @@ export class SecondTier {
   }
 
   /** The keys of each server. */
-  split(keys: readonly string[]): Map<Guard, string[]> {
-    const parts = new Map<Guard, string[]>()
+  split(keys: readonly string[]): Map<GuardedTier, string[]> {
+    const parts = new Map<GuardedTier, string[]>()
     for (const key of keys) {
       const guard = this.guardOf(key)
       const part = parts.get(guard)
@@ -134,12 +134,13 @@ export class SecondTier {
   }
 
   /** The entry of a frame; `undefined` when its payload cannot be read. */
-  unpack(frame: Frame, clock: number, share: Share): Held | undefined {
+  unpack(frame: Frame, clock: number, share: Share): L1Entry | undefined {
     try {
       const value = decode(frame.codec, frame.payload)
-      const shape = frame.codec === JSON_CODEC ? plainShape(frame.payload.length * 2 + 64) : shapeOf(value)
+      const shape =
+        frame.codec === JSON_CODEC ? plainShape(frame.payload.length * 2 + 64) : inspectValue(value)
       const { id, stamps } = frame
-      return hold({ value, shape, known: false, tags: tagsOf(stamps), id, clock }, frame, share)
+      return createEntry({ value, shape, known: false, tags: tagsOf(stamps), id, clock }, frame, share)
     } catch (error) {
       this.#reject('corrupt', error)
       return undefined
@@ -157,7 +158,12 @@ export class SecondTier {
    * Asks for the right to load, and makes the epochs that are missing, so that all are known before the load begins.
    * The lease may be granted although the answer is late: then nobody holds it, and it runs out.
    */
-  async acquire(key: string, token: string, milliseconds: number, { seen, epochs }: Look): Promise<Granted> {
+  async acquire(
+    key: string,
+    token: string,
+    milliseconds: number,
+    { seen, epochs }: L2Read,
+  ): Promise<Granted> {
     const missing = epochs.missing()
     const [acquired, made] = await this.guardOf(key).run((tier) =>
       Promise.all([
@@ -182,8 +188,8 @@ export class SecondTier {
    * @returns the id of the entry; `undefined` when the key or one of its tags was invalidated meanwhile
    */
   async commit(
-    { lease, epochs }: Permit,
-    draft: Draft,
+    { lease, epochs }: LoadLease,
+    draft: NewEntry,
     begun: number,
     message: string,
   ): Promise<string | undefined> {
@@ -199,7 +205,7 @@ export class SecondTier {
   }
 
   /** Writes in any case. Returns the id of the entry. */
-  async write(key: string, draft: Draft, message: string): Promise<string> {
+  async write(key: string, draft: NewEntry, message: string): Promise<string> {
     const guard = this.guardOf(key)
     const stamps = await this.#stamps(guard, draft.tags, NOTHING_SEEN, Number.POSITIVE_INFINITY)
     const bytes = this.#pack(guard, draft, stamps!)
@@ -207,7 +213,7 @@ export class SecondTier {
     return idOf(bytes)
   }
 
-  #judge(guard: Guard, bytes: Buffer | undefined, epochs: Epochs): Judged {
+  #judge(guard: GuardedTier, bytes: Buffer | undefined, epochs: Epochs): Judged {
     if (bytes === undefined) return { seen: '', frame: undefined, epochs, unseen: NONE }
     try {
       const frame = readFrame(bytes, this.#options.maxValueBytes, this.#ahead(guard))
@@ -221,12 +227,12 @@ export class SecondTier {
     }
   }
 
-  #verified(guard: Guard, look: Judged): Look | Promise<Look> {
+  #verified(guard: GuardedTier, look: Judged): L2Read | Promise<L2Read> {
     return look.unseen.length === 0 ? look : this.#verify(guard, look)
   }
 
   /** Looks at the epochs that only the entry could name: tags that its loader set. */
-  async #verify(guard: Guard, look: Judged): Promise<Look> {
+  async #verify(guard: GuardedTier, look: Judged): Promise<L2Read> {
     const { frame, epochs, unseen } = look
     const found = await guard.run((tier) => tier.epochs(unseen))
     const all = epochs.with(
@@ -237,7 +243,7 @@ export class SecondTier {
   }
 
   async #stamps(
-    guard: Guard,
+    guard: GuardedTier,
     tags: readonly string[],
     before: Epochs,
     begun: number,
@@ -255,12 +261,12 @@ export class SecondTier {
     return names.flatMap((name) => [name, all.of(name)!])
   }
 
-  #pack(guard: Guard, { encoded, times }: Draft, stamps: Stamps): Buffer {
+  #pack(guard: GuardedTier, { encoded, times }: NewEntry, stamps: Stamps): Buffer {
     return writeFrame(encoded, times, stamps, this.#options.compressAbove, this.#ahead(guard))
   }
 
   /** Milliseconds that the clock of a server is ahead of the cache's. */
-  #ahead({ tier }: Guard): number {
+  #ahead({ tier }: GuardedTier): number {
     return tier.now === undefined ? 0 : tier.now() - this.#options.clock.now()
   }
 
@@ -269,6 +275,6 @@ export class SecondTier {
   }
 }
 
-function lifetime({ times: { created, staleUntil } }: Draft): number {
+function lifetime({ times: { created, staleUntil } }: NewEntry): number {
   return Math.max(1, Math.ceil(staleUntil - created))
 }

@@ -1,5 +1,5 @@
 /** What must still be told to the store. */
-export interface Debt {
+export interface PendingInvalidations {
   readonly keys: readonly string[]
   readonly tags: readonly string[]
   readonly all: boolean
@@ -12,7 +12,7 @@ const MAX_CHARACTERS = 8_000_000
  * The invalidations that did not reach the store. While there are any the store is not believed. Bounded in number and in characters: past
  * a limit everything becomes one invalidation of the whole namespace.
  */
-export class Journal {
+export class RecoveryQueue {
   readonly #limit: number
   #keys = new Set<string>()
   #tags = new Set<string>()
@@ -41,13 +41,13 @@ export class Journal {
   }
 
   /** Takes everything out. Give it back with {@link restore} when it could not be paid. */
-  take(): Debt {
+  take(): PendingInvalidations {
     const debt = { keys: [...this.#keys], tags: [...this.#tags], all: this.#all }
     this.#clear()
     return debt
   }
 
-  restore({ keys, tags, all }: Debt): void {
+  restore({ keys, tags, all }: PendingInvalidations): void {
     if (all) this.all()
     for (const key of keys) this.key(key)
     for (const tag of tags) this.tag(tag)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { channels } from '../../src/channels.js'
 import { decode, encode } from '../../src/entry/codec.js'
 import { readFrame, writeFrame } from '../../src/entry/frame.js'
-import { shapeOf } from '../../src/entry/inspect-value.js'
+import { inspectValue } from '../../src/entry/inspect-value.js'
 import { Cache, memoryStore } from '../../src/index.js'
 import { heardOn } from '../channel-ear.js'
 import { single } from '../load/waiting.js'
@@ -49,7 +49,7 @@ const TIMES = { created: NOW, freshUntil: NOW + 1, swrUntil: NOW + 2, staleUntil
 const MAX = 1 << 20
 
 function framed(given: unknown, compressAbove: number | false = false): Buffer {
-  const encoded = encode(given, shapeOf(given))
+  const encoded = encode(given, inspectValue(given))
   return writeFrame(encoded, TIMES, ['all', '1', '#tag', '2'], compressAbove)
 }
 
@@ -71,7 +71,7 @@ describe('a value', () => {
   it('is JSON exactly when JSON gives it back', () => {
     fc.assert(
       fc.property(value, (given) => {
-        if (shapeOf(given).plain) expect(JSON.parse(JSON.stringify(given))).toStrictEqual(given)
+        if (inspectValue(given).plain) expect(JSON.parse(JSON.stringify(given))).toStrictEqual(given)
       }),
       { numRuns: 1_000 },
     )

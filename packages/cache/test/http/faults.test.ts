@@ -2,8 +2,8 @@ import { FRAMEWORKS, FRAMEWORKS_HTTP2 } from '@spillway/kit/testing'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { channels } from '../../src/channels.js'
 import { heardOn } from '../channel-ear.js'
-import { behind } from './stand.js'
 import { raw } from './middlewares.js'
+import { behind } from './stand.js'
 
 /** A failure of the cache itself is told, and the app goes on without it. */
 

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
-import { Marks } from '../../src/http/hit-for-miss.js'
-import type { Visit } from '../../src/http/http-lookup.js'
+import { HitForMiss } from '../../src/http/hit-for-miss.js'
+import type { HttpLookup } from '../../src/http/http-lookup.js'
 
 /** What clients can make a process remember has a bound in bytes. */
 
@@ -28,26 +28,26 @@ function text(length: number, number: number): string {
   return Buffer.alloc(length, `${number}|`).toString('latin1')
 }
 
-const visitOf = (number: number): Visit =>
-  ({ resource: text(16_000, number), credentials: 'none' }) as Partial<Visit> as Visit
+const lookupOf = (number: number): HttpLookup =>
+  ({ resource: text(16_000, number), credentials: 'none' }) as Partial<HttpLookup> as HttpLookup
 
 it('S15 marks of long targets are short', () => {
-  const marks = new Marks(60_000, 50)
+  const marks = new HitForMiss(60_000, 50)
   const grown = grownBy(() => {
     for (let i = 0; i < 4_000; i++) {
-      marks.hitForMiss(visitOf(i), false)
-      marks.variesBy(visitOf(i), ['accept'])
+      marks.hitForMiss(lookupOf(i), false)
+      marks.variesBy(lookupOf(i), ['accept'])
     }
     return marks
   })
   expect(grown).toBeLessThan(8 * MEGABYTE)
-  expect(marks.isHitForMiss(visitOf(3_999))).toBe(true)
-  expect(marks.namesOf(visitOf(3_999))).toEqual(['accept'])
-  expect(marks.isHitForMiss(visitOf(4_000))).toBe(false)
+  expect(marks.isHitForMiss(lookupOf(3_999))).toBe(true)
+  expect(marks.namesOf(lookupOf(3_999))).toEqual(['accept'])
+  expect(marks.isHitForMiss(lookupOf(4_000))).toBe(false)
 })
 
 it('S15 variants are counted within a bound in bytes', () => {
-  const marks = new Marks(60_000, 50)
+  const marks = new HitForMiss(60_000, 50)
   const grown = grownBy(() => {
     for (let i = 0; i < 200_000; i++) marks.admitsVariant(`id ${i % 4_000}`, text(200, i))
     return marks

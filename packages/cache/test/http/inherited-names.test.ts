@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { decode, RICH_CODEC } from '../../src/entry/codec.js'
+import { variantOf } from '../../src/http/http-lookup.js'
 import { headersAsText, headersGiven, line } from '../../src/http/http-message.js'
 import { credentialsOf, storing } from '../../src/http/http-policy.js'
 import { sentHead } from '../../src/http/sent-head.js'
-import { variantOf } from '../../src/http/http-lookup.js'
 
 /** Names from a client, a handler or a store that every plain object has a member of. */
 const INHERITED = ['constructor', 'toString', 'valueOf', 'hasOwnProperty', '__proto__', '__defineGetter__']

@@ -10,8 +10,8 @@ import type { Context } from 'koa'
 import koaSession from 'koa-session'
 import onHeaders from 'on-headers'
 import { describe, expect, it } from 'vitest'
-import { type Asked, behind, statusOf } from './stand.js'
 import { given, late, type Raw, raw } from './middlewares.js'
+import { type Asked, behind, statusOf } from './stand.js'
 
 /** What is judged is the head that was sent, with all that was added while it was written (RFC 9111 section 3). */
 

@@ -11,8 +11,8 @@ import helmet from 'helmet'
 import onHeaders from 'on-headers'
 import { expect, it } from 'vitest'
 import { Cache, memoryStore } from '../../src/index.js'
-import { mounts } from './stand.js'
 import { given, late, type Raw, raw } from './middlewares.js'
+import { mounts } from './stand.js'
 
 /**
  * Apps as people put them together: middlewares in any order, before and after the cache, and several clients with secrets of
@@ -100,10 +100,10 @@ interface Stack {
   readonly inside: readonly string[]
   readonly say: keyof typeof SAY
   readonly store: boolean
-  readonly visits: readonly Visit[]
+  readonly visits: readonly HttpLookup[]
 }
 
-interface Visit {
+interface HttpLookup {
   readonly visitor: number
   /** With the cookies that were set before, with an `Authorization`, or with nothing. */
   readonly as: 'cookies' | 'user' | 'nobody'
@@ -114,7 +114,7 @@ interface Visit {
   readonly pause: number
 }
 
-const visit: fc.Arbitrary<Visit> = fc.record({
+const visit: fc.Arbitrary<HttpLookup> = fc.record({
   visitor: fc.integer({ min: 0, max: 3 }),
   as: fc.constantFrom('nobody', 'cookies', 'nobody', 'user'),
   path: fc.constantFrom('/', '/', '/', '/go', '/fails'),
