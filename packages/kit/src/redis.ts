@@ -74,12 +74,20 @@ export class RedisScripts {
     this.#eval = commands[reply]('eval')
   }
 
-  /** @param args the keys, then the other arguments */
-  run({ sha, text }: RedisScript, keyCount: number, args: readonly RedisArgument[]): Promise<unknown> {
-    return this.#evalsha(sha, keyCount, ...args).catch((error) => {
+  /**
+   * @param args the keys, then the other arguments
+   * @param read what the reply means; given here, so that no promise is made only to pass the reply on
+   */
+  run<T>(
+    { sha, text }: RedisScript,
+    keyCount: number,
+    args: readonly RedisArgument[],
+    read: (reply: unknown) => T | Promise<T>,
+  ): Promise<T> {
+    return this.#evalsha(sha, keyCount, ...args).then(read, (error) => {
       // Such a script was not carried out, so that it may be sent again.
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#eval(text, keyCount, ...args)
+      return this.#eval(text, keyCount, ...args).then(read)
     })
   }
 }

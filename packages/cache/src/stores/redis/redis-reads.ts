@@ -1,5 +1,5 @@
+import type { RedisCommand } from '@spillway/kit'
 import type { Reading } from '../../store.js'
-import type { RedisCommand } from './redis-client.js'
 import { areBulks, RedisReplyError } from './redis-reply.js'
 import { LEASE_LENGTH, LEASE_MARK } from './redis-scripts.js'
 

@@ -1,3 +1,4 @@
+import { ioredisCommands } from '@spillway/kit'
 import { StoreUnavailableError } from '../../errors.js'
 import { ServerClock } from '../server-clock.js'
 import type { RedisClient } from './redis-client.js'
@@ -8,7 +9,7 @@ export class RedisServer {
   readonly clock: ServerClock
 
   constructor(client: RedisClient) {
-    const time = client.createBuiltinCommand('time').string.bind(client)
+    const time = ioredisCommands(client).text('time')
     this.clock = new ServerClock(async () => {
       if (client.status !== 'ready') throw new StoreUnavailableError('not ready')
       const [seconds, microseconds] = textsIn(await time())

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { redisScript } from '@spillway/kit'
 import { MOST_USED } from '../../bucket/bucket.js'
 import { LEASE_PART } from '../shared/wire.js'
 
@@ -15,7 +15,7 @@ import { LEASE_PART } from '../shared/wire.js'
  * A receipt holds the number of the call and its answer until the time is up: a client that sends the same call again,
  * because the connection broke before the answer came, gets the same answer and is not charged twice.
  */
-export const SCRIPT = `
+export const SCRIPT = redisScript(`
 local call, pack, max, min, floor, ceil = redis.call, struct.pack, math.max, math.min, math.floor, math.ceil
 local unpack = table.unpack or unpack
 local time = redis.call('TIME')
@@ -174,6 +174,4 @@ for i = 1, #touched do
   write(KEYS[p], used[p], noted[p], pace[p], period[p])
 end
 return done(table.concat(out))
-`
-
-export const SCRIPT_SHA = createHash('sha1').update(SCRIPT).digest('hex')
+`)

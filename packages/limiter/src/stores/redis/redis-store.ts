@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { type Duration, defineOptions, duration, having, misuse, string } from '@spillway/kit'
+import {
+  type Duration,
+  defineOptions,
+  duration,
+  having,
+  ioredisCommands,
+  misuse,
+  RedisScripts,
+  string,
+} from '@spillway/kit'
 import { microseconds } from '../../bucket/bucket.js'
 import { BucketNames } from '../../bucket/names.js'
 import { type Request, SharedStore } from '../shared/shared-store.js'
-import {
-  type Commands,
-  commandsOf,
-  isMaster,
-  keyPrefixOf,
-  masterOf,
-  mayResend,
-  type RedisClient,
-  whenReady,
-} from './redis-client.js'
-import { SCRIPT, SCRIPT_SHA } from './redis-script.js'
+import { isMaster, masterOf, mayResend, type RedisClient, whenReady } from './redis-client.js'
+import { SCRIPT } from './redis-script.js'
 import { slotOfKey } from './slot.js'
 
 export interface RedisStoreOptions {
@@ -52,7 +52,7 @@ export function redisStore(client: RedisClient, options?: RedisStoreOptions): Re
 export class RedisStore extends SharedStore {
   readonly source = 'redis'
   readonly #client: RedisClient
-  readonly #commands: Commands
+  readonly #scripts: RedisScripts
   readonly #prefix: string
   readonly #keyPrefix: string
   protected readonly names: BucketNames
@@ -73,9 +73,10 @@ export class RedisStore extends SharedStore {
     clientCheck(client, { owner: 'redisStore', name: 'client', code: 'ERR_LIMITER_OPTION' })
     super(deadline)
     this.#client = client
-    this.#commands = commandsOf(client)
+    const commands = ioredisCommands(client)
+    this.#scripts = new RedisScripts(commands, 'bytes')
     this.#prefix = prefix
-    this.#keyPrefix = keyPrefixOf(client)
+    this.#keyPrefix = commands.keyPrefix
     this.names = new BucketNames(`redis ${this.#keyPrefix}${prefix}`)
     this.#needsReceipt = mayResend(client)
     this.#stopListening = whenReady(client, () => this.retryNow(''))
@@ -134,11 +135,7 @@ export class RedisStore extends SharedStore {
       if (receipt !== undefined) this.#freeReceipts.push(receipt)
       return this.#read(reply, answerLength, node, sent) ?? late()
     }
-    return this.#commands.evalsha(SCRIPT_SHA, keyCount, ...args).then(read, (error) => {
-      // Nothing was carried out, so this one may be sent again; EVAL also leaves the script there.
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#commands.eval(SCRIPT, keyCount, ...args).then(read)
-    })
+    return this.#scripts.run(SCRIPT, keyCount, args, read)
   }
 
   /** The numbers of an answer; `undefined` if the call came too late. */
