@@ -1,15 +1,16 @@
+import type { Share } from '../options.js'
 import { clonePlain, deepClone, deepCloneToKeep, deepFreeze, freezeNew } from './clone.js'
 import type { Times } from './freshness.js'
 import type { Shape } from './inspect-value.js'
 
-/** An entry of the first tier. */
+/** Entry of the first tier: a value with its times, and how callers get at it. */
 export interface L1Entry extends Times {
   readonly value: unknown
   /** JSON keeps it as it is, and freezing protects it. */
   readonly plain: boolean
   /** Each caller needs a copy of its own. */
   readonly copied: boolean
-  /** The last of its callers may have the value itself. */
+  /** `share: 'own'`: nothing keeps the value, so that the last waiter gets it without a copy. */
   readonly own: boolean
   /** Handed out by hits, so that a hit allocates nothing; made by the first. */
   promise: Promise<unknown> | undefined
@@ -24,9 +25,6 @@ export interface L1Entry extends Times {
   /** The fence's clock when it was last found valid. */
   clock: number
 }
-
-/** `own`: nothing is kept here, so that whoever gets a value may have it to themselves. */
-export type Share = 'freeze' | 'clone' | 'reference' | 'own'
 
 export interface Material extends Pick<L1Entry, 'value' | 'tags' | 'id' | 'clock'> {
   /** Not spread into this object: V8 builds an object that begins with a spread many times slower than a literal. */

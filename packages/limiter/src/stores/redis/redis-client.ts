@@ -64,8 +64,3 @@ export function isMaster(client: RedisClient, node: string): boolean {
   const { slots } = client as Extras
   return slots === undefined || slots.length === 0 || slots.some((nodes) => nodes?.[0] === node)
 }
-
-function stringIn(options: object | undefined, name: string): string | undefined {
-  const value = (options as Record<string, unknown> | undefined)?.[name]
-  return typeof value === 'string' ? value : undefined
-}
