@@ -13,11 +13,9 @@ import { headersGiven, members } from '../src/http/http-message.js'
 import { credentialsOf, storing, wishesOf } from '../src/http/http-policy.js'
 import { sentHead } from '../src/http/sent-head.js'
 import { unpackRecord } from '../src/http/stored-response.js'
-import { encodeKey } from '../src/key.js'
+import { encodeKey, storeKey } from '../src/key.js'
 import { MetaParser } from '../src/stores/memcached/meta-parser.js'
-import { frameOf } from '../src/stores/redis/redis-reads.js'
-import { areBulks } from '../src/stores/redis/redis-reply.js'
-import { storeKey } from '../src/stores/store-key.js'
+import { areBulks, frameOf } from '../src/stores/redis/redis-reads.js'
 import { costOf } from './cost.js'
 
 /**

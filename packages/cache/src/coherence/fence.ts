@@ -14,7 +14,7 @@ const MAX_TAGS = 10_000
  * counters by hash, so it takes no memory per key; two keys on one counter cost a needless miss, never a stale hit.
  */
 export class Fence {
-  /** Counts invalidations by tag, namespace or doubt. Whoever holds this number has nothing to check. */
+  /** Rises with every tag or namespace invalidation and every gap of the bus; an entry stamped with it is valid unseen. */
   clock = 1
   readonly #stripes = new Uint32Array(STRIPES)
   /** The clock at each tag's latest invalidation. */

@@ -15,7 +15,7 @@ import { type Refusal, type Storing, storing, storingSent } from './http-policy.
 import { packRecord, type StoredResponse, type Variants, validatorOf } from './stored-response.js'
 import { hideConditions } from './subrequest.js'
 
-/** The response of the handler broke off, or failed while an older one could be served. */
+/** Rejects the load so that nothing is stored: the response was aborted, or was a 5xx and the stale one is sent instead. */
 export class NotStored extends Error {}
 
 /** A body that others wait for. */
@@ -34,7 +34,7 @@ export function variantKey({ id }: Variants, variant: string): CacheKey {
   return ownKey(`variant:${id}:${variant}`)
 }
 
-/** What the one request whose handler runs needs to know. */
+/** What a recorder works with. */
 export interface RecorderInput {
   readonly cache: Cache
   readonly options: ResolvedHttpOptions
@@ -81,7 +81,7 @@ export function isLed({ req, resource }: HttpLookup, cache: Cache): boolean {
   return led.get(req)?.some((input) => input.cache === cache && input.lookup.resource === resource) === true
 }
 
-/** Runs behind a handler: watches its response, decides whether it may be stored, and stores it. */
+/** Recorder of the response of the one request whose handler runs: decides whether it may be stored, and stores it. */
 export class ResponseRecorder implements CaptureListener {
   readonly #input: RecorderInput
   /** As the client asked; the handler is not shown the conditions, since it is to answer in full. */

@@ -1,6 +1,6 @@
 /**
- * The end of something before its time. An `AbortController` is made only for who asks for its signal, which most
- * loaders never do, and which costs more than a whole hit.
+ * Lazy `AbortController`: one is made only when a loader asks for its signal, which most never do, and which costs more than
+ * a whole hit.
  */
 export class LazyAbort {
   #controller: AbortController | undefined

@@ -7,7 +7,7 @@ import type { L2Read, LoadLease } from '../tiers/l2.js'
 /** How many milliseconds to wait for the process that is loading before asking again, when no message comes. */
 export const POLL = { first: 10, last: 50, withBus: 250 }
 
-/** Asks for leases, waits for those of others, renews them and gives them back. A store that fails is told of only. */
+/** Client of the leases: asks for them, waits for those of other processes, renews them and gives them back. Failures of the store are published, never thrown. */
 export class Leases {
   readonly #context: CacheContext
 

@@ -99,7 +99,7 @@ export class ReadThrough {
     }
   }
 
-  /** In an outage this is the way of every miss: it must cost nothing, not even an error. */
+  /** Every miss of an outage comes by here, so that no error is made. */
   #look(load: InFlightLoad): Promise<L2Read | 'away'> | 'away' {
     const { l2, fence } = this.#context
     if (l2 === undefined) return 'away'
@@ -236,7 +236,7 @@ export class ReadThrough {
       return
     }
     if (id === undefined) {
-      // Somebody else wrote or invalidated. Who came late may have come after that.
+      // Another process wrote or invalidated the key. Callers that came late may have come after that.
       this.#leases.tell('voided')
       this.#listener.detach(load)
       load.settleFirst(entry)
@@ -300,7 +300,7 @@ export class ReadThrough {
     if (fence.holds(key, mark, entry.tags)) l1.keep(key, entry, fence.clock, options.clock.now())
   }
 
-  /** Until when callers may have come for whom this value is new enough. */
+  /** Latest fence clock at which a waiter may have joined and still accept this value. */
   #knownUpTo({ mark }: InFlightLoad, { tags }: L1Entry): number {
     return this.#context.fence.current(mark.clock, tags) ? Number.POSITIVE_INFINITY : mark.clock
   }

@@ -29,9 +29,9 @@ const FIRST_PROBE = 250
 const MAX_PROBE = 1_000
 
 /**
- * Stands between the cache and its second tier: nothing is sent to a tier that is not ready, every operation has a
- * deadline, failures open a breaker, and a probe closes it. Invalidations that did not get through wait in a journal;
- * until it is replayed the tier is not used.
+ * Resilient client of the second tier: nothing is sent to a tier that is not ready, every operation has a
+ * deadline, failures open a breaker, and a probe closes it. Invalidations that did not get through wait in a
+ * recovery queue; until it is replayed the tier is not used.
  */
 export class GuardedTier {
   readonly tier: Tier
@@ -110,7 +110,7 @@ export class GuardedTier {
     return this.#within(start(operation, this.tier), this.#late, this.#ended)
   }
 
-  /** Makes sure that somebody keeps asking until the tier is back. */
+  /** Starts the probes that run until the tier is back, unless they run already. */
   probe(): void {
     if (this.#probing || this.#stop.signal.aborted) return
     this.#probing = true

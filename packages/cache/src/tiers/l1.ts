@@ -18,7 +18,7 @@ const TRUST = 100
 /** Room beside the value: the entry, its key and its place in the map. */
 const OVERHEAD = 200
 
-/** The entries in this process, bounded by bytes, the least recently used going first. `false`: there are none. */
+/** First tier: an LRU cache in this process, bounded in bytes. With `false` for options it keeps nothing. */
 export class L1 {
   readonly #options: L1Options | false
   readonly #entries: LRUCache<string, L1Entry>
@@ -45,7 +45,7 @@ export class L1 {
     }
   }
 
-  /** The store is away: the entry is good enough for a moment, without another look. */
+  /** The store is away: the entry may be used for a moment without a read of the store. */
   trust(held: L1Entry, clock: number, now: number): void {
     held.clock = clock
     held.verifyAt = 0

@@ -17,7 +17,7 @@ export interface L2Options {
   readonly clock: Clock
 }
 
-/** What a look at the store found. */
+/** Result of a read of the store. */
 export interface L2Read {
   /** The id of whatever stands there, valid or not; `''` when nothing does. */
   readonly seen: string
@@ -31,7 +31,7 @@ interface Judged extends L2Read {
   readonly unseen: readonly string[]
 }
 
-/** The right to write what a load brings. */
+/** Lease of one load: the right to write its value, and the epochs that the entry must carry. */
 export interface LoadLease {
   readonly lease: Lease
   /** The epochs that were current before the load began. */
@@ -40,7 +40,7 @@ export interface LoadLease {
 
 export type Granted = LoadLease | 'busy' | 'changed'
 
-/** What is to be written, all but its lifetime. */
+/** An entry that is to be written. */
 export interface NewEntry {
   readonly encoded: Encoded
   readonly tags: readonly string[]
@@ -50,7 +50,7 @@ export interface NewEntry {
 const NONE: readonly string[] = []
 const NOTHING_SEEN = new Epochs([], [])
 
-/** The entries in the store: reads and checks them, and writes them with the epochs of their tags. */
+/** Second tier: reads entries of the store and checks them, and writes them with the epochs of their tags. */
 export class L2 {
   /** One for each server that fails by itself. */
   readonly guards: readonly GuardedTier[]

@@ -1,4 +1,4 @@
-/** What must still be told to the store. */
+/** Invalidations that the store must still be told. */
 export interface PendingInvalidations {
   readonly keys: readonly string[]
   readonly tags: readonly string[]
@@ -9,7 +9,7 @@ export interface PendingInvalidations {
 const MAX_CHARACTERS = 8_000_000
 
 /**
- * The invalidations that did not reach the store. While there are any the store is not believed. Bounded in number and in characters: past
+ * Recovery queue: the invalidations that did not reach the store. While there are any, the store is not believed. Bounded in number and in characters: past
  * a limit everything becomes one invalidation of the whole namespace.
  */
 export class RecoveryQueue {
@@ -40,7 +40,7 @@ export class RecoveryQueue {
     this.#all = true
   }
 
-  /** Takes everything out. Give it back with {@link restore} when it could not be paid. */
+  /** Takes everything out. Give it back with {@link restore} when the store could not be told. */
   take(): PendingInvalidations {
     const debt = { keys: [...this.#keys], tags: [...this.#tags], all: this.#all }
     this.#clear()

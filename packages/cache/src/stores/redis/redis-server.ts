@@ -2,7 +2,7 @@ import { ioredisCommands } from '@spillway/kit'
 import { StoreUnavailableError } from '../../errors.js'
 import { ServerClock } from '../server-clock.js'
 import type { RedisClient } from './redis-client.js'
-import { textsIn } from './redis-reply.js'
+import { textsIn } from './redis-reads.js'
 
 /** What is known of the server behind a client: its time. */
 export class RedisServer {

@@ -8,6 +8,7 @@ import {
   type RedisScript,
   RedisScripts,
 } from '@spillway/kit'
+import { storeKey } from '../../key.js'
 import type {
   Acquired,
   BusListener,
@@ -18,11 +19,9 @@ import type {
   ReadingMany,
   Tier,
 } from '../../store.js'
-import { storeKey } from '../store-key.js'
 import { RedisBus } from './redis-bus.js'
 import type { RedisClient } from './redis-client.js'
-import { frameOf, RedisReads, textOf } from './redis-reads.js'
-import { bulksIn, textsIn } from './redis-reply.js'
+import { bulksIn, frameOf, RedisReads, textOf, textsIn } from './redis-reads.js'
 import { ACQUIRE, BUMP, COMMIT, EPOCH, RELEASE, REMOVE, RENEW, TOKEN_LENGTH, WRITE } from './redis-scripts.js'
 import { type RedisServer, serverOf } from './redis-server.js'
 
