@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { TimeoutQueue } from '@spillway/kit'
 import type { Cache } from '../cache.js'
-import { CacheClosedError, LoadTimeoutError } from '../errors.js'
 import { ownKey } from '../key.js'
 import type { LoadContext } from '../load/loader.js'
 import { alsoChanged } from './also-changed.js'
@@ -15,6 +14,7 @@ import { type Exchange, type HttpLookup, isUnusual, lookupOf, resourceOf, varian
 import { line } from './http-message.js'
 import { type CacheResponseOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
 import { mayHave, type Refusal } from './http-policy.js'
+import { isExpected, type Nothing, recordFor } from './lookup-result.js'
 import {
   type Body,
   isLed,
@@ -26,12 +26,6 @@ import {
 } from './response-recorder.js'
 import { packRecord, type StoredResponse, unpackRecord, type Variants } from './stored-response.js'
 import { rerun, serverOf } from './subrequest.js'
-
-/**
- * How a look-up ended without a response: it is not for this client; the one who was waited for has none, ask again; what
- * is stored cannot be read; or this request is the one whose handler runs.
- */
-type Nothing = 'refused' | 'lost' | 'unreadable' | 'leading'
 
 /** What says who a client is, whatever the options name: no request of our own has it. */
 const OF_CLIENTS = ['authorization', 'proxy-authorization', 'cookie']
@@ -347,18 +341,3 @@ const FOR_EVER = 365 * 86_400_000
 
 /** Reasons that say nothing of the next response. */
 const PASSING: ReadonlySet<Refusal> = new Set(['status', 'slow', 'truncated', 'unknown'])
-
-/** What a look-up found for a lookup. */
-function recordFor({ credentials }: HttpLookup, value: unknown): StoredResponse | Variants | Nothing {
-  if (value === undefined) return 'refused'
-  const record = unpackRecord(value)
-  if (record === undefined) return 'unreadable'
-  if (record.kind !== 'refused') return record
-  // What was refused for a client of another kind may be stored for this one.
-  return record.credentials === (credentials !== 'none') ? 'refused' : 'lost'
-}
-
-/** Failures that the app goes on from as it should, and that are told of elsewhere. */
-function isExpected(error: unknown): boolean {
-  return error instanceof NotStored || error instanceof LoadTimeoutError || error instanceof CacheClosedError
-}
