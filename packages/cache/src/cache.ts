@@ -3,13 +3,13 @@ import { channels } from './channels.js'
 import type { Fence } from './coherence/fence.js'
 import { encode } from './entry/codec.js'
 import { freshnessOf, timesOf } from './entry/freshness.js'
-import { type Held, handOut, handOver, hold, promiseOf } from './entry/held.js'
-import { shapeOf } from './entry/shape.js'
+import { inspectValue } from './entry/inspect-value.js'
+import { copyFor, createEntry, type L1Entry, moveOut, promiseOf } from './entry/l1-entry.js'
 import { CacheClosedError } from './errors.js'
 import { type CacheKey, encodeKey } from './key.js'
-import type { Loader } from './load/context.js'
-import { Flights } from './load/flights.js'
 import { Invalidation } from './load/invalidation.js'
+import type { Loader } from './load/loader.js'
+import { SingleFlight } from './load/single-flight.js'
 import {
   type CacheOptions,
   type CallOptions,
@@ -22,9 +22,9 @@ import {
   type WrapOptions,
 } from './options.js'
 import { type CacheStats, statsOf } from './stats.js'
-import type { FirstTier } from './tiers/first-tier.js'
-import { assemble, type Parts } from './tiers/parts.js'
-import type { Draft } from './tiers/second-tier.js'
+import { type CacheContext, createContext } from './tiers/cache-context.js'
+import type { L1 } from './tiers/l1.js'
+import type { NewEntry } from './tiers/l2.js'
 
 /**
  * A cache-aside cache of one or two tiers: this process, and a store that all processes share.
@@ -41,10 +41,10 @@ import type { Draft } from './tiers/second-tier.js'
 export class Cache implements AsyncDisposable {
   readonly name: string
   readonly #options: ResolvedCacheOptions
-  readonly #parts: Parts
-  readonly #first: FirstTier
+  readonly #context: CacheContext
+  readonly #l1: L1
   readonly #fence: Fence
-  readonly #flights: Flights
+  readonly #singleFlight: SingleFlight
   readonly #invalidation: Invalidation
   readonly #resolve: (given: CallOptions | undefined) => ResolvedCall
   #closed = false
@@ -54,12 +54,12 @@ export class Cache implements AsyncDisposable {
     this.#options = resolveCacheOptions(options)
     this.name = this.#options.name
     this.#resolve = callResolver(this.#options)
-    this.#parts = assemble(this.#options, (debt, send) => this.#invalidation.replay(debt, send))
-    this.#fence = this.#parts.fence
-    this.#first = this.#parts.first
-    this.#flights = new Flights(this.#parts)
-    this.#invalidation = new Invalidation(this.#parts, this.#flights)
-    this.#parts.second?.listen(this.#invalidation)
+    this.#context = createContext(this.#options, (debt, send) => this.#invalidation.replay(debt, send))
+    this.#fence = this.#context.fence
+    this.#l1 = this.#context.l1
+    this.#singleFlight = new SingleFlight(this.#context)
+    this.#invalidation = new Invalidation(this.#context, this.#singleFlight)
+    this.#context.l2?.listen(this.#invalidation)
   }
 
   /**
@@ -73,7 +73,7 @@ export class Cache implements AsyncDisposable {
   getOrSet<T>(key: CacheKey, loader: Loader<T>, options?: CallOptions): Promise<T> {
     try {
       const text = encodeKey(key)
-      const held = this.#first.get(text)
+      const held = this.#l1.get(text)
       if (
         held !== undefined &&
         held.clock === this.#fence.clock &&
@@ -93,11 +93,11 @@ export class Cache implements AsyncDisposable {
    * `undefined` says nothing about the store; `get` does.
    */
   peek<T = unknown>(key: CacheKey): T | undefined {
-    const held = this.#first.get(encodeKey(key))
+    const held = this.#l1.get(encodeKey(key))
     if (held === undefined || held.clock !== this.#fence.clock || this.#now() >= held.hotUntil)
       return undefined
     this.#countHit()
-    return handOut(held) as T
+    return copyFor(held) as T
   }
 
   /** The fresh value of the key, or `undefined`. */
@@ -131,13 +131,13 @@ export class Cache implements AsyncDisposable {
     const text = encodeKey(key)
     const call = this.#resolve(options)
     if (value === undefined || call.ttl === 0) return this.#invalidation.keys([text])
-    const { second, bus } = this.#parts
-    const shape = shapeOf(value)
-    const encoded = second && encode(value, shape)
+    const { l2, bus } = this.#context
+    const shape = inspectValue(value)
+    const encoded = l2 && encode(value, shape)
     const times = timesOf(call.ttl, call, this.#now(), this.#options.jitter, 0)
-    const material = { ...shape, value, known: true, tags: call.tags, id: '', clock: 0 }
-    const held = hold(material, times, call.share)
-    if (encoded !== undefined && !second?.admits(encoded)) return this.#invalidation.keys([text])
+    const material = { value, shape, known: true, tags: call.tags, id: '', clock: 0 }
+    const held = createEntry(material, times, call.share)
+    if (encoded !== undefined && !l2?.admits(encoded)) return this.#invalidation.keys([text])
     this.#invalidation.touch(text)
     const mark = this.#fence.mark(text)
     if (encoded !== undefined) {
@@ -146,7 +146,7 @@ export class Cache implements AsyncDisposable {
     }
     const last = this.#fence.holds(text, mark, call.tags)
     this.#invalidation.touch(text)
-    if (last) this.#first.keep(text, held, this.#fence.clock, this.#now())
+    if (last) this.#l1.keep(text, held, this.#fence.clock, this.#now())
   }
 
   /**
@@ -154,8 +154,8 @@ export class Cache implements AsyncDisposable {
    * clocks differ agree, as far as it is known; without a store that of this cache.
    */
   now(key: CacheKey): number {
-    const { second } = this.#parts
-    return second === undefined ? this.#now() : second.now(encodeKey(key))
+    const { l2 } = this.#context
+    return l2 === undefined ? this.#now() : l2.now(encodeKey(key))
   }
 
   /** Deletes the key on all nodes. A load that began before is not stored, and callers after this begin a new one. */
@@ -191,7 +191,7 @@ export class Cache implements AsyncDisposable {
   }
 
   stats(): CacheStats {
-    return statsOf(this.#parts, this.#flights.size)
+    return statsOf(this.#context, this.#singleFlight.size)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -201,17 +201,17 @@ export class Cache implements AsyncDisposable {
   /** Stops admitting, waits for loads under way (5 s by default), closes what it opened. The store's client is yours. */
   readonly close: (options?: CloseOptions) => Promise<void> = closeOnce(async (options) => {
     this.#closed = true
-    this.#first.clear()
-    await this.#flights.close(options, new CacheClosedError())
-    this.#first.clear()
-    await this.#parts.second?.close()
+    this.#l1.clear()
+    await this.#singleFlight.close(options, new CacheClosedError())
+    this.#l1.clear()
+    await this.#context.l2?.close()
   })
 
   #find(key: string, loader: Loader<unknown>, options: CallOptions | undefined): Promise<unknown> {
     this.#admit()
     const call = this.#resolve(options)
     const now = this.#now()
-    const failure = this.#parts.failures.of(key)
+    const failure = this.#context.failures.of(key)
     const pausing = failure !== undefined && now < failure.retryAt
     const anew = options?.refresh === true
     const valid = this.#valid(key)
@@ -221,10 +221,10 @@ export class Cache implements AsyncDisposable {
         case 'fresh':
           return this.#hit(held)
         case 'early':
-          if (!pausing) this.#flights.refresh(key, loader, call, held, held.id)
+          if (!pausing) this.#singleFlight.refresh(key, loader, call, held, held.id)
           return this.#hit(held)
         case 'revalidate':
-          if (!pausing) this.#flights.refresh(key, loader, call, held)
+          if (!pausing) this.#singleFlight.refresh(key, loader, call, held)
           return this.#hitStale(held, 'revalidate')
         case 'failover':
           if (pausing) return this.#hitStale(held, 'error')
@@ -232,20 +232,20 @@ export class Cache implements AsyncDisposable {
     }
     if (failure !== undefined && now < failure.until && !anew) return Promise.reject(failure.error)
     const again = () => this.#find(key, loader, options)
-    return this.#flights.join({ key, loader, call, signal: options?.signal, again, anew }, valid)
+    return this.#singleFlight.join({ key, loader, call, signal: options?.signal, again, anew }, valid)
   }
 
   /** An entry that was not invalidated as far as this process knows. */
-  #valid(key: string): Held | undefined {
-    const held = this.#first.get(key)
+  #valid(key: string): L1Entry | undefined {
+    const held = this.#l1.get(key)
     return held !== undefined && this.#fence.current(held.clock, held.tags) ? held : undefined
   }
 
   /** A valid entry, if it may be used without a look at the store. */
-  #trusted(key: string, valid: Held | undefined, now: number): Held | undefined {
+  #trusted(key: string, valid: L1Entry | undefined, now: number): L1Entry | undefined {
     if (valid === undefined) return undefined
-    const guard = this.#parts.second?.guardOf(key)
-    if (guard !== undefined && !guard.usable) this.#first.trust(valid, this.#fence.clock, now)
+    const guard = this.#context.l2?.guardOf(key)
+    if (guard !== undefined && !guard.usable) this.#l1.trust(valid, this.#fence.clock, now)
     else if (guard !== undefined && (now >= valid.verifyAt || this.#fence.doubts(valid.clock)))
       return undefined
     else valid.clock = this.#fence.clock
@@ -253,21 +253,21 @@ export class Cache implements AsyncDisposable {
   }
 
   async #lookUp(open: readonly Open[], values: unknown[]): Promise<void> {
-    const { second, counters } = this.#parts
+    const { l2, counters } = this.#context
     let found = 0
     const marks = open.map(({ key }) => this.#fence.mark(key))
-    const looks = await second?.lookMany(open.map(({ key }) => key))
+    const looks = await l2?.lookMany(open.map(({ key }) => key))
     const { share } = this.#resolve(undefined)
     for (const [i, { at, key }] of open.entries()) {
       const frame = looks?.get(key)?.frame
       if (frame === undefined || this.#now() >= frame.freshUntil) continue
       const known = this.#valid(key)
-      const held = known?.id === frame.id ? known : second!.unpack(frame, marks[i]!.clock, share)
+      const held = known?.id === frame.id ? known : l2!.unpack(frame, marks[i]!.clock, share)
       if (held === undefined) continue
       if (this.#fence.holds(key, marks[i]!, held.tags)) {
-        this.#first.keep(key, held, this.#fence.clock, this.#now())
+        this.#l1.keep(key, held, this.#fence.clock, this.#now())
       }
-      values[at] = handOver(held)
+      values[at] = moveOut(held)
       found++
     }
     counters.l2Hits += found
@@ -277,31 +277,31 @@ export class Cache implements AsyncDisposable {
   }
 
   /** The id of the entry; `''` when it was not written: then whatever stands there must go, as soon as possible. */
-  async #write(key: string, draft: Draft, message: string): Promise<string> {
-    const guard = this.#parts.second!.guardOf(key)
+  async #write(key: string, draft: NewEntry, message: string): Promise<string> {
+    const guard = this.#context.l2!.guardOf(key)
     try {
       if (guard.opening !== undefined) await guard.opening
-      return await this.#parts.second!.write(key, draft, message)
+      return await this.#context.l2!.write(key, draft, message)
     } catch (error) {
-      guard.journal.key(key)
+      guard.recovery.key(key)
       guard.probe()
       this.#storeFailed(error)
       return ''
     }
   }
 
-  #hit(held: Held): Promise<unknown> {
+  #hit(held: L1Entry): Promise<unknown> {
     this.#countHit()
     return promiseOf(held)
   }
 
   #countHit(): void {
-    this.#parts.counters.l1Hits++
+    this.#context.counters.l1Hits++
     if (channels.hit.active) channels.hit.publish(() => ({ cache: this.name, tier: 'l1', stale: false }))
   }
 
-  #hitStale(held: Held, reason: 'revalidate' | 'error'): Promise<unknown> {
-    this.#parts.counters.stale++
+  #hitStale(held: L1Entry, reason: 'revalidate' | 'error'): Promise<unknown> {
+    this.#context.counters.stale++
     channels.hit.publish(() => ({ cache: this.name, tier: 'l1', stale: true }))
     channels.stale.publish(() => ({ cache: this.name, reason }))
     return promiseOf(held)

@@ -7,7 +7,7 @@ export {
   UncacheableValueError,
 } from './errors.js'
 export type { CacheKey, KeyPart } from './key.js'
-export type { LoadContext, Loader } from './load/context.js'
+export type { LoadContext, Loader } from './load/loader.js'
 export {
   type CacheOptions,
   type CallOptions,

@@ -21,7 +21,6 @@ import {
   string,
   wallClock,
 } from '@spillway/kit'
-import type { Share } from './entry/held.js'
 import type { CacheKey } from './key.js'
 import type { CacheStore } from './store.js'
 
@@ -48,6 +47,9 @@ export interface EntryOptions {
    */
   readonly share?: 'freeze' | 'clone' | 'reference'
 }
+
+/** How values are kept from harm. `own`: no entry is kept here, so that each caller has a value of its own. */
+export type Share = 'freeze' | 'clone' | 'reference' | 'own'
 
 export interface CallOptions extends EntryOptions {
   /** Ends this caller's wait. The load goes on for the others, and stops with the last one. */

@@ -1,5 +1,5 @@
-import type { Guard } from './tiers/guard.js'
-import type { Parts } from './tiers/parts.js'
+import type { CacheContext } from './tiers/cache-context.js'
+import type { GuardedTier } from './tiers/guarded-tier.js'
 
 /** A snapshot. Counts are since the cache was made. */
 export interface CacheStats {
@@ -43,24 +43,24 @@ export interface CacheStats {
   readonly inFlight: number
 }
 
-export function statsOf({ options, counters, first, second, bus }: Parts, inFlight: number): CacheStats {
+export function statsOf({ options, counters, l1, l2, bus }: CacheContext, inFlight: number): CacheStats {
   const { l1Hits, l2Hits, ...rest } = counters
   const beyond = l2Hits + counters.misses + counters.joins
   return {
     name: options.name,
-    l1: { hits: l1Hits, hitRatio: ratio(l1Hits, l1Hits + beyond), ...first.stats() },
-    l2: second && {
+    l1: { hits: l1Hits, hitRatio: ratio(l1Hits, l1Hits + beyond), ...l1.stats() },
+    l2: l2 && {
       hits: l2Hits,
       hitRatio: ratio(l2Hits, beyond),
-      ...together(second.guards.map((guard) => guard.stats())),
-      busHealthy: second.hasBus ? bus.healthy : undefined,
+      ...together(l2.guards.map((guard) => guard.stats())),
+      busHealthy: l2.hasBus ? bus.healthy : undefined,
     },
     ...rest,
     inFlight,
   }
 }
 
-function together(servers: readonly ReturnType<Guard['stats']>[]) {
+function together(servers: readonly ReturnType<GuardedTier['stats']>[]) {
   const sum = (count: (server: (typeof servers)[0]) => number) =>
     servers.reduce((total, server) => total + count(server), 0)
   return {

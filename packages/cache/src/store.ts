@@ -21,11 +21,6 @@ export interface Reading {
   readonly frame: Buffer | undefined
   /** The epoch of each name asked for; `undefined` when it does not exist (never made, or evicted). */
   readonly epochs: readonly (string | undefined)[]
-  /**
-   * The epochs are known to be the latest that were told of, and were not looked at: an entry that has another is to be
-   * read again by `readMany`, in case they were lost without a word.
-   */
-  readonly remembered?: boolean
 }
 
 export interface ReadingMany {

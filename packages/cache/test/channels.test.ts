@@ -4,8 +4,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { channels } from '../src/channels.js'
 import { Cache, type CacheOptions, memoryStore, redisStore } from '../src/index.js'
 import { heardOn } from './channel-ear.js'
-import { brokenStore } from './stores.js'
-import { gatedLoader, manualClock } from './waiting.js'
+import { gatedLoader, manualClock } from './load/waiting.js'
+import { brokenStore } from './stores/stores.js'
 
 /** Each channel that the reference lists is published, with the fields that it lists and no others. */
 

@@ -10,7 +10,7 @@ import {
   type Tier,
 } from '../src/index.js'
 import { ServerClock } from '../src/stores/server-clock.js'
-import { gatedLoader, single } from './waiting.js'
+import { gatedLoader, single } from './load/waiting.js'
 
 /** The clocks of nodes differ; how long an entry lives is the store's to say. */
 

@@ -17,7 +17,7 @@ import {
   memoryStore,
   redisStore,
 } from '../src/index.js'
-import { gatedLoader, tapped } from './waiting.js'
+import { gatedLoader, tapped } from './load/waiting.js'
 
 /** The bug cases that two nodes have with each other, on every store there is. */
 

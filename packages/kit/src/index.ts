@@ -44,6 +44,17 @@ export {
   string,
 } from './options.js'
 export { problemOf } from './problem.js'
+export {
+  type IoredisClient,
+  ioredisCommands,
+  keyPrefixOf,
+  type RedisArgument,
+  type RedisCommand,
+  type RedisCommands,
+  type RedisScript,
+  RedisScripts,
+  redisScript,
+} from './redis.js'
 export { shareOf, workerCount } from './share.js'
 export { type Size, sizeBytes } from './sizes.js'
 export { TimeoutQueue, type Waiting } from './timeout-queue.js'

@@ -85,7 +85,7 @@ export function withClock(client: RedisClient, clock: TestClock): RedisClient {
   const callBuffer: RedisClient['callBuffer'] = (_command, _script, keys, ...args) => {
     const micros = Math.round(clock.now() * 1_000) + 1_000_000
     const time = `{ ${Math.floor(micros / 1_000_000)}, ${micros % 1_000_000} }`
-    return client.callBuffer('eval', SCRIPT.replace("redis.call('TIME')", time), keys!, ...args)
+    return client.callBuffer('eval', SCRIPT.text.replace("redis.call('TIME')", time), keys!, ...args)
   }
   const { isCluster, options } = client
   return {

@@ -47,13 +47,6 @@ export class Bus {
   }
 }
 
-/** Whether a message tells of keys only, and of no tag or namespace. */
-export function tellsOfKeys(text: string): boolean {
-  if (!text.startsWith('["')) return false
-  const end = text.indexOf('"', 2)
-  return end !== -1 && text.startsWith('","keys"', end)
-}
-
 /** A message is foreign input: anything that is not a list of strings is nothing. */
 function parse(text: string): readonly string[] {
   try {

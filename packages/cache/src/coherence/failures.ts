@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { shortName } from '../short-name.js'
 import type { Fence, Mark } from './fence.js'
 
 interface Failure {
@@ -33,8 +34,9 @@ export class Failures {
     mark: Mark,
     tags: readonly string[],
   ): void {
-    const count = (this.#known.get(key)?.count ?? 0) + 1
-    this.#known.set(key, {
+    const name = shortName(key)
+    const count = (this.#known.get(name)?.count ?? 0) + 1
+    this.#known.set(name, {
       error,
       count,
       until: errorTtl === false ? 0 : now + errorTtl,
@@ -45,15 +47,17 @@ export class Failures {
   }
 
   forget(key: string): void {
-    this.#known.delete(key)
+    if (this.#known.size > 0) this.#known.delete(shortName(key))
   }
 
   /** The failure that still stands. An invalidation ends it: the next load may succeed. */
   of(key: string): Failure | undefined {
-    const failure = this.#known.get(key)
+    if (this.#known.size === 0) return undefined
+    const name = shortName(key)
+    const failure = this.#known.get(name)
     if (failure === undefined) return undefined
     if (this.#fence.holds(key, failure.mark, failure.tags)) return failure
-    this.#known.delete(key)
+    this.#known.delete(name)
     return undefined
   }
 

@@ -1,3 +1,5 @@
+import { shortName } from '../short-name.js'
+
 /** What was true when a read or a load began. */
 export interface Mark {
   readonly generation: number
@@ -12,7 +14,7 @@ const MAX_TAGS = 10_000
  * counters by hash, so it takes no memory per key; two keys on one counter cost a needless miss, never a stale hit.
  */
 export class Fence {
-  /** Counts invalidations by tag, namespace or doubt. Whoever holds this number has nothing to check. */
+  /** Rises with every tag or namespace invalidation and every gap of the bus; an entry stamped with it is valid unseen. */
   clock = 1
   readonly #stripes = new Uint32Array(STRIPES)
   /** The clock at each tag's latest invalidation. */
@@ -32,11 +34,12 @@ export class Fence {
   }
 
   touchTag(tag: string): void {
-    if (this.#tags.size >= MAX_TAGS && !this.#tags.has(tag)) {
+    const name = shortName(tag)
+    if (this.#tags.size >= MAX_TAGS && !this.#tags.has(name)) {
       // Forgetting single tags would let old entries pass; forgetting all of them takes all entries along.
       this.touchAll()
     }
-    this.#tags.set(tag, ++this.clock)
+    this.#tags.set(name, ++this.clock)
   }
 
   touchAll(): void {
@@ -65,7 +68,7 @@ export class Fence {
   current(clock: number, tags: readonly string[]): boolean {
     if (clock === this.clock) return true
     if (clock < this.#floor) return false
-    for (const tag of tags) if ((this.#tags.get(tag) ?? 0) > clock) return false
+    for (const tag of tags) if ((this.#tags.get(shortName(tag)) ?? 0) > clock) return false
     return true
   }
 }

@@ -1,7 +1,7 @@
 import { parse, stringify } from 'devalue'
 import { UncacheableValueError } from '../errors.js'
-import type { Shape } from './shape.js'
-import { copyBuffer, deepClone } from './sharing.js'
+import { copyBuffer, deepClone } from './clone.js'
+import type { Shape } from './inspect-value.js'
 
 /** How the payload of an entry is written. Stored in the entry; never renumber. */
 export const JSON_CODEC = 0
@@ -15,7 +15,10 @@ export interface Encoded {
 
 // In a list, since an empty text would say "not one of mine".
 const REDUCERS = { Buffer: (value: unknown) => Buffer.isBuffer(value) && [value.toString('base64')] }
-const REVIVERS = { Buffer: (texts: unknown) => copyBuffer(Buffer.from(String(texts), 'base64')) }
+// Without a prototype: a stored value names its reviver, and must not find what every object inherits.
+const REVIVERS: Record<string, (texts: unknown) => unknown> = Object.assign(Object.create(null), {
+  Buffer: (texts: unknown) => copyBuffer(Buffer.from(String(texts), 'base64')),
+})
 
 /**
  * Three ways, chosen by the value: bytes as they are, JSON when JSON keeps everything, otherwise devalue (Date, Map,

@@ -1,8 +1,8 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Encoded } from './codec.js'
-import { randomBytes } from './entropy.js'
 import type { Stamps } from './epochs.js'
 import type { Times } from './freshness.js'
+import { randomBytes } from './random-pool.js'
 
 /**
  * An entry as it stands in a store:

@@ -1,5 +1,5 @@
+import type { Exchange } from './http-lookup.js'
 import { type Head, line } from './http-message.js'
-import type { Exchange } from './visit.js'
 
 /** The targets that `Location` and `Content-Location` name, of this very origin. */
 export function alsoChanged({ req, url, scheme }: Exchange, { headers }: Head): string[] {

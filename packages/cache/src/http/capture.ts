@@ -17,7 +17,7 @@ export interface Answer extends Head {
 export type Course = 'complete' | 'coming' | 'stream'
 
 /** Watches a response being sent. */
-export interface Recorder {
+export interface CaptureListener {
   /** Another answer to send in place of the one that begins with this status. */
   instead(status: number): Answer | undefined
   /** The head is about to be sent; headers may still be added, here and by those who stand before the cache. */
@@ -49,14 +49,14 @@ export interface Recorder {
  * and callbacks pass as they come. What is seen is what passes here: with a compression middleware that was mounted
  * before, the body as it is; with one mounted after, the compressed body with its `Content-Encoding`.
  */
-export function capture(res: ServerResponse, maxBytes: number, recorder: Recorder): void {
-  new Tap(res, maxBytes, recorder)
+export function capture(res: ServerResponse, maxBytes: number, listener: CaptureListener): void {
+  new Tap(res, maxBytes, listener)
 }
 
 class Tap {
   readonly #res: ServerResponse
   readonly #maxBytes: number
-  readonly #recorder: Recorder
+  readonly #listener: CaptureListener
   readonly #writeHead: ServerResponse['writeHead']
   readonly #write: ServerResponse['write']
   readonly #end: ServerResponse['end']
@@ -74,10 +74,10 @@ class Tap {
   /** The body of another answer that is sent in place of the handler's. */
   #substitute: Buffer | undefined
 
-  constructor(res: ServerResponse, maxBytes: number, recorder: Recorder) {
+  constructor(res: ServerResponse, maxBytes: number, listener: CaptureListener) {
     this.#res = res
     this.#maxBytes = maxBytes
-    this.#recorder = recorder
+    this.#listener = listener
     this.#writeHead = res.writeHead
     this.#write = res.write
     this.#end = res.end
@@ -88,7 +88,7 @@ class Tap {
       this.#piped = true
     })
     res.once('finish', () => this.#onFinish())
-    res.once('close', () => this.#conclude(() => this.#recorder.lost()))
+    res.once('close', () => this.#conclude(() => this.#listener.lost()))
   }
 
   #onHead(args: unknown[]): unknown {
@@ -109,7 +109,7 @@ class Tap {
   /** The arguments of `writeHead`, with what the cache has to say. */
   #changed(args: unknown[], given: Head['headers'], head: Head): unknown[] {
     const res = this.#res
-    const plan = this.#safely(() => this.#recorder.head(head, this.#courseOf(head)))
+    const plan = this.#safely(() => this.#listener.head(head, this.#courseOf(head)))
     if (!plan?.keep) this.#chunks = undefined
     if (plan === undefined) return args
     const { notModified, status } = plan
@@ -158,7 +158,7 @@ class Tap {
     this.#keep(args[0], args[1])
     this.#within = 'end' // HTTP/2 writes the last chunk by `write`
     const result = this.#pass(this.#end, args)
-    if (isGone(this.#res)) this.#conclude(() => this.#recorder.lost())
+    if (isGone(this.#res)) this.#conclude(() => this.#listener.lost())
     this.#look()
     return result
   }
@@ -166,7 +166,7 @@ class Tap {
   /** Nothing can be added to what was sent. */
   #onFinish(): void {
     this.#look()
-    this.#conclude(() => this.#recorder.unknown())
+    this.#conclude(() => this.#listener.unknown())
   }
 
   /** Looks whether the head has been sent, which those who stand before the cache may put off. */
@@ -176,10 +176,10 @@ class Tap {
       const head = sentHead(this.#res)
       if (head === undefined) return
       this.#known = true
-      if (this.#safely(() => this.#recorder.sent(head)) !== true) this.#chunks = undefined
+      if (this.#safely(() => this.#listener.sent(head)) !== true) this.#chunks = undefined
     }
     if (this.#ended) {
-      this.#conclude(() => this.#recorder.end(this.#chunks && Buffer.concat(this.#chunks, this.#length)))
+      this.#conclude(() => this.#listener.end(this.#chunks && Buffer.concat(this.#chunks, this.#length)))
     }
   }
 
@@ -202,13 +202,13 @@ class Tap {
     else {
       this.#chunks = undefined
       // Those who wait for this response need not wait for the rest of it.
-      if (this.#passed) this.#conclude(() => this.#recorder.end(undefined))
+      if (this.#passed) this.#conclude(() => this.#listener.end(undefined))
     }
   }
 
   #replaced(status: number): Answer | undefined {
     const res = this.#res
-    const answer = res.headersSent ? undefined : this.#safely(() => this.#recorder.instead(status))
+    const answer = res.headersSent ? undefined : this.#safely(() => this.#listener.instead(status))
     if (answer === undefined) return undefined
     this.#passed = true
     this.#over = true
@@ -231,7 +231,7 @@ class Tap {
     try {
       return work()
     } catch (error) {
-      this.#recorder.broke(error)
+      this.#listener.broke(error)
       return undefined
     }
   }

@@ -76,7 +76,8 @@ export function storing(asker: Asker, head: Head, options: PolicyOptions): Stori
   if (control.has('no-cache')) return 'no-cache'
   if (headers['set-cookie'] !== undefined) return 'set-cookie'
   const vary = [...new Set(members(line(headers, 'vary')))].sort()
-  if (vary.includes('*')) return 'vary'
+  // Node does not hand out a request header of the name `__proto__`: nobody could tell its variants apart.
+  if (vary.includes('*') || vary.includes('__proto__')) return 'vary'
   const audience = audienceOf(control)
   if (!mayHave(asker, audience)) return 'credentials'
   if (isEndless(headers)) return 'stream'
@@ -134,7 +135,7 @@ export function mayHave({ credentials, partitioned }: Asker, audience: Audience)
 export function credentialsOf({ headers, socket }: IncomingMessage, names: readonly string[]): Credentials {
   let found: Credentials = (socket as TLSSocket | undefined)?.authorized === true ? 'other' : 'none'
   for (const name of names) {
-    if (headers[name] === undefined) continue
+    if (line(headers, name) === undefined) continue
     if (name !== 'authorization') return 'other'
     if (found === 'none') found = 'authorization'
   }

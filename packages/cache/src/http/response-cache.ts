@@ -1,28 +1,31 @@
 import type { IncomingMessage } from 'node:http'
 import { TimeoutQueue } from '@spillway/kit'
 import type { Cache } from '../cache.js'
-import { CacheClosedError, LoadTimeoutError } from '../errors.js'
 import { ownKey } from '../key.js'
-import type { LoadContext } from '../load/context.js'
+import type { LoadContext } from '../load/loader.js'
 import { alsoChanged } from './also-changed.js'
 import { beforeEnd } from './before-end.js'
 import { type CacheStatus, withCacheStatus } from './cache-status.js'
 import type { Answer } from './capture.js'
 import { clientHasIt, headersOf304 } from './conditional.js'
 import { reportFault } from './faults.js'
+import { HitForMiss } from './hit-for-miss.js'
+import { type Exchange, type HttpLookup, isUnusual, lookupOf, resourceOf, variantOf } from './http-lookup.js'
+import { line } from './http-message.js'
 import { type CacheResponseOptions, type ResolvedHttpOptions, resolveHttpOptions } from './http-options.js'
 import { mayHave, type Refusal } from './http-policy.js'
-import { type Body, isLed, Lead, type Level, type Task, Unfinished, variantKey } from './lead.js'
-import { Marks } from './marks.js'
-import { rerun, serverOf } from './rerun.js'
+import { isExpected, type Nothing, recordFor } from './lookup-result.js'
+import {
+  type Body,
+  isLed,
+  type LookupKey,
+  NotStored,
+  type RecorderInput,
+  ResponseRecorder,
+  variantKey,
+} from './response-recorder.js'
 import { packRecord, type StoredResponse, unpackRecord, type Variants } from './stored-response.js'
-import { type Exchange, isUnusual, resourceOf, type Visit, variantOf, visitOf } from './visit.js'
-
-/**
- * How a look-up ended without a response: it is not for this client; the one who was waited for has none, ask again; what
- * is stored cannot be read; or this request is the one whose handler runs.
- */
-type Nothing = 'refused' | 'lost' | 'unreadable' | 'leading'
+import { rerun, serverOf } from './subrequest.js'
 
 /** What says who a client is, whatever the options name: no request of our own has it. */
 const OF_CLIENTS = ['authorization', 'proxy-authorization', 'cookie']
@@ -35,19 +38,22 @@ export class ResponseCache<Args extends unknown[]> {
   readonly #cache: Cache
   readonly #options: ResolvedHttpOptions
   readonly #callbacks: CacheResponseOptions<Args>
-  readonly #marks: Marks
+  readonly #hitForMiss: HitForMiss
   /** Request headers that a request of our own never has. */
   readonly #stripped: readonly string[]
   readonly #bodies: TimeoutQueue<Body>
   /** Requests made by ourselves, to fetch something anew. */
-  readonly #reruns = new WeakMap<IncomingMessage, Omit<Task, 'visit'> & { readonly visit: Visit }>()
+  readonly #reruns = new WeakMap<
+    IncomingMessage,
+    Omit<RecorderInput, 'lookup'> & { readonly lookup: HttpLookup }
+  >()
 
   /** @throws TypeError | RangeError `ERR_CACHE_OPTION` */
   constructor(cache: Cache, options: CacheResponseOptions<Args> = {}) {
     this.#cache = cache
     this.#options = resolveHttpOptions(options)
     this.#callbacks = options
-    this.#marks = new Marks(this.#options.hitForMiss, this.#options.maxVariants)
+    this.#hitForMiss = new HitForMiss(this.#options.hitForMiss, this.#options.maxVariants)
     this.#stripped = [...OF_CLIENTS, ...this.#options.credentialHeaders]
     this.#bodies = new TimeoutQueue(this.#options.bodyWait, ({ late }) => late())
   }
@@ -60,9 +66,9 @@ export class ResponseCache<Args extends unknown[]> {
    */
   answer(exchange: Exchange, args: Args): MaybePromise<Answer | undefined> {
     const { req } = exchange
-    const task = this.#reruns.get(req)
-    if (task !== undefined) {
-      new Lead({ ...task, visit: { ...task.visit, ...exchange, credentials: 'none' } })
+    const input = this.#reruns.get(req)
+    if (input !== undefined) {
+      new ResponseRecorder({ ...input, lookup: { ...input.lookup, ...exchange, credentials: 'none' } })
       return undefined
     }
     const { key, skip, tags } = this.#callbacks
@@ -74,30 +80,33 @@ export class ResponseCache<Args extends unknown[]> {
     if (isUnusual(req)) return this.#pass(exchange, { fwd: 'bypass' })
     if (key !== undefined && partition === undefined) return this.#pass(exchange, { fwd: 'bypass' })
     const tagsOf = tags === undefined ? NO_TAGS : () => tags(...args)
-    const visit = visitOf(exchange, partition, tagsOf, this.#options, this.#clock)
-    if (isLed(visit, this.#cache)) return undefined
-    if (visit.wishes.noStore) return this.#pass(exchange, { fwd: 'request' })
-    const held = this.#held(visit)
-    if (held !== undefined) return this.#replay(visit, held, visit.begun)
-    if (method === 'HEAD' || visit.wishes.onlyIfCached) return this.#onlyStored(visit)
-    return this.#get(visit)
+    const lookup = lookupOf(exchange, partition, tagsOf, this.#options, this.#clock)
+    if (isLed(lookup, this.#cache)) return undefined
+    if (lookup.wishes.noStore) return this.#pass(exchange, { fwd: 'request' })
+    const held = this.#held(lookup)
+    if (held !== undefined) return this.#replay(lookup, held, lookup.begun)
+    if (method === 'HEAD' || lookup.wishes.onlyIfCached) return this.#onlyStored(lookup)
+    return this.#get(lookup)
   }
 
   /** What this process holds for the request, fresh and in every way good enough. */
-  #held(visit: Visit): StoredResponse | undefined {
-    let record = unpackRecord(this.#cache.peek(visit.key))
+  #held(lookup: HttpLookup): StoredResponse | undefined {
+    let record = unpackRecord(this.#cache.peek(lookup.key))
     if (record?.kind === 'variants') {
-      record = unpackRecord(this.#cache.peek(variantKey(record, variantOf(visit.req.headers, record.names))))
+      record = unpackRecord(this.#cache.peek(variantKey(record, variantOf(lookup.req.headers, record.names))))
     }
     if (record?.kind !== 'response') return undefined
-    return mayHave(visit, record.audience) && this.#newEnough(visit, record, visit.begun) ? record : undefined
+    return mayHave(lookup, record.audience) && this.#newEnough(lookup, record, lookup.begun)
+      ? record
+      : undefined
   }
 
-  async #get(visit: Visit): Promise<Answer | undefined> {
-    if (this.#marks.isHitForMiss(visit)) return this.#pass(visit, { fwd: 'uri-miss', detail: 'hit-for-miss' })
-    let reload = visit.wishes.reload
+  async #get(lookup: HttpLookup): Promise<Answer | undefined> {
+    if (this.#hitForMiss.isHitForMiss(lookup))
+      return this.#pass(lookup, { fwd: 'uri-miss', detail: 'hit-for-miss' })
+    let reload = lookup.wishes.reload
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const found = await this.#search(visit, reload)
+      const found = await this.#search(lookup, reload)
       if (found === 'leading') return undefined
       if (found === 'refused') break
       if (found === 'lost') continue
@@ -105,54 +114,54 @@ export class ResponseCache<Args extends unknown[]> {
         reload = true
         continue
       }
-      if (!mayHave(visit, found.audience)) break
-      const now = this.#clock(visit.key)
-      if (reload || this.#newEnough(visit, found, now)) {
-        return this.#replay(visit, found, now, found.born >= visit.begun)
+      if (!mayHave(lookup, found.audience)) break
+      const now = this.#clock(lookup.key)
+      if (reload || this.#newEnough(lookup, found, now)) {
+        return this.#replay(lookup, found, now, found.born >= lookup.begun)
       }
       reload = true
     }
-    return this.#pass(visit, { fwd: visit.wishes.reload ? 'request' : 'uri-miss' })
+    return this.#pass(lookup, { fwd: lookup.wishes.reload ? 'request' : 'uri-miss' })
   }
 
   /** Looks under the resource's key, and from there to the variant of this request. */
-  async #search(visit: Visit, reload: boolean): Promise<StoredResponse | Nothing> {
-    const first = await this.#lookUp(visit, { key: visit.key }, reload)
+  async #search(lookup: HttpLookup, reload: boolean): Promise<StoredResponse | Nothing> {
+    const first = await this.#lookUp(lookup, { key: lookup.key }, reload)
     if (typeof first === 'string' || first.kind === 'response') return first
-    const variant = variantOf(visit.req.headers, first.names)
-    this.#marks.variesBy(visit, first.names)
-    if (!this.#marks.admitsVariant(first.id, variant)) return 'refused'
+    const variant = variantOf(lookup.req.headers, first.names)
+    this.#hitForMiss.variesBy(lookup, first.names)
+    if (!this.#hitForMiss.admitsVariant(first.id, variant)) return 'refused'
     const key = variantKey(first, variant)
-    const second = await this.#lookUp(visit, { key, variants: first }, reload)
+    const second = await this.#lookUp(lookup, { key, variants: first }, reload)
     return typeof second === 'string' || second.kind === 'response' ? second : 'refused'
   }
 
   /** Waits for the stored record, or for the one request that is making it; that may become this one. */
-  #lookUp(visit: Visit, level: Level, reload: boolean): Promise<StoredResponse | Variants | Nothing> {
+  #lookUp(lookup: HttpLookup, at: LookupKey, reload: boolean): Promise<StoredResponse | Variants | Nothing> {
     return new Promise((resolve) => {
-      const server = this.#refreshable(visit, level) ? serverOf(visit.req) : undefined
+      const server = this.#refreshable(lookup, at) ? serverOf(lookup.req) : undefined
       const load = (context: LoadContext) =>
         new Promise<Buffer | undefined>((done, fail) => {
-          const task = this.#task(visit, level, context, done, fail)
-          if (context.background) this.#refresh(task, server)
-          else if (this.#leads(task)) resolve('leading')
+          const input = this.#input(lookup, at, context, done, fail)
+          if (context.background) this.#refresh(input, server)
+          else if (this.#leads(input)) resolve('leading')
           else resolve('refused')
         })
       this.#cache
-        .getOrSet(level.key, load, {
+        .getOrSet(at.key, load, {
           ttl: 1,
           swr: server === undefined ? false : FOR_EVER,
           staleIfError: FOR_EVER,
-          tags: visit.tags(),
+          tags: lookup.tags(),
           share: 'reference',
           loadTimeout: this.#options.wait,
           refresh: reload,
         })
         .then(
-          (value) => resolve(recordFor(visit, value)),
+          (value) => resolve(recordFor(lookup, value)),
           (error) => {
             if (!isExpected(error)) reportFault(this.#cache.name, 'lookup', error)
-            resolve(error instanceof Unfinished ? 'lost' : 'refused')
+            resolve(error instanceof NotStored ? 'lost' : 'refused')
           },
         )
     })
@@ -162,128 +171,130 @@ export class ResponseCache<Args extends unknown[]> {
    * Whether what is stored for this request could be fetched anew without its client. Not when the client is a part of what
    * is asked for: the response to a stranger must not take its place.
    */
-  #refreshable({ req, credentials, partitioned }: Visit, { variants }: Level): boolean {
+  #refreshable({ req, credentials, partitioned }: HttpLookup, { variants }: LookupKey): boolean {
     if (partitioned) {
-      return credentials === 'none' && this.#stripped.every((name) => req.headers[name] === undefined)
+      return credentials === 'none' && this.#stripped.every((name) => line(req.headers, name) === undefined)
     }
-    return !variants?.names.some((name) => this.#stripped.includes(name) && req.headers[name] !== undefined)
+    return !variants?.names.some(
+      (name) => this.#stripped.includes(name) && line(req.headers, name) !== undefined,
+    )
   }
 
-  #leads(task: Task): boolean {
+  #leads(input: RecorderInput): boolean {
     try {
-      new Lead(task)
+      new ResponseRecorder(input)
       return true
     } catch (error) {
-      task.fail(error)
+      input.fail(error)
       return false
     }
   }
 
-  #task(
-    visit: Visit,
-    level: Level,
+  #input(
+    lookup: HttpLookup,
+    at: LookupKey,
     context: LoadContext,
     done: (value: Buffer | undefined) => void,
     fail: (error: unknown) => void,
-  ): Task {
+  ): RecorderInput {
     const old = unpackRecord(context.stale)
     const brokeDown = (error: unknown) => {
       const expected = isExpected(error)
       if (!expected) reportFault(this.#cache.name, context.background ? 'refresh' : 'capture', error)
-      fail(expected ? error : new Unfinished('The cache failed'))
+      fail(expected ? error : new NotStored('The cache failed'))
     }
     return {
       cache: this.#cache,
       options: this.#options,
-      visit,
-      level,
+      lookup,
+      at,
       context,
-      stale: old?.kind === 'response' ? this.#insteadOfError(visit, old) : undefined,
-      names: [...this.#options.vary, ...this.#marks.namesOf(visit)],
-      counts: (id, variant) => void this.#marks.admitsVariant(id, variant),
+      stale: old?.kind === 'response' ? this.#insteadOfError(lookup, old) : undefined,
+      names: [...this.#options.vary, ...this.#hitForMiss.namesOf(lookup)],
+      counts: (id, variant) => void this.#hitForMiss.admitsVariant(id, variant),
       bodies: this.#bodies,
       done,
       fail: brokeDown,
-      refused: (reason, brief) => this.#refused(visit, context, reason, brief, done, brokeDown),
+      refused: (reason, brief) => this.#refused(lookup, context, reason, brief, done, brokeDown),
     }
   }
 
-  #insteadOfError(visit: Visit, old: StoredResponse): Answer | undefined {
-    const now = this.#clock(visit.key)
-    return now < old.staleUntil && mayHave(visit, old.audience) ? this.#replay(visit, old, now) : undefined
+  #insteadOfError(lookup: HttpLookup, old: StoredResponse): Answer | undefined {
+    const now = this.#clock(lookup.key)
+    return now < old.staleUntil && mayHave(lookup, old.audience) ? this.#replay(lookup, old, now) : undefined
   }
 
   #refused(
-    visit: Visit,
+    lookup: HttpLookup,
     context: LoadContext,
     reason: Refusal,
     brief: boolean,
     done: (value: Buffer | undefined) => void,
     fail: (error: unknown) => void,
   ): void {
-    const stranger = visit.credentials === 'none'
+    const stranger = lookup.credentials === 'none'
     if (!context.background) {
-      this.#marks.hitForMiss(visit, brief)
+      this.#hitForMiss.hitForMiss(lookup, brief)
       context.skip()
       done(packRecord({ kind: 'refused', credentials: !stranger }))
-    } else if (PASSING.has(reason) || !stranger) fail(new Unfinished(`Not stored: ${reason}`))
+    } else if (PASSING.has(reason) || !stranger) fail(new NotStored(`Not stored: ${reason}`))
     else {
       // It may not be stored any more: neither may what is stored still be served.
-      this.#cache.delete(visit.key).then(() => done(undefined), fail)
+      this.#cache.delete(lookup.key).then(() => done(undefined), fail)
     }
   }
 
   /** Fetches anew what is stale, for all who may have it: a client who may not does not touch it. */
-  #refresh(task: Task, server: ReturnType<typeof serverOf>): void {
-    const { visit, context, done, fail } = task
+  #refresh(input: RecorderInput, server: ReturnType<typeof serverOf>): void {
+    const { lookup, context, done, fail } = input
     const old = unpackRecord(context.stale)
-    if (old?.kind === 'response' && !mayHave(visit, old.audience)) {
+    if (old?.kind === 'response' && !mayHave(lookup, old.audience)) {
       context.skip()
       done(context.stale as Buffer)
       return
     }
     if (server === undefined) {
-      fail(new Unfinished('There is no server to ask'))
+      fail(new NotStored('There is no server to ask'))
       return
     }
-    const over = () => fail(new Unfinished('The app did not reach the cache'))
-    const begin = (copy: IncomingMessage) => this.#reruns.set(copy, { ...task, stale: undefined })
+    const over = () => fail(new NotStored('The app did not reach the cache'))
+    const begin = (copy: IncomingMessage) => this.#reruns.set(copy, { ...input, stale: undefined })
     try {
-      rerun(visit.req, server, visit.url, this.#stripped, begin, over)
+      rerun(lookup.req, server, lookup.url, this.#stripped, begin, over)
     } catch (error) {
       fail(error)
     }
   }
 
-  async #onlyStored(visit: Visit): Promise<Answer | undefined> {
-    const found = await this.#stored(visit).catch((error) => {
+  async #onlyStored(lookup: HttpLookup): Promise<Answer | undefined> {
+    const found = await this.#stored(lookup).catch((error) => {
       if (!isExpected(error)) reportFault(this.#cache.name, 'lookup', error)
     })
-    const now = this.#clock(visit.key)
-    if (found !== undefined && mayHave(visit, found.audience) && this.#newEnough(visit, found, now)) {
-      return this.#replay(visit, found, now)
+    const now = this.#clock(lookup.key)
+    if (found !== undefined && mayHave(lookup, found.audience) && this.#newEnough(lookup, found, now)) {
+      return this.#replay(lookup, found, now)
     }
-    if (!visit.wishes.onlyIfCached) return this.#pass(visit, { fwd: 'uri-miss' })
+    if (!lookup.wishes.onlyIfCached) return this.#pass(lookup, { fwd: 'uri-miss' })
     return { status: 504, headers: {}, told: {}, body: NOTHING }
   }
 
-  async #stored(visit: Visit): Promise<StoredResponse | undefined> {
-    const record = unpackRecord(await this.#cache.get(visit.key))
+  async #stored(lookup: HttpLookup): Promise<StoredResponse | undefined> {
+    const record = unpackRecord(await this.#cache.get(lookup.key))
     if (record?.kind === 'response') return record
     if (record?.kind !== 'variants') return undefined
-    const key = variantKey(record, variantOf(visit.req.headers, record.names))
+    const key = variantKey(record, variantOf(lookup.req.headers, record.names))
     const second = unpackRecord(await this.#cache.get(key))
     return second?.kind === 'response' ? second : undefined
   }
 
-  #newEnough({ wishes, begun }: Visit, { born, freshUntil }: StoredResponse, now: number): boolean {
+  #newEnough({ wishes, begun }: HttpLookup, { born, freshUntil }: StoredResponse, now: number): boolean {
     if (born > begun) return true
     if (wishes.reload || now - born > wishes.maxAge) return false
     return wishes.minFresh === 0 || freshUntil - now >= wishes.minFresh
   }
 
   /** @param collapsed it was made for another while this one waited */
-  #replay({ req }: Visit, stored: StoredResponse, now: number, collapsed = false): Answer {
+  #replay({ req }: HttpLookup, stored: StoredResponse, now: number, collapsed = false): Answer {
     const { status, headers, body, born, freshUntil } = stored
     const did: CacheStatus = collapsed
       ? { fwd: 'uri-miss', collapsed: true }
@@ -317,7 +328,7 @@ export class ResponseCache<Args extends unknown[]> {
   }
 
   /** The times of a response and of all its variants are by the clock of the server that has the resource's key. */
-  readonly #clock = (key: Visit['key']): number => this.#cache.now(key)
+  readonly #clock = (key: HttpLookup['key']): number => this.#cache.now(key)
 }
 
 type MaybePromise<T> = T | Promise<T>
@@ -330,18 +341,3 @@ const FOR_EVER = 365 * 86_400_000
 
 /** Reasons that say nothing of the next response. */
 const PASSING: ReadonlySet<Refusal> = new Set(['status', 'slow', 'truncated', 'unknown'])
-
-/** What a look-up found for a visit. */
-function recordFor({ credentials }: Visit, value: unknown): StoredResponse | Variants | Nothing {
-  if (value === undefined) return 'refused'
-  const record = unpackRecord(value)
-  if (record === undefined) return 'unreadable'
-  if (record.kind !== 'refused') return record
-  // What was refused for a client of another kind may be stored for this one.
-  return record.credentials === (credentials !== 'none') ? 'refused' : 'lost'
-}
-
-/** Failures that the app goes on from as it should, and that are told of elsewhere. */
-function isExpected(error: unknown): boolean {
-  return error instanceof Unfinished || error instanceof LoadTimeoutError || error instanceof CacheClosedError
-}

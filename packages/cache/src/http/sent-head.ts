@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
-import { type Head, headersAsText } from './http-message.js'
+import { addHeader, type Head, headersAsText, noHeaders } from './http-message.js'
 
 /**
  * The head of a response as it left for the client, whatever was put between a handler and the connection: what anybody
@@ -25,14 +25,11 @@ function readHead(text: string): Head | undefined {
   const lines = text.split('\r\n')
   const status = Number(lines[0]!.split(' ', 2)[1])
   if (!Number.isInteger(status)) return undefined
-  const headers: Record<string, string | string[]> = {}
+  const headers = noHeaders()
   for (const line of lines.slice(1)) {
     const colon = line.indexOf(':')
     if (colon === -1) continue
-    const name = line.slice(0, colon).toLowerCase()
-    const value = line.slice(colon + 1).trim()
-    const before = headers[name]
-    headers[name] = before === undefined ? value : [before, value].flat()
+    addHeader(headers, line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim())
   }
   return { status, headers }
 }

@@ -1,10 +1,10 @@
 import { channels } from '../channels.js'
 import { EVERYTHING, epochName } from '../entry/epochs.js'
 import type { BusListener, Tier } from '../store.js'
-import type { Guard, Send } from '../tiers/guard.js'
-import type { Debt } from '../tiers/journal.js'
-import type { Parts } from '../tiers/parts.js'
-import type { Flights } from './flights.js'
+import type { CacheContext } from '../tiers/cache-context.js'
+import type { GuardedTier, Send } from '../tiers/guarded-tier.js'
+import type { PendingInvalidations } from '../tiers/recovery-queue.js'
+import type { SingleFlight } from './single-flight.js'
 
 /**
  * Makes entries invalid: here, in the store, and through the bus on all other nodes. What does not reach the store
@@ -14,28 +14,28 @@ import type { Flights } from './flights.js'
  * read the old entry from the store.
  */
 export class Invalidation implements BusListener {
-  readonly #parts: Parts
-  readonly #flights: Flights
+  readonly #context: CacheContext
+  readonly #singleFlight: SingleFlight
 
-  constructor(parts: Parts, flights: Flights) {
-    this.#parts = parts
-    this.#flights = flights
+  constructor(context: CacheContext, singleFlight: SingleFlight) {
+    this.#context = context
+    this.#singleFlight = singleFlight
   }
 
   async keys(keys: readonly string[]): Promise<void> {
-    const { second, bus } = this.#parts
+    const { l2, bus } = this.#context
     const touch = () => {
       for (const key of keys) this.touch(key)
     }
     touch()
-    const parts = second === undefined ? [] : [...second.split(keys)]
+    const parts = l2 === undefined ? [] : [...l2.split(keys)]
     const sent = parts.map(([guard, names]) => {
       const message = bus.write({ kind: 'keys', names })
       return this.#send(
         guard,
         (tier) => tier.remove(names, message),
         () => {
-          for (const key of names) guard.journal.key(key)
+          for (const key of names) guard.recovery.key(key)
         },
       )
     })
@@ -45,19 +45,19 @@ export class Invalidation implements BusListener {
   }
 
   async tags(tags: readonly string[]): Promise<void> {
-    const { second, bus, fence } = this.#parts
+    const { l2, bus, fence } = this.#context
     const touch = () => {
       for (const tag of tags) fence.touchTag(tag)
-      this.#flights.dropStale()
+      this.#singleFlight.tagsChanged()
     }
     touch()
     const sent = tags.flatMap((tag) => {
       const message = bus.write({ kind: 'tags', names: [tag] })
-      return (second?.guards ?? []).map((guard) =>
+      return (l2?.guards ?? []).map((guard) =>
         this.#send(
           guard,
           (tier) => tier.bump(epochName(tag), message),
-          () => guard.journal.tag(tag),
+          () => guard.recovery.tag(tag),
         ),
       )
     })
@@ -67,14 +67,14 @@ export class Invalidation implements BusListener {
   }
 
   async everything(): Promise<void> {
-    const { second, bus } = this.#parts
+    const { l2, bus } = this.#context
     this.touchEverything()
     const message = bus.write({ kind: 'all' })
-    const sent = (second?.guards ?? []).map((guard) =>
+    const sent = (l2?.guards ?? []).map((guard) =>
       this.#send(
         guard,
         (tier) => tier.bump(EVERYTHING, message),
-        () => guard.journal.all(),
+        () => guard.recovery.all(),
       ),
     )
     const queued = await Promise.all(sent)
@@ -84,24 +84,24 @@ export class Invalidation implements BusListener {
 
   /** The key has changed: nothing that was read or begun before is kept, nor served to later callers. */
   touch(key: string): void {
-    const { fence, first, failures } = this.#parts
+    const { fence, l1, failures } = this.#context
     fence.touch(key)
-    first.delete(key)
+    l1.delete(key)
     failures.forget(key)
-    this.#flights.drop(key)
+    this.#singleFlight.keyChanged(key)
   }
 
   touchEverything(): void {
-    const { fence, first, failures } = this.#parts
+    const { fence, l1, failures } = this.#context
     fence.touchAll()
-    first.clear()
+    l1.clear()
     failures.clear()
-    this.#flights.dropAll()
+    this.#singleFlight.allChanged()
   }
 
   /** Tells the store what it missed; rejects when it cannot. */
-  async replay({ keys, tags, all }: Debt, send: Send): Promise<void> {
-    const { bus } = this.#parts
+  async replay({ keys, tags, all }: PendingInvalidations, send: Send): Promise<void> {
+    const { bus } = this.#context
     if (all) await send((tier) => tier.bump(EVERYTHING, bus.write({ kind: 'all' })))
     for (let i = 0; i < keys.length; i += REPLAY_BATCH) {
       const batch = keys.slice(i, i + REPLAY_BATCH)
@@ -113,37 +113,37 @@ export class Invalidation implements BusListener {
   }
 
   message(text: string): void {
-    const event = this.#parts.bus.read(text)
+    const event = this.#context.bus.read(text)
     if (event === undefined) return
     if (event.kind === 'all') this.touchEverything()
     else if (event.kind === 'tags') {
-      for (const tag of event.names) this.#parts.fence.touchTag(tag)
-      this.#flights.dropStale()
+      for (const tag of event.names) this.#context.fence.touchTag(tag)
+      this.#singleFlight.tagsChanged()
     } else {
       for (const key of event.names) {
         this.touch(key)
-        this.#parts.bus.wake(key)
+        this.#context.bus.wake(key)
       }
     }
   }
 
   gap(): void {
-    if (!this.#parts.bus.healthy) return
-    this.#parts.bus.healthy = false
-    this.#parts.fence.doubtAll()
-    channels.gap.publish(() => ({ cache: this.#parts.options.name, healed: false }))
+    if (!this.#context.bus.healthy) return
+    this.#context.bus.healthy = false
+    this.#context.fence.doubtAll()
+    channels.gap.publish(() => ({ cache: this.#context.options.name, healed: false }))
   }
 
   healed(): void {
-    if (this.#parts.bus.healthy) return
-    this.#parts.bus.healthy = true
+    if (this.#context.bus.healthy) return
+    this.#context.bus.healthy = true
     // Also what was read just before: a message about it may have come too early for us to hear.
-    this.#parts.fence.doubtAll()
-    channels.gap.publish(() => ({ cache: this.#parts.options.name, healed: true }))
+    this.#context.fence.doubtAll()
+    channels.gap.publish(() => ({ cache: this.#context.options.name, healed: true }))
   }
 
   /** True when it did not reach the server and was queued. */
-  async #send(guard: Guard, work: (tier: Tier) => Promise<void>, queue: () => void): Promise<boolean> {
+  async #send(guard: GuardedTier, work: (tier: Tier) => Promise<void>, queue: () => void): Promise<boolean> {
     if (guard.opening !== undefined) await guard.opening
     try {
       await guard.run(work)
@@ -151,13 +151,13 @@ export class Invalidation implements BusListener {
     } catch (error) {
       queue()
       guard.probe()
-      channels.reject.publish(() => ({ cache: this.#parts.options.name, reason: 'store', error }))
+      channels.reject.publish(() => ({ cache: this.#context.options.name, reason: 'store', error }))
       return true
     }
   }
 
   #announce(what: 'key' | 'tag' | 'all', count: number, queued: readonly boolean[]): void {
-    const { counters, options } = this.#parts
+    const { counters, options } = this.#context
     counters.invalidations += what === 'key' ? 1 : count
     channels.invalidate.publish(() => ({ cache: options.name, what, count, queued: queued.includes(true) }))
   }

@@ -1,26 +1,26 @@
 import { sleep } from '@spillway/kit'
 import { channels } from '../channels.js'
-import { randomBytes } from '../entry/entropy.js'
-import type { Parts } from '../tiers/parts.js'
-import type { Look, Permit } from '../tiers/second-tier.js'
+import { randomBytes } from '../entry/random-pool.js'
+import type { CacheContext } from '../tiers/cache-context.js'
+import type { L2Read, LoadLease } from '../tiers/l2.js'
 
 /** How many milliseconds to wait for the process that is loading before asking again, when no message comes. */
 export const POLL = { first: 10, last: 50, withBus: 250 }
 
-/** Asks for leases, waits for those of others, renews them and gives them back. A store that fails is told of only. */
+/** Client of the leases: asks for them, waits for those of other processes, renews them and gives them back. Failures of the store are published, never thrown. */
 export class Leases {
-  readonly #parts: Parts
+  readonly #context: CacheContext
 
-  constructor(parts: Parts) {
-    this.#parts = parts
+  constructor(context: CacheContext) {
+    this.#context = context
   }
 
   /** `undefined`: the store is away, load without a lease. */
-  async ask(key: string, look: Look): Promise<Permit | 'busy' | 'changed' | undefined> {
-    const { second, options, counters } = this.#parts
+  async ask(key: string, look: L2Read): Promise<LoadLease | 'busy' | 'changed' | undefined> {
+    const { l2, options, counters } = this.#context
     const token = randomBytes(16).toString('base64url')
     try {
-      const granted = await second!.acquire(key, token, options.lease, look)
+      const granted = await l2!.acquire(key, token, options.lease, look)
       if (granted === 'busy') counters.leaseWaits++
       if (granted !== 'changed') this.tell(granted === 'busy' ? 'busy' : 'acquired')
       return granted
@@ -32,7 +32,7 @@ export class Leases {
 
   /** Resolves when another node says that the key has changed, or after the pause. Rejects on abort. */
   async change(key: string, pause: number, signal: AbortSignal): Promise<void> {
-    const { bus } = this.#parts
+    const { bus } = this.#context
     const woken = new AbortController()
     const stop = bus.onChange(key, () => woken.abort())
     const milliseconds = (bus.healthy ? POLL.withBus : pause) * (0.75 + Math.random() / 2)
@@ -45,10 +45,10 @@ export class Leases {
     }
   }
 
-  async renew({ lease }: Permit): Promise<void> {
-    const { second, options } = this.#parts
+  async renew({ lease }: LoadLease): Promise<void> {
+    const { l2, options } = this.#context
     try {
-      const held = await second!.guardOf(lease.key).run((tier) => tier.renew(lease, options.lease))
+      const held = await l2!.guardOf(lease.key).run((tier) => tier.renew(lease, options.lease))
       if (!held) this.tell('lost')
     } catch (error) {
       this.#storeFailed(error)
@@ -56,30 +56,30 @@ export class Leases {
   }
 
   /** Whether nobody wrote or deleted the key since the lease was given. */
-  async unchanged(permit: Permit | undefined): Promise<boolean> {
+  async unchanged(permit: LoadLease | undefined): Promise<boolean> {
     if (permit === undefined) return true
-    const { second, options } = this.#parts
+    const { l2, options } = this.#context
     const { lease } = permit
-    return second!
+    return l2!
       .guardOf(lease.key)
       .run((tier) => tier.renew(lease, options.lease))
       .catch(() => true)
   }
 
-  giveBack(permit: Permit | undefined): void {
+  giveBack(permit: LoadLease | undefined): void {
     if (permit === undefined) return
-    this.#parts
-      .second!.guardOf(permit.lease.key)
+    this.#context
+      .l2!.guardOf(permit.lease.key)
       .run((tier) => tier.release(permit.lease))
       .catch((error) => this.#storeFailed(error))
   }
 
   /** Publishes what became of a lease. */
   tell(event: 'acquired' | 'busy' | 'lost' | 'voided'): void {
-    channels.lease.publish(() => ({ cache: this.#parts.options.name, event }))
+    channels.lease.publish(() => ({ cache: this.#context.options.name, event }))
   }
 
   #storeFailed(error: unknown): void {
-    channels.reject.publish(() => ({ cache: this.#parts.options.name, reason: 'store', error }))
+    channels.reject.publish(() => ({ cache: this.#context.options.name, reason: 'store', error }))
   }
 }

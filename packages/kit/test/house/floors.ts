@@ -14,7 +14,7 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
     'stores/redis/ stores/memcached/ stores/memory/',
     'stores/',
     'coherence/ entry/',
-    'options errors channels key store',
+    'options errors channels key short-name store',
   ],
   cluster: [
     'index express fastify koa cli agent watchdog',

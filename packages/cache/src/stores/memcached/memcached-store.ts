@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { defineOptions, list, misuse, string } from '@spillway/kit'
 import { LRUCache } from 'lru-cache'
 import { idOf } from '../../entry/frame.js'
+import { storeKey } from '../../key.js'
 import type { Acquired, CacheStore, Epoch, Lease, Reading, ReadingMany, Tier } from '../../store.js'
 import { ServerClock } from '../server-clock.js'
-import { storeKey } from '../store-key.js'
 import { MemcachedConnection, MemcachedError } from './memcached-connection.js'
 import type { MetaReply } from './meta-parser.js'
 import { Ring } from './ring.js'
@@ -74,11 +74,21 @@ interface Holding {
  * entry that is to be replaced stands before its frame. Whoever commits names the item by its unique number (`C`), which
  * any write or delete changes: so a lease is a fence here, too.
  */
+/** Bytes of all entries that leases under way stand before. */
+const MAX_HELD_BYTES = 64 * 1024 ** 2
+/** What a lease takes beside the entry. */
+const HOLDING_BYTES = 200
+
 class MemcachedTier implements Tier {
   readonly #connection: MemcachedConnection
   readonly #namespace: string
   readonly #clock: ServerClock
-  readonly #holdings = new LRUCache<string, Holding>({ max: 10_000 })
+  /** Bounded in bytes, too, since each may hold the entry that it stands before. One that is forgotten stores nothing. */
+  readonly #holdings = new LRUCache<string, Holding>({
+    max: 10_000,
+    maxSize: MAX_HELD_BYTES,
+    sizeCalculation: ({ frame }) => HOLDING_BYTES + (frame?.length ?? 0),
+  })
   #onReady = () => {}
 
   constructor(address: string, namespace: string) {

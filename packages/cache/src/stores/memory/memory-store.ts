@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Clock, wallClock } from '@spillway/kit'
 import { LRUCache } from 'lru-cache'
 import { idOf } from '../../entry/frame.js'
+import { shortName } from '../../short-name.js'
 import type {
   Acquired,
   BusListener,
@@ -92,6 +93,11 @@ class MemoryNamespace {
   }
 }
 
+/** Epochs of tags begin with `#`, as the digests do: a letter before it keeps short names as they are. */
+function epochKey(name: string): string {
+  return shortName(`e${name}`)
+}
+
 class MemoryTier implements Tier {
   readonly ready = true
   readonly #namespace: MemoryNamespace
@@ -115,10 +121,10 @@ class MemoryTier implements Tier {
   async epochs(names: readonly string[]): Promise<readonly Epoch[]> {
     const { epochs } = this.#namespace
     return names.map((name) => {
-      const known = epochs.get(name)
+      const known = epochs.get(epochKey(name))
       if (known !== undefined) return { value: known.value, age: performance.now() - known.made }
       const value = randomUUID()
-      epochs.set(name, { value, made: performance.now() })
+      epochs.set(epochKey(name), { value, made: performance.now() })
       return { value, age: this.#namespace.ageOfUnknown() }
     })
   }
@@ -127,21 +133,21 @@ class MemoryTier implements Tier {
     const { leases, clock } = this.#namespace
     const frame = this.#namespace.frame(key)
     if (frame !== undefined && idOf(frame) !== seen) return 'changed'
-    const held = leases.get(key)
+    const held = leases.get(shortName(key))
     if (held !== undefined && held.until > clock.now()) return 'busy'
-    leases.set(key, { token, until: clock.now() + milliseconds })
+    leases.set(shortName(key), { token, until: clock.now() + milliseconds })
     return { key, token }
   }
 
   async renew(lease: Lease, milliseconds: number): Promise<boolean> {
     if (!this.#holds(lease)) return false
     const { leases, clock } = this.#namespace
-    leases.set(lease.key, { token: lease.token, until: clock.now() + milliseconds })
+    leases.set(shortName(lease.key), { token: lease.token, until: clock.now() + milliseconds })
     return true
   }
 
   async release(lease: Lease): Promise<void> {
-    if (this.#holds(lease)) this.#namespace.leases.delete(lease.key)
+    if (this.#holds(lease)) this.#namespace.leases.delete(shortName(lease.key))
   }
 
   async commit(lease: Lease, frame: Buffer, milliseconds: number, message: string): Promise<boolean> {
@@ -151,7 +157,7 @@ class MemoryTier implements Tier {
   }
 
   async write(key: string, frame: Buffer, milliseconds: number, message: string): Promise<void> {
-    this.#namespace.leases.delete(key)
+    this.#namespace.leases.delete(shortName(key))
     this.#namespace.store(key, frame, milliseconds)
     this.#namespace.publish(message)
   }
@@ -159,13 +165,13 @@ class MemoryTier implements Tier {
   async remove(keys: readonly string[], message: string): Promise<void> {
     for (const key of keys) {
       this.#namespace.items.delete(key)
-      this.#namespace.leases.delete(key)
+      this.#namespace.leases.delete(shortName(key))
     }
     this.#namespace.publish(message)
   }
 
   async bump(name: string, message: string): Promise<void> {
-    this.#namespace.epochs.set(name, { value: randomUUID(), made: performance.now() })
+    this.#namespace.epochs.set(epochKey(name), { value: randomUUID(), made: performance.now() })
     this.#namespace.publish(message)
   }
 
@@ -180,11 +186,11 @@ class MemoryTier implements Tier {
   }
 
   #holds({ key, token }: Lease): boolean {
-    const held = this.#namespace.leases.get(key)
+    const held = this.#namespace.leases.get(shortName(key))
     return held !== undefined && held.token === token && held.until > this.#namespace.clock.now()
   }
 
   #epochs(names: readonly string[]): (string | undefined)[] {
-    return names.map((name) => this.#namespace.epochs.get(name)?.value)
+    return names.map((name) => this.#namespace.epochs.get(epochKey(name))?.value)
   }
 }

@@ -8,8 +8,8 @@ const FIRST_PAUSE = 50
 const MAX_PAUSE = 1_000
 
 export interface RedisBusListener {
-  /** Every message from now on will come, over this connection. */
-  live(connection: RedisSubscriber): void
+  /** Every message from now on will come. */
+  live(): void
   message(text: string): void
   /** Messages may be missed from now on. */
   dropped(): void
@@ -63,7 +63,7 @@ export class RedisBus {
     if (this.#subscriber !== subscriber) return
     this.#pause = FIRST_PAUSE
     this.#unanswered = 0
-    this.#listener.live(subscriber)
+    this.#listener.live()
   }
 
   #beat(subscriber: RedisSubscriber): void {

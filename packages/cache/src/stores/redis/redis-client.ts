@@ -1,3 +1,7 @@
+import type { RedisCommand } from '@spillway/kit'
+
+export type { RedisCommand }
+
 /**
  * The part of an ioredis client (5 or 6: `Redis`, with Sentinel or without, or `Cluster`) that the store uses. The
  * client is the user's: how it connects and when it gives up is theirs to choose, and so is closing it.
@@ -14,8 +18,6 @@ export interface RedisClient {
   off(event: string, listener: (...args: any[]) => void): unknown
 }
 
-export type RedisCommand = (...args: (string | number | Buffer)[]) => Promise<unknown>
-
 /** A connection of our own, for the bus. */
 export interface RedisSubscriber extends RedisClient {
   subscribe(channel: string): Promise<unknown>
@@ -27,12 +29,6 @@ export interface RedisSubscriber extends RedisClient {
 interface Extras {
   duplicate?(override: object): RedisSubscriber
   nodes?(role: 'master'): readonly Extras[]
-}
-
-/** The prefix that the client puts before each key, and that channels do not get by themselves. */
-export function keyPrefixOf({ options }: RedisClient): string {
-  const prefix = (options as { readonly keyPrefix?: unknown } | undefined)?.keyPrefix
-  return typeof prefix === 'string' ? prefix : ''
 }
 
 /**

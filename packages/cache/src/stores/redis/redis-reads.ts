@@ -1,7 +1,5 @@
+import type { RedisCommand } from '@spillway/kit'
 import type { Reading } from '../../store.js'
-import type { RedisCommand } from './redis-client.js'
-import type { RedisOrderedReads } from './redis-ordered-reads.js'
-import { bulksIn } from './redis-reply.js'
 import { LEASE_LENGTH, LEASE_MARK } from './redis-scripts.js'
 
 interface Wanted {
@@ -22,14 +20,12 @@ const REPLY = 65_536
  */
 export class RedisReads {
   readonly #mget: RedisCommand
-  readonly #ordered: RedisOrderedReads
   #wanted: Wanted[] = []
   /** Bytes of an entry, as of late. */
   #size = 0
 
-  constructor(mget: RedisCommand, ordered: RedisOrderedReads) {
+  constructor(mget: RedisCommand) {
     this.#mget = mget
-    this.#ordered = ordered
   }
 
   read(entry: string, epochs: readonly string[]): Promise<Reading> {
@@ -52,28 +48,13 @@ export class RedisReads {
     else this.#many(wanted)
   }
 
-  #one(wanted: Wanted): void {
-    const reading = this.#size <= REPLY ? this.#ordered.read(wanted.entry, wanted.epochs) : undefined
-    if (reading === undefined) this.#alone(wanted)
-    else void reading.then((found) => (found === undefined ? this.#alone(wanted) : this.#tell(wanted, found)))
-  }
-
-  #tell({ resolve }: Wanted, reading: Reading): void {
-    this.#weigh(reading.frame?.length ?? 0)
-    resolve(reading)
-  }
-
-  #alone(wanted: Wanted): void {
-    const { entry, epochs, reject } = wanted
-    const { changes } = this.#ordered
-    this.#mget(entry, ...epochs)
-      .then((reply) => {
-        const [frame = null, ...values] = bulksIn(reply, 1 + epochs.length)
-        const found = values.map(textOf)
-        this.#ordered.learn(epochs, found, changes)
-        this.#tell(wanted, { frame: frameOf(frame), epochs: found })
-      })
-      .catch(reject)
+  #one({ entry, epochs, resolve, reject }: Wanted): void {
+    this.#mget(entry, ...epochs).then((reply) => {
+      if (!areBulks(reply, 1 + epochs.length)) return reject(new RedisReplyError())
+      const [frame = null, ...values] = reply
+      this.#weigh(frame?.length ?? 0)
+      resolve({ frame: frameOf(frame), epochs: values.map(textOf) })
+    }, reject)
   }
 
   #many(wanted: readonly Wanted[]): void {
@@ -82,22 +63,21 @@ export class RedisReads {
     for (const { epochs } of wanted) {
       for (const name of epochs) if (!places.has(name)) places.set(name, names.push(name) - 1)
     }
-    this.#mget(...names)
-      .then((reply) => {
-        const values = bulksIn(reply, names.length)
-        const texts = new Map<string, string | undefined>()
-        for (const [name, at] of places) texts.set(name, textOf(values[at]!))
-        let bytes = 0
-        for (let i = 0; i < wanted.length; i++) {
-          const { epochs, resolve } = wanted[i]!
-          bytes += values[i]?.length ?? 0
-          resolve({ frame: frameOf(values[i]!), epochs: epochs.map((name) => texts.get(name)) })
-        }
-        this.#weigh(bytes / wanted.length)
-      })
-      .catch((error) => {
-        for (const { reject } of wanted) reject(error)
-      })
+    const fail = (error: unknown) => {
+      for (const { reject } of wanted) reject(error)
+    }
+    this.#mget(...names).then((values) => {
+      if (!areBulks(values, names.length)) return fail(new RedisReplyError())
+      const texts = new Map<string, string | undefined>()
+      for (const [name, at] of places) texts.set(name, textOf(values[at]!))
+      let bytes = 0
+      for (let i = 0; i < wanted.length; i++) {
+        const { epochs, resolve } = wanted[i]!
+        bytes += values[i]?.length ?? 0
+        resolve({ frame: frameOf(values[i]!), epochs: epochs.map((name) => texts.get(name)) })
+      }
+      this.#weigh(bytes / wanted.length)
+    }, fail)
   }
 
   /** Large entries are believed at once, smaller ones by and by. */
@@ -115,4 +95,44 @@ export function frameOf(value: Buffer | null): Buffer | undefined {
 
 export function textOf(value: Buffer | null): string | undefined {
   return value?.toString('latin1')
+}
+
+/** The reply of a server that does not keep to its protocol, or of a proxy before it. */
+export class RedisReplyError extends Error {
+  constructor() {
+    super('Redis gave a reply of another kind than the command has')
+  }
+}
+
+/**
+ * Whether a reply is that of an `MGET`: a bulk string for each key. It throws nothing, since reads go through it: a
+ * rejection handler behind each of them would cost one more promise.
+ */
+export function areBulks(reply: unknown, count: number): reply is readonly (Buffer | null)[] {
+  if (!Array.isArray(reply) || reply.length !== count) return false
+  for (let i = 0; i < count; i++) if (reply[i] !== null && !Buffer.isBuffer(reply[i])) return false
+  return true
+}
+
+/**
+ * The bulk strings of an `MGET`, one for each key.
+ *
+ * @throws RedisReplyError
+ */
+export function bulksIn(reply: unknown, count: number): readonly (Buffer | null)[] {
+  if (!areBulks(reply, count)) throw new RedisReplyError()
+  return reply
+}
+
+/**
+ * A pair of texts.
+ *
+ * @throws RedisReplyError
+ */
+export function textsIn(reply: unknown): readonly [string, string] {
+  if (Array.isArray(reply) && reply.length === 2) {
+    const [first, second] = reply as readonly unknown[]
+    if (typeof first === 'string' && typeof second === 'string') return [first, second]
+  }
+  throw new RedisReplyError()
 }

@@ -1,14 +1,4 @@
-import { createHash } from 'node:crypto'
-
-/** A script with the digest that the server knows it by. */
-export interface RedisScript {
-  readonly text: string
-  readonly sha: string
-}
-
-function script(text: string): RedisScript {
-  return { text, sha: createHash('sha1').update(text).digest('hex') }
-}
+import { redisScript as script } from '@spillway/kit'
 
 /**
  * An entry and its lease are one string, so that each script has one key (a cluster that moves a slot refuses scripts

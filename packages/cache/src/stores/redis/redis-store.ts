@@ -1,4 +1,14 @@
-import { boolean, defineOptions, having } from '@spillway/kit'
+import {
+  boolean,
+  defineOptions,
+  having,
+  ioredisCommands,
+  type RedisArgument,
+  type RedisCommand,
+  type RedisScript,
+  RedisScripts,
+} from '@spillway/kit'
+import { storeKey } from '../../key.js'
 import type {
   Acquired,
   BusListener,
@@ -9,24 +19,10 @@ import type {
   ReadingMany,
   Tier,
 } from '../../store.js'
-import { storeKey } from '../store-key.js'
 import { RedisBus } from './redis-bus.js'
-import { keyPrefixOf, type RedisClient, type RedisCommand } from './redis-client.js'
-import { RedisOrderedReads } from './redis-ordered-reads.js'
-import { frameOf, RedisReads, textOf } from './redis-reads.js'
-import { bulksIn, textsIn } from './redis-reply.js'
-import {
-  ACQUIRE,
-  BUMP,
-  COMMIT,
-  EPOCH,
-  RELEASE,
-  REMOVE,
-  RENEW,
-  type RedisScript,
-  TOKEN_LENGTH,
-  WRITE,
-} from './redis-scripts.js'
+import type { RedisClient } from './redis-client.js'
+import { bulksIn, frameOf, RedisReads, textOf, textsIn } from './redis-reads.js'
+import { ACQUIRE, BUMP, COMMIT, EPOCH, RELEASE, REMOVE, RENEW, TOKEN_LENGTH, WRITE } from './redis-scripts.js'
 import { type RedisServer, serverOf } from './redis-server.js'
 
 export interface RedisStoreOptions {
@@ -70,35 +66,29 @@ class RedisTier implements Tier {
   readonly #namespace: string
   readonly #channel: string
   readonly #mget: RedisCommand
-  readonly #ordered: RedisOrderedReads
   readonly #reads: RedisReads
   readonly #get: RedisCommand
   readonly #del: RedisCommand
   readonly #publish: RedisCommand
   readonly #ping: RedisCommand
   readonly #server: RedisServer
-  readonly #evalsha: RedisCommand
-  readonly #eval: RedisCommand
+  readonly #scripts: RedisScripts
   #bus: RedisBus | undefined
   #last: { readonly name: string; readonly keys: readonly string[] } = { name: '', keys: [] }
 
   constructor(client: RedisClient, namespace: string, withBus: boolean) {
     this.#client = client
     this.#namespace = namespace
-    const prefix = keyPrefixOf(client)
-    this.#channel = `${prefix}${namespace}:bus`
+    const commands = ioredisCommands(client)
+    this.#channel = `${commands.keyPrefix}${namespace}:bus`
     this.#server = serverOf(client)
-    this.#ordered = new RedisOrderedReads(this.#server, prefix)
-    // These go out by themselves even with `enableAutoPipelining`, which would wait for more and mix up cluster slots.
-    const command = (name: string) => client.createBuiltinCommand(name)
-    this.#mget = command('mget').buffer.bind(client)
-    this.#reads = new RedisReads(this.#mget, this.#ordered)
-    this.#get = command('get').buffer.bind(client)
-    this.#del = command('del').string.bind(client)
-    this.#publish = command('publish').string.bind(client)
-    this.#ping = command('ping').string.bind(client)
-    this.#evalsha = command('evalsha').string.bind(client)
-    this.#eval = command('eval').string.bind(client)
+    this.#mget = commands.bytes('mget')
+    this.#reads = new RedisReads(this.#mget)
+    this.#get = commands.bytes('get')
+    this.#del = commands.text('del')
+    this.#publish = commands.text('publish')
+    this.#ping = commands.text('ping')
+    this.#scripts = new RedisScripts(commands, 'text')
     if (withBus) this.listen = (listener) => this.#listen(listener)
   }
 
@@ -130,10 +120,8 @@ class RedisTier implements Tier {
 
   async readMany(keys: readonly string[], epochs: readonly string[]): Promise<ReadingMany> {
     const names = epochs.map((name) => this.#epoch(name))
-    const { changes } = this.#ordered
     const values = await this.#values([...keys.map((key) => this.#entry(key)), ...names])
     const found = values.slice(keys.length).map(textOf)
-    this.#ordered.learn(names, found, changes)
     return { frames: values.slice(0, keys.length).map(frameOf), epochs: found }
   }
 
@@ -207,18 +195,9 @@ class RedisTier implements Tier {
 
   #listen(listener: BusListener): void {
     this.#bus = new RedisBus(this.#client, this.#channel, {
-      live: (connection) => {
-        void this.#ordered.open(connection)
-        listener.healed()
-      },
-      message: (text) => {
-        this.#ordered.hear(text)
-        listener.message(text)
-      },
-      dropped: () => {
-        this.#ordered.close()
-        listener.gap()
-      },
+      live: () => listener.healed(),
+      message: (text) => listener.message(text),
+      dropped: () => listener.gap(),
     })
   }
 
@@ -230,13 +209,8 @@ class RedisTier implements Tier {
     return bulksIn(values, names.length)
   }
 
-  async #run({ sha, text }: RedisScript, key: string, ...args: (string | number | Buffer)[]) {
-    try {
-      return await this.#evalsha(sha, 1, key, ...args)
-    } catch (error) {
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#eval(text, 1, key, ...args)
-    }
+  #run(script: RedisScript, key: string, ...args: RedisArgument[]): Promise<unknown> {
+    return this.#scripts.run(script, 1, [key, ...args], asItIs)
   }
 
   /** Most reads want the namespace's epoch and no other: its key is made once. */
@@ -256,4 +230,8 @@ class RedisTier implements Tier {
 
 function fixed(token: string): string {
   return token.slice(0, TOKEN_LENGTH).padEnd(TOKEN_LENGTH)
+}
+
+function asItIs(reply: unknown): unknown {
+  return reply
 }

@@ -13,39 +13,9 @@ export interface RedisClient {
   readonly options?: object
 }
 
-type Run = (script: string, keys: number, ...args: (string | number)[]) => Promise<unknown>
-
-/** How to send a script with this client and have its reply as bytes. */
-export interface Commands {
-  readonly evalsha: Run
-  readonly eval: Run
-}
-
 /** What ioredis has beyond {@link RedisClient}, found at run time. */
 interface Extras {
-  createBuiltinCommand?(name: string): { readonly buffer: Run }
   readonly slots?: readonly (readonly string[] | undefined)[]
-}
-
-/**
- * Commands that go out by themselves even with `enableAutoPipelining`: calls are batched already, and ioredis 5
- * groups EVALSHA by the hash of the script instead of its keys, which a cluster refuses (ioredis #2109).
- */
-export function commandsOf(client: RedisClient): Commands {
-  const { createBuiltinCommand } = client as Extras
-  if (typeof createBuiltinCommand !== 'function') {
-    return {
-      evalsha: client.callBuffer.bind(client, 'evalsha'),
-      eval: client.callBuffer.bind(client, 'eval'),
-    }
-  }
-  const command = (name: string) => Reflect.apply(createBuiltinCommand, client, [name]).buffer.bind(client)
-  return { evalsha: command('evalsha'), eval: command('eval') }
-}
-
-/** The prefix that the client puts before each key. */
-export function keyPrefixOf({ options }: RedisClient): string {
-  return stringIn(options, 'keyPrefix') ?? ''
 }
 
 /** Whether the client may send a command again whose answer was lost with the connection. */
@@ -93,9 +63,4 @@ function readyOf(client: RedisClient): Ready {
 export function isMaster(client: RedisClient, node: string): boolean {
   const { slots } = client as Extras
   return slots === undefined || slots.length === 0 || slots.some((nodes) => nodes?.[0] === node)
-}
-
-function stringIn(options: object | undefined, name: string): string | undefined {
-  const value = (options as Record<string, unknown> | undefined)?.[name]
-  return typeof value === 'string' ? value : undefined
 }

@@ -1,21 +1,21 @@
-import { createHash } from 'node:crypto'
+import { redisScript } from '@spillway/kit'
 import { MOST_USED } from '../../bucket/bucket.js'
 import { LEASE_PART } from '../shared/protocol.js'
 
 /**
- * The decisions, in the Redis server; the twin of `answerFrom` in `wire.ts`, line by line on the same doubles.
+ * The decisions, in the Redis server; the twin of `answerFrom` in `protocol.ts`, line by line on the same doubles.
  *
  * KEYS: the receipt, if there is one, then the buckets. ARGV: the time (microseconds of the server) after which nobody
- * waits for an answer any more, or 0; the number of the call if there is a receipt, or 0; then the numbers of `wire.ts`. A bucket is two packed
+ * waits for an answer any more, or 0; the number of the call if there is a receipt, or 0; then the numbers of `protocol.ts`. A bucket is two packed
  * doubles, `used` and `at`, and lives until it is full again. All are read at once and each is written once at most, however
  * often it is asked about. One bucket alone, the usual thing for a lone caller, has the same steps without tables, which
  * would be a third of its time. The answer is packed doubles: the time, `1` if that was too late and nothing was done, then
- * the numbers of `wire.ts`.
+ * the numbers of `protocol.ts`.
  *
  * A receipt holds the number of the call and its answer until the time is up: a client that sends the same call again,
  * because the connection broke before the answer came, gets the same answer and is not charged twice.
  */
-export const SCRIPT = `
+export const SCRIPT = redisScript(`
 local call, pack, max, min, floor, ceil = redis.call, struct.pack, math.max, math.min, math.floor, math.ceil
 local unpack = table.unpack or unpack
 local time = redis.call('TIME')
@@ -174,6 +174,4 @@ for i = 1, #touched do
   write(KEYS[p], used[p], noted[p], pace[p], period[p])
 end
 return done(table.concat(out))
-`
-
-export const SCRIPT_SHA = createHash('sha1').update(SCRIPT).digest('hex')
+`)

@@ -1,7 +1,7 @@
-import { type Duration, defineOptions, duration, having, string } from '@spillway/kit'
+import { type Duration, defineOptions, duration, having, keyPrefixOf, string } from '@spillway/kit'
 import { BucketNames } from '../../bucket/bucket-names.js'
 import { SharedStore } from '../shared/shared-store.js'
-import { keyPrefixOf, type RedisClient } from './redis-client.js'
+import type { RedisClient } from './redis-client.js'
 import { RedisTransport } from './redis-transport.js'
 
 /** Options of `redisStore`. */

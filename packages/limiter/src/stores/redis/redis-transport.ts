@@ -1,18 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { misuse } from '@spillway/kit'
+import { ioredisCommands, misuse, RedisScripts } from '@spillway/kit'
 import { microseconds } from '../../bucket/bucket.js'
 import type { BatchRequest, Sharding, Transport } from '../shared/transport.js'
-import {
-  type Commands,
-  commandsOf,
-  isMaster,
-  keyPrefixOf,
-  masterOf,
-  mayResend,
-  type RedisClient,
-  whenReady,
-} from './redis-client.js'
-import { SCRIPT, SCRIPT_SHA } from './redis-script.js'
+import { isMaster, masterOf, mayResend, type RedisClient, whenReady } from './redis-client.js'
+import { SCRIPT } from './redis-script.js'
 import { slotOfKey } from './redis-slot.js'
 
 /** Sends batches to Redis, as one script per batch. */
@@ -20,7 +11,7 @@ export class RedisTransport implements Transport {
   readonly source = 'redis'
   readonly sharding: Sharding | undefined
   readonly #client: RedisClient
-  readonly #commands: Commands
+  readonly #scripts: RedisScripts
   readonly #prefix: string
   readonly #keyPrefix: string
   readonly #needsReceipt: boolean
@@ -38,9 +29,10 @@ export class RedisTransport implements Transport {
   /** @param prefix begins every key, after the `keyPrefix` of the client */
   constructor(client: RedisClient, prefix: string) {
     this.#client = client
-    this.#commands = commandsOf(client)
+    const commands = ioredisCommands(client)
+    this.#scripts = new RedisScripts(commands, 'bytes')
     this.#prefix = prefix
-    this.#keyPrefix = keyPrefixOf(client)
+    this.#keyPrefix = commands.keyPrefix
     this.#needsReceipt = mayResend(client)
     if (client.isCluster) this.sharding = shardingOf(client, this.#keyPrefix)
   }
@@ -93,11 +85,7 @@ export class RedisTransport implements Transport {
       if (receipt !== undefined) this.#freeReceipts.push(receipt)
       return this.#read(reply, answerLength, node, sent) ?? late()
     }
-    return this.#commands.evalsha(SCRIPT_SHA, keyCount, ...args).then(read, (error) => {
-      // Nothing was carried out, so this one may be sent again; EVAL also leaves the script there.
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return this.#commands.eval(SCRIPT, keyCount, ...args).then(read)
-    })
+    return this.#scripts.run(SCRIPT, keyCount, args, read)
   }
 
   /** The numbers of an answer; `undefined` if the call came too late. */

@@ -1,0 +1,91 @@
+import type { Share } from '../options.js'
+import { clonePlain, deepClone, deepCloneToKeep, deepFreeze, freezeNew } from './clone.js'
+import type { Times } from './freshness.js'
+import type { Shape } from './inspect-value.js'
+
+/** Entry of the first tier: a value with its times, and how callers get at it. */
+export interface L1Entry extends Times {
+  readonly value: unknown
+  /** JSON keeps it as it is, and freezing protects it. */
+  readonly plain: boolean
+  /** Each caller needs a copy of its own. */
+  readonly copied: boolean
+  /** `share: 'own'`: nothing keeps the value, so that the last waiter gets it without a copy. */
+  readonly own: boolean
+  /** Handed out by hits, so that a hit allocates nothing; made by the first. */
+  promise: Promise<unknown> | undefined
+  readonly bytes: number
+  /** Until then, and while `clock` is current, a hit needs no second look. */
+  hotUntil: number
+  /** From then on it is to be compared with the store. */
+  verifyAt: number
+  readonly tags: readonly string[]
+  /** The id of the entry in the store, `''` when it is not there. */
+  id: string
+  /** The fence's clock when it was last found valid. */
+  clock: number
+}
+
+export interface Material extends Pick<L1Entry, 'value' | 'tags' | 'id' | 'clock'> {
+  /** Not spread into this object: V8 builds an object that begins with a spread many times slower than a literal. */
+  readonly shape: Shape
+  /** Somebody outside holds the value, and could change it later. */
+  readonly known: boolean
+}
+
+/** Makes an entry that no caller can harm. */
+export function createEntry(material: Material, times: Times, share: Share): L1Entry {
+  const { value, shape, known } = material
+  const { plain, loose } = shape
+  const freeze = known ? deepFreeze : freezeNew
+  const copied = share === 'clone' || share === 'own' || (share === 'freeze' && !plain)
+  return {
+    value:
+      share === 'freeze' && plain
+        ? freeze(value)
+        : copied && (known || loose) && share !== 'own'
+          ? copyToKeep(value, plain)
+          : value,
+    plain,
+    copied,
+    own: share === 'own',
+    promise: undefined,
+    bytes: share === 'reference' ? shape.retained : shape.bytes,
+    hotUntil: 0,
+    verifyAt: 0,
+    created: times.created,
+    freshUntil: times.freshUntil,
+    swrUntil: times.swrUntil,
+    staleUntil: times.staleUntil,
+    loadMs: times.loadMs,
+    tags: material.tags,
+    id: material.id,
+    clock: material.clock,
+  }
+}
+
+/** A copy that shares nothing with the value. */
+export function copyOf({ value, plain }: Pick<L1Entry, 'value' | 'plain'>): unknown {
+  return plain ? clonePlain(value) : deepClone(value)
+}
+
+function copyToKeep(value: unknown, plain: boolean): unknown {
+  return plain ? clonePlain(value) : deepCloneToKeep(value)
+}
+
+/** The value for one caller. */
+export function copyFor(held: L1Entry): unknown {
+  return held.copied ? copyOf(held) : held.value
+}
+
+/** The value for the last caller who will ever ask for it. */
+export function moveOut(held: L1Entry): unknown {
+  return held.own ? held.value : copyFor(held)
+}
+
+/** The value for one caller, as a promise. */
+export function promiseOf(held: L1Entry): Promise<unknown> {
+  if (held.copied) return Promise.resolve(copyOf(held))
+  held.promise ??= Promise.resolve(held.value)
+  return held.promise
+}
