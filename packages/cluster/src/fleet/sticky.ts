@@ -26,7 +26,8 @@ export class StickyListener {
   /** Resolves with the port. @throws StartError `ERR_CLUSTER_PORT` */
   listen(port: number, host: string | undefined): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', (error) => reject(new StartError(error.message, 'ERR_CLUSTER_PORT')))
+      // Later errors tell of clients that could not be accepted, for want of descriptors: those clients try again.
+      this.#server.on('error', (error) => reject(new StartError(error.message, 'ERR_CLUSTER_PORT')))
       this.#server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
         const address = this.#server.address()
         resolve(typeof address === 'object' && address !== null ? address.port : port)
@@ -40,6 +41,8 @@ export class StickyListener {
 
   #dispatch(socket: Socket): void {
     const worker = chosen(socket.remoteAddress ?? '', this.#workers())
+    // A client may go away before its connection has left this process.
+    socket.on('error', () => {})
     const inner: Socket & { _handle?: Partial<Connector> | null } = socket
     const handle = inner._handle
     if (worker === undefined || !isConnector(handle)) {

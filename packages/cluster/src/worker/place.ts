@@ -40,7 +40,7 @@ async function bind(server: Server, { former, ...place }: Place): Promise<void> 
 function isFree(place: ListenOptions): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer()
-    probe.once('error', () => resolve(false))
+    probe.on('error', () => resolve(false))
     probe.listen({ ...place, exclusive: true }, () => probe.close(() => resolve(true)))
   })
 }

@@ -49,7 +49,14 @@ export async function serverOf(app: unknown, protocols: Protocols): Promise<Serv
   )
 }
 
-function created(handler: RequestListener, { tls, http2 }: Protocols): Server {
+function created(handler: RequestListener, protocols: Protocols): Server {
+  const server = createdFor(handler, protocols)
+  // Errors of `listen` reject `serve()`. Later ones tell of clients that could not be accepted, for want of descriptors:
+  // without a listener each would end the process.
+  return server.on('error', () => {})
+}
+
+function createdFor(handler: RequestListener, { tls, http2 }: Protocols): Server {
   if (tls === undefined) return createServer(handler)
   if (!http2) return createHttpsServer(tls.read(), handler)
   return createSecureServer({ ...http2Options(http2), ...tls.read(), allowHTTP1: true }, handler as never)
