@@ -55,21 +55,35 @@ export function resetLimits(given: Http2Options): ResetLimits {
   }
 }
 
-/** Limits how long a client may take to send a request. A server that came with limits of its own keeps them. */
-export function limitRequests(server: Server, limits: RequestLimits, fastify: boolean): void {
+/**
+ * Limits how long a client may take to send a request, and returns the limits that hold now. A server that came with limits of
+ * its own keeps them.
+ */
+export function limitRequests(
+  server: Server,
+  limits: RequestLimits,
+  fastify: boolean,
+): { readonly headersTimeout: number; readonly requestTimeout: number } {
   const http = server as Partial<HttpServer> & { connectionsCheckingInterval?: number }
-  if (http.requestTimeout === undefined || http.headersTimeout === undefined) return
-  const { headersTimeout, requestTimeout } = http
+  const own = { headersTimeout: http.headersTimeout, requestTimeout: http.requestTimeout }
   const undecided =
-    requestTimeout === UNDECIDED.requestTimeout || (fastify && requestTimeout === FASTIFY_UNDECIDED)
-  http.requestTimeout = limits.requestTimeout ?? (undecided ? REQUEST_LIMITS.requestTimeout : requestTimeout)
-  http.headersTimeout =
+    own.requestTimeout === UNDECIDED.requestTimeout || (fastify && own.requestTimeout === FASTIFY_UNDECIDED)
+  const requestTimeout =
+    limits.requestTimeout ?? (undecided ? undefined : own.requestTimeout) ?? REQUEST_LIMITS.requestTimeout
+  const headersTimeout =
     limits.headersTimeout ??
-    (headersTimeout === UNDECIDED.headersTimeout ? REQUEST_LIMITS.headersTimeout : headersTimeout)
+    (own.headersTimeout === UNDECIDED.headersTimeout ? undefined : own.headersTimeout) ??
+    REQUEST_LIMITS.headersTimeout
+  // An HTTP/2 server without HTTP/1 has neither.
+  if (own.requestTimeout === undefined || own.headersTimeout === undefined)
+    return { headersTimeout, requestTimeout }
+  Object.assign(http, { headersTimeout, requestTimeout })
   // Node looks at its connections each half minute, so that 15 s would be 45.
-  if (http.connectionsCheckingInterval !== CHECKED_EVERY) return
-  const shortest = Math.min(...[http.headersTimeout, http.requestTimeout].filter((each) => each > 0))
-  http.connectionsCheckingInterval = Math.max(50, Math.min(CHECKED_EVERY, Math.ceil(shortest / 3)))
+  if (http.connectionsCheckingInterval === CHECKED_EVERY) {
+    const shortest = Math.min(...[headersTimeout, requestTimeout].filter((each) => each > 0))
+    http.connectionsCheckingInterval = Math.max(50, Math.min(CHECKED_EVERY, Math.ceil(shortest / 3)))
+  }
+  return { headersTimeout, requestTimeout }
 }
 
 /** Gives an HTTP/2 server that the app has made our number of streams, unless it has one. */

@@ -30,6 +30,7 @@ import {
 } from './serve-limits.js'
 import { ServedApp } from './served-app.js'
 import { type FastifyLike, isFastify, type KoaLike, serverOf } from './server-of.js'
+import { boundBodies } from './stream-bodies.js'
 import { boundResets } from './stream-resets.js'
 import { TlsFiles, type TlsOptions } from './tls.js'
 import { handleWorkerSignals } from './worker-signals.js'
@@ -66,8 +67,9 @@ export interface ServeOptions {
    */
   readonly headersTimeout?: Duration | false
   /**
-   * How long a client may take to send a request with its body (HTTP/1); then it gets 408, or is cut off. Raise it for large
-   * uploads. `false`: no limit. A server that came with a limit of its own keeps it. Default: `'2m'`.
+   * How long a client may take to send a request with its body. Then an HTTP/1 client gets 408, or is cut off; an HTTP/2
+   * stream is reset, unless its response has begun. Raise it for large uploads. `false`: no limit. A server that came with a
+   * limit of its own keeps it. Default: `'2m'`.
    */
   readonly requestTimeout?: Duration | false
   readonly drain?: ServeDrainOptions
@@ -160,14 +162,18 @@ export async function serve(app: Servable, options: ServeOptions = {}): Promise<
       tls: files,
       http2: http2 === false ? false : givenHttp2,
     })
-    limitRequests(server, requestLimits, isFastify(app))
+    const { requestTimeout } = limitRequests(server, requestLimits, isFastify(app))
     limitStreams(server)
-    if ('updateSettings' in server) boundResets(server, resetLimits(givenHttp2))
     const closers = [
       ...close.map((each) => () => each.close()),
       ...(closeApp === undefined ? [] : [closeApp]),
     ]
     const served = new ServedApp(host, server, { index, files, closers, undo, timeout: drain.timeout })
+    if ('updateSettings' in server) {
+      // After the server is followed: a stream that is refused here is no request.
+      boundResets(server, resetLimits(givenHttp2))
+      boundBodies(server, requestTimeout)
+    }
     await served.open(placeOf(options, host.settings?.ports[index] ?? undefined))
     if (ready) served.becomeReady(false)
     return served
