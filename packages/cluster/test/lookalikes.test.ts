@@ -210,7 +210,7 @@ it.each(LIES)(
   },
 )
 
-it('S8 asking for ever new reasons fills no table', async () => {
+it('S8 of many reasons that one worker gives, the first counts', async () => {
   const reasons = Array.from({ length: 200 }, (_, i) => ({
     spillway: 'cluster',
     type: 'replace',

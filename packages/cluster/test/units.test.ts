@@ -17,6 +17,7 @@ import { type ConnectionEvent, type ConnectionState, nextState } from '../src/co
 import { Liveness } from '../src/fleet/liveness.js'
 import { recycleReason } from '../src/fleet/marks.js'
 import { chosen } from '../src/fleet/sticky.js'
+import { Tally } from '../src/fleet/tally.js'
 import { Vacancies } from '../src/fleet/vacancies.js'
 import type { WorkerProcess } from '../src/fleet/worker-process.js'
 import { DebugPorts } from '../src/fork/debug-ports.js'
@@ -318,5 +319,19 @@ describe('S2 a journey', () => {
     ]) {
       expect(fromWorker({ ...said, ...wrong })).toBeUndefined()
     }
+  })
+})
+
+describe('the counters of the fleet', () => {
+  it('S8 count any number of different reasons in a bounded table, and lose none', () => {
+    const tally = new Tally()
+    for (let i = 0; i < 200; i++) {
+      const gone = worker({ state: 'stopped', leaving: `reason ${i}`, lost: 0, entered: () => undefined })
+      const exit = { id: 1, pid: 1, slot: 1, generation: 1, code: 0, signal: null, lost: 0 }
+      tally.exited(gone, { ...exit, cause: undefined, error: undefined }, 0)
+    }
+    const counts = Object.values(tally.restarts)
+    expect(counts.length).toBeLessThanOrEqual(65)
+    expect(counts.reduce((sum = 0, each = 0) => sum + each, 0)).toBe(200)
   })
 })
