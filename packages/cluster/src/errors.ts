@@ -1,7 +1,7 @@
 import { brand, RejectedError, retryAfterSeconds } from '@spillway/kit'
 import type { ExitInfo } from './events.js'
-import type { WorkerProcess } from './fleet/worker-process.js'
 import type { RemoteError } from './ipc/messages.js'
+import type { WorkerProcess } from './spawn/worker-process.js'
 
 /** This process is going to stop and takes no more requests: 503, for `drainGate`. */
 export class DrainingError extends RejectedError {

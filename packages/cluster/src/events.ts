@@ -1,6 +1,6 @@
 import { channel } from '@spillway/kit'
-import type { LeaveReason } from './fleet/worker-process.js'
 import type { RemoteError } from './ipc/messages.js'
+import type { LeaveReason } from './spawn/worker-process.js'
 
 /** Why a worker was replaced: what it did, or the reason it was told to leave. */
 export type RestartCause = 'crash' | 'exit' | 'killed' | 'hang' | 'start' | LeaveReason

@@ -10,7 +10,6 @@ export type {
   SupervisorEvents,
   WorkerInfo,
 } from './events.js'
-export type { WorkerState } from './fleet/worker-state.js'
 export type { Load, RemoteError } from './ipc/messages.js'
 export {
   type AutoscaleOptions,
@@ -22,11 +21,6 @@ export {
   SUPERVISOR_DEFAULTS,
   type SupervisorOptions,
 } from './options.js'
-export type { SupervisorStats, WorkerStats } from './stats.js'
-export { Supervisor } from './supervisor.js'
-export { type DrainGateOptions, drainVerdict } from './worker/gate.js'
-export { Health, type HealthAnswer, type HealthCheck, type HealthOptions } from './worker/health.js'
-export { ready, requestReplacement } from './worker/replacement.js'
 export {
   type Servable,
   type ServeDrainOptions,
@@ -34,5 +28,11 @@ export {
   type ServedStats,
   type ServeOptions,
   serve,
-} from './worker/serve.js'
-export type { TlsOptions } from './worker/tls.js'
+} from './serve/serve.js'
+export type { TlsOptions } from './serve/tls-files.js'
+export type { WorkerState } from './spawn/worker-state.js'
+export type { SupervisorStats, WorkerStats } from './stats.js'
+export { Supervisor } from './supervisor.js'
+export { type DrainGateOptions, drainVerdict } from './worker/drain-gate.js'
+export { Health, type HealthAnswer, type HealthCheck, type HealthOptions } from './worker/health.js'
+export { ready, requestReplacement } from './worker/replacement.js'

@@ -1,10 +1,10 @@
 import type { DrainResult, RestartCause, WorkerInfo } from './events.js'
 import type { Fleet, FleetPhase } from './fleet/fleet.js'
-import type { StateDurations } from './fleet/tally.js'
-import type { WorkerState } from './fleet/worker-state.js'
+import type { StateDurations } from './fleet/fleet-counters.js'
 import type { Load } from './ipc/messages.js'
 import type { LogOutputStats } from './logs/log-output.js'
 import type { ResolvedSupervisorOptions } from './options.js'
+import type { WorkerState } from './spawn/worker-state.js'
 
 export interface WorkerStats extends WorkerInfo {
   readonly state: WorkerState

@@ -10,8 +10,8 @@ import express4 from 'express4'
 import fastify from 'fastify'
 import Koa from 'koa'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Servable, type ServeOptions, serve } from '../src/worker/serve.js'
-import { REQUEST_LIMITS } from '../src/worker/serve-limits.js'
+import { type Servable, type ServeOptions, serve } from '../src/serve/serve.js'
+import { REQUEST_LIMITS } from '../src/serve/serve-limits.js'
 import { certificate } from './certificate.js'
 
 const LOCAL = { host: '127.0.0.1', port: 0, signals: false, crash: false } as const

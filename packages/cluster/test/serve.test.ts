@@ -9,7 +9,7 @@ import express from 'express'
 import fastify from 'fastify'
 import Koa from 'koa'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Servable, type ServeOptions, serve } from '../src/worker/serve.js'
+import { type Servable, type ServeOptions, serve } from '../src/serve/serve.js'
 import { certificate, commonName } from './certificate.js'
 
 const LOCAL = { host: '127.0.0.1', port: 0, signals: false, crash: false } as const

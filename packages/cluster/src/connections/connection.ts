@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { beginBetween, type HttpSocket } from './boundaries.js'
+import { beginBetween, type HttpSocket } from '../node-internals/http-parsers.js'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-state.js'
 import { lingeringClose } from './lingering-close.js'
 import { goingAway } from './websocket.js'

@@ -2,10 +2,10 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node
 import type { Http2Session, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 import { type Clock, LinkedList } from '@spillway/kit'
-import { Boundaries } from './boundaries.js'
+import { attach, type Connector } from '../node-internals/handles.js'
+import { Boundaries } from '../node-internals/http-parsers.js'
 import { Connection } from './connection.js'
 import { tapEvents } from './event-tap.js'
-import { attach, type Connector } from './handover.js'
 import { lingeringClose } from './lingering-close.js'
 
 export interface EndOptions {

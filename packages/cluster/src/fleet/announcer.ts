@@ -12,7 +12,7 @@ import {
   type WorkerInfo,
 } from '../events.js'
 import type { RemoteError } from '../ipc/messages.js'
-import type { WorkerProcess } from './worker-process.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 
 /** Tells what happens: to people by events, to machines by channels, and there without anybody's error in it. */
 export class Announcer {

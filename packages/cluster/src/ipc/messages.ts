@@ -13,7 +13,7 @@ import {
   objectOf,
   oneOf,
 } from '@spillway/kit/message'
-import { JOURNEY } from '../connections/journey.js'
+import { JOURNEY } from './transfer.js'
 
 /**
  * What supervisor and worker say to each other over the IPC channel of `node:cluster`. Everything else on the channel

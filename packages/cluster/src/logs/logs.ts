@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
-import type { WorkerProcess } from '../fleet/worker-process.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 import { LogOutput, type LogOutputStats } from './log-output.js'
 
 export interface LogLine {

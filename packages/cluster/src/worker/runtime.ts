@@ -2,13 +2,20 @@ import cluster from 'node:cluster'
 import type { Server as HttpServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { drainWithin } from '@spillway/kit'
-import { type Connector, detach, hasRoom, isConnector, placeName, sendable } from '../connections/handover.js'
-import type { Journey } from '../connections/journey.js'
-import { listenByProxy } from '../connections/receiver.js'
 import { type DrainReason, type FromWorker, fromSupervisor, marked } from '../ipc/messages.js'
+import type { Journey } from '../ipc/transfer.js'
+import {
+  type Connector,
+  detach,
+  hasRoom,
+  isConnector,
+  placeName,
+  sendable,
+} from '../node-internals/handles.js'
+import { listenByProxy } from '../node-internals/proxy-listener.js'
 import type { StickyOptions } from '../options.js'
-import { Farewell } from './farewell.js'
 import { lifecycle } from './lifecycle.js'
+import { Farewell } from './shutdown-hooks.js'
 
 /** What the supervisor tells a worker through its environment. */
 export interface WorkerSettings {

@@ -1,10 +1,10 @@
-import { isConnector } from '../connections/handover.js'
+import type { Handovers } from '../handover/connection-router.js'
 import { fromWorker, isMarked, type Load, type RemoteError } from '../ipc/messages.js'
+import { recycleReason } from '../monitoring/recycling.js'
+import { isConnector } from '../node-internals/handles.js'
 import type { ResolvedSupervisorOptions } from '../options.js'
-import type { Arrivals } from './arrivals.js'
-import type { Handovers } from './handovers.js'
-import { recycleReason } from './marks.js'
-import { LAST_WORDS, type LeaveReason, type WorkerProcess } from './worker-process.js'
+import { LAST_WORDS, type LeaveReason, type WorkerProcess } from '../spawn/worker-process.js'
+import type { Arrivals } from './readiness.js'
 
 /** The app's signal handlers, its list of things to close, and its `beforeExit`, and one for luck: each gets `drain.cleanUp`. */
 const AFTERCARE = 4

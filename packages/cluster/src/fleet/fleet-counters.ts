@@ -1,6 +1,6 @@
 import type { DrainResult, ExitInfo, RestartCause } from '../events.js'
-import type { WorkerProcess } from './worker-process.js'
-import type { WorkerState } from './worker-state.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
+import type { WorkerState } from '../spawn/worker-state.js'
 
 const STATES = ['starting', 'ready', 'suspect', 'draining'] as const
 type LivingState = (typeof STATES)[number]

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { excerpt, INVALID, objectOf } from '@spillway/kit/message'
-import { readLines } from '../control/lines.js'
+import { readLines } from '../ipc/json-lines.js'
 import { LONGEST_STACK } from '../ipc/messages.js'
-import { WATCHDOG_FD } from '../worker/watchdog-fd.js'
+import { WATCHDOG_FD } from '../ipc/watchdog-fd.js'
 import type { WorkerProcess } from './worker-process.js'
 
 /** UTF-16 code units: a stack of many long paths. */

@@ -1,11 +1,11 @@
 import type { Server } from 'node:net'
 import { type CloseOptions, closeOnce, drainWithin, durationMs } from '@spillway/kit'
 import { remoteError } from '../ipc/messages.js'
-import { listen, type Place } from './place.js'
-import type { Drainable, Runtime, Watched } from './runtime.js'
+import type { Drainable, Runtime, Watched } from '../worker/runtime.js'
+import { listen, type Place } from './listen-address.js'
 import type { Served, ServedStats } from './serve.js'
 import { ServedServer } from './served-server.js'
-import type { TlsFiles } from './tls.js'
+import type { TlsFiles } from './tls-files.js'
 
 /** How long each thing to close may take when `close()` is called. Milliseconds. */
 const CLEAN_UP = 5_000

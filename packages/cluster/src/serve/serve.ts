@@ -18,9 +18,10 @@ import {
   orFalse,
   string,
 } from '@spillway/kit'
-import { handleCrashes } from './crash.js'
-import { placeOf } from './place.js'
-import { runtime } from './runtime.js'
+import { handleCrashes } from '../worker/crash.js'
+import { runtime } from '../worker/runtime.js'
+import { handleWorkerSignals } from '../worker/worker-signals.js'
+import { placeOf } from './listen-address.js'
 import {
   type Http2Options,
   limitRequests,
@@ -32,8 +33,7 @@ import { ServedApp } from './served-app.js'
 import { type FastifyLike, isFastify, type KoaLike, serverOf } from './server-of.js'
 import { boundBodies } from './stream-bodies.js'
 import { boundResets } from './stream-resets.js'
-import { TlsFiles, type TlsOptions } from './tls.js'
-import { handleWorkerSignals } from './worker-signals.js'
+import { TlsFiles, type TlsOptions } from './tls-files.js'
 
 /** What `serve` takes: a server of Node, a request handler (Express), a Koa app or a Fastify app. */
 export type Servable = Server | RequestListener | KoaLike | FastifyLike

@@ -4,7 +4,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import { Server } from 'node:net'
 import { misuse } from '@spillway/kit'
 import { type Http2Options, http2Options } from './serve-limits.js'
-import type { TlsFiles } from './tls.js'
+import type { TlsFiles } from './tls-files.js'
 
 /** A Koa app, as far as serving needs it. */
 export interface KoaLike {

@@ -1,8 +1,8 @@
-import { addressOf, type Connector, sendable } from '../connections/handover.js'
-import type { Journey } from '../connections/journey.js'
 import { marked } from '../ipc/messages.js'
-import { chosen, STICKY } from './sticky.js'
-import type { WorkerProcess } from './worker-process.js'
+import type { Journey } from '../ipc/transfer.js'
+import { addressOf, type Connector, sendable } from '../node-internals/handles.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
+import { chosen, STICKY } from './sticky-listener.js'
 
 interface Homeless {
   readonly handle: Connector

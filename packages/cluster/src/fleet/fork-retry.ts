@@ -1,5 +1,5 @@
+import type { Vacancy } from './restart-queue.js'
 import type { Restarts } from './restarts.js'
-import type { Vacancy } from './vacancies.js'
 
 /** Errors of a machine that is short of something now, and may not be later. */
 const PASSING = new Set([

@@ -1,5 +1,5 @@
 import type { Load } from '../ipc/messages.js'
-import type { LeaveReason, WorkerProcess } from './worker-process.js'
+import type { LeaveReason, WorkerProcess } from '../spawn/worker-process.js'
 
 export interface Marks {
   /** Bytes; `false`: no mark. */

@@ -1,8 +1,8 @@
 import { type ListeningAddress, listeningInfo, listeningKey } from '../ipc/listening.js'
 import type { ReadyMessage } from '../ipc/messages.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 import type { Announcer } from './announcer.js'
-import { Doors } from './doors.js'
-import type { WorkerProcess } from './worker-process.js'
+import { Doors } from './listen-coverage.js'
 
 /** Different addresses that are kept for people to see; a worker may say any number. */
 const MOST_ADDRESSES = 1_024

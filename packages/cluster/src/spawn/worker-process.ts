@@ -2,8 +2,8 @@ import type { Worker } from 'node:cluster'
 import type { Socket } from 'node:net'
 import { MAX_TIMER } from '@spillway/kit'
 import type { WorkerInfo } from '../events.js'
+import type { PlannedWorker } from '../fleet/plan.js'
 import { type FromSupervisor, type Load, marked, type RemoteError } from '../ipc/messages.js'
-import type { PlannedWorker } from './plan.js'
 import { isOver, nextState, type WorkerEvent, type WorkerState } from './worker-state.js'
 
 /** Why a worker is to be replaced, or was told to leave. */

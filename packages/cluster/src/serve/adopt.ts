@@ -1,5 +1,5 @@
 import { Server } from 'node:net'
-import type { Runtime } from './runtime.js'
+import type { Runtime } from '../worker/runtime.js'
 import { ServedServer } from './served-server.js'
 
 /**

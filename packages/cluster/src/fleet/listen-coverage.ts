@@ -1,5 +1,5 @@
 import { type ListeningAddress, listeningKey } from '../ipc/listening.js'
-import type { WorkerProcess } from './worker-process.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 
 /** More than any app listens to; what a worker says beyond is not kept. */
 const MOST = 256

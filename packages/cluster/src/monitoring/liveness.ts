@@ -1,4 +1,4 @@
-import type { WorkerProcess } from './worker-process.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 
 export interface LivenessVerdict {
   /** Their heartbeat is late: they get the benefit of the doubt, and nothing else. */

@@ -1,7 +1,7 @@
 import type { Clock } from '@spillway/kit'
 import type { HangInfo } from '../events.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 import { Liveness, type LivenessOptions } from './liveness.js'
-import type { WorkerProcess } from './worker-process.js'
 
 /** Looks after the workers' heartbeats: doubts the late ones, ends the hung ones. */
 export class Pulse {

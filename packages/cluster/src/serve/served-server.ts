@@ -2,7 +2,7 @@ import type { Server as HttpServer } from 'node:http'
 import { Server } from 'node:net'
 import { drainWithin, monotonicClock } from '@spillway/kit'
 import { Connections } from '../connections/connections.js'
-import type { Runtime, Watched } from './runtime.js'
+import type { Runtime, Watched } from '../worker/runtime.js'
 
 /** How long a connection that was just in use may bring its next request when the service stops. Milliseconds. */
 const LINGER = 1_000

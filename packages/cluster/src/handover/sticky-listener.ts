@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
-import { type Connector, isConnector, sendable } from '../connections/handover.js'
 import { StartError } from '../errors.js'
 import { marked } from '../ipc/messages.js'
-import type { WorkerProcess } from './worker-process.js'
+import { type Connector, isConnector, sendable } from '../node-internals/handles.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 
 /** The name under which the first `serve()` of a worker knows its connections. */
 export const STICKY = 'sticky:0'

@@ -1,5 +1,5 @@
 import type { Worker } from 'node:cluster'
-import { type Connector, isConnector } from '../connections/handover.js'
+import { type Connector, isConnector } from '../node-internals/handles.js'
 
 /** What `node:cluster` says to a worker with a new connection. Not documented; without it nothing is done here. */
 interface NewConnection {

@@ -1,6 +1,6 @@
 import type { ReloadResult } from '../events.js'
-import { Roll } from './roll.js'
-import type { WorkerProcess } from './worker-process.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
+import { Roll } from './reload.js'
 
 /** The reload under way, and the one that waits behind it: whoever asks meanwhile shares that one. */
 export class Rolls {
