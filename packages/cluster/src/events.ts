@@ -1,6 +1,16 @@
 import { channel } from '@spillway/kit'
-import type { RemoteError } from './ipc/messages.js'
-import type { LeaveReason } from './spawn/worker-process.js'
+import type { RemoteError } from './errors.js'
+
+/** Why a worker is to be replaced, or was told to leave. */
+export type LeaveReason =
+  | 'stop'
+  | 'reload'
+  | 'rollback'
+  | 'scale'
+  | 'memory'
+  | 'age'
+  | 'requests'
+  | (string & {})
 
 /** Why a worker was replaced: what it did, or the reason it was told to leave. */
 export type RestartCause = 'crash' | 'exit' | 'killed' | 'hang' | 'start' | LeaveReason
@@ -105,7 +115,7 @@ export interface SupervisorEvents {
 /** The same for machines. Ids of processes and counts only. */
 export const channels = {
   fork: channel<WorkerInfo>('spillway:cluster:fork'),
-  forkFailed: channel<Omit<ForkFailure, 'error'>>('spillway:cluster:unborn'),
+  forkFailed: channel<Omit<ForkFailure, 'error'>>('spillway:cluster:failedForks'),
   missing: channel<MissingInfo>('spillway:cluster:missing'),
   ready: channel<WorkerInfo & { readonly milliseconds: number }>('spillway:cluster:ready'),
   exit: channel<Omit<ExitInfo, 'error'>>('spillway:cluster:exit'),

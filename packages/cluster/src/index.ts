@@ -1,4 +1,4 @@
-export { DrainingError, StartError, SupervisorClosedError } from './errors.js'
+export { DrainingError, type RemoteError, StartError, SupervisorClosedError } from './errors.js'
 export type {
   DegradedInfo,
   DrainResult,
@@ -10,7 +10,7 @@ export type {
   SupervisorEvents,
   WorkerInfo,
 } from './events.js'
-export type { Load, RemoteError } from './ipc/messages.js'
+export type { Load } from './ipc/messages.js'
 export {
   type AutoscaleOptions,
   type DrainOptions,
@@ -24,11 +24,10 @@ export {
 export {
   type Servable,
   type ServeDrainOptions,
-  type Served,
-  type ServedStats,
   type ServeOptions,
   serve,
 } from './serve/serve.js'
+export type { Served, ServedStats } from './serve/served.js'
 export type { TlsOptions } from './serve/tls-files.js'
 export type { WorkerState } from './spawn/worker-state.js'
 export type { SupervisorStats, WorkerStats } from './stats.js'

@@ -189,7 +189,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     const listener = new StickyListener(() => this.#fleet.workers.values())
     const port = await listener.listen(sticky.port, sticky.host)
     this.#uninstall.push(() => listener.close())
-    this.#fleet.arrivals.listens({ address: sticky.host ?? null, port, addressType: 4 })
+    this.#fleet.readiness.addAddress({ address: sticky.host ?? null, port, addressType: 4 })
   }
 
   #watchLoad(): void {

@@ -17,7 +17,7 @@ export interface StateDurations {
 const MOST_CAUSES = 64
 
 /** What has happened so far, in numbers. */
-export class Tally {
+export class FleetCounters {
   forks = 0
   readonly #restarts = new Map<RestartCause, number>()
   readonly reloads = { ok: 0, refused: 0 }

@@ -13,7 +13,7 @@ const MOST = 256
  * A new version may have given up a port: after a while (option `settleTimeout`) it is taken as it is, and then the whole
  * generation is. Refusing it would make a port that once was open one that no deployment can ever close.
  */
-export class Doors {
+export class ListenCoverage {
   #givenUp = new Set<string>()
   #generation = 0
 

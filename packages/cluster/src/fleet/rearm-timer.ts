@@ -1,5 +1,5 @@
 /** One timer that can be set again. It keeps the process at work: with every worker down, nothing else does. */
-export class Alarm {
+export class RearmTimer {
   readonly #ring: () => void
   #timer: NodeJS.Timeout | undefined
 

@@ -1,19 +1,19 @@
 import type { ReloadResult } from '../events.js'
 import type { WorkerProcess } from '../spawn/worker-process.js'
-import { Roll } from './reload.js'
+import { Reload } from './reload.js'
 
 /** The reload under way, and the one that waits behind it: whoever asks meanwhile shares that one. */
-export class Rolls {
-  current: Roll | undefined
-  #next: Roll | undefined
+export class ReloadQueue {
+  current: Reload | undefined
+  #next: Reload | undefined
 
   ask(): Promise<ReloadResult> {
-    this.#next ??= new Roll()
+    this.#next ??= new Reload()
     return this.#next.promise
   }
 
   /** The one that waits becomes the current one; `undefined` when none does, or its turn has not come. */
-  advance(): Roll | undefined {
+  advance(): Reload | undefined {
     if (this.current !== undefined || this.#next === undefined) return undefined
     this.current = this.#next
     this.#next = undefined

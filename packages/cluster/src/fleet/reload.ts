@@ -2,7 +2,7 @@ import type { ReloadResult } from '../events.js'
 import { Deferred } from '../ipc/deferred.js'
 
 /** One rolling reload: from the moment the old workers are marked until the last of them is gone. */
-export class Roll {
+export class Reload {
   /** The generation it brings in; known when it begins. */
   generation = 0
   replaced = 0

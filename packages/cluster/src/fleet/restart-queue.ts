@@ -1,17 +1,17 @@
 /** The places of crashed workers, each with the time at which it may be filled again. */
-export interface Vacancy {
+export interface PendingRestart {
   readonly slot: number
   readonly streak: number
   /** Not before. */
   readonly at: number
   /** How often in a row it could not even be forked, and since when. */
-  readonly unborn?: { readonly times: number; readonly since: number } | undefined
+  readonly failedForks?: { readonly times: number; readonly since: number } | undefined
 }
 
-export class Vacancies {
-  #open: Vacancy[] = []
+export class RestartQueue {
+  #open: PendingRestart[] = []
 
-  add(vacancy: Vacancy): void {
+  add(vacancy: PendingRestart): void {
     this.#open.push(vacancy)
     this.#open.sort((a, b) => a.at - b.at)
   }
@@ -21,7 +21,7 @@ export class Vacancies {
     return this.#open.map(({ slot }) => slot)
   }
 
-  of(slot: number): Vacancy | undefined {
+  of(slot: number): PendingRestart | undefined {
     return this.#open.find((each) => each.slot === slot)
   }
 
@@ -33,7 +33,7 @@ export class Vacancies {
   }
 
   /** A place whose time has come. */
-  take(now: number): Vacancy | undefined {
+  take(now: number): PendingRestart | undefined {
     return this.#open[0] !== undefined && this.#open[0].at <= now ? this.#open.shift() : undefined
   }
 

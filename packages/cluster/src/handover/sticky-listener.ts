@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { StartError } from '../errors.js'
 import { marked } from '../ipc/messages.js'
-import { type Connector, isConnector, sendable } from '../node-internals/handles.js'
+import { sendable, takeHandle } from '../node-internals/handles.js'
 import type { WorkerProcess } from '../spawn/worker-process.js'
 
 /** The name under which the first `serve()` of a worker knows its connections. */
@@ -43,16 +43,13 @@ export class StickyListener {
     const worker = chosen(socket.remoteAddress ?? '', this.#workers())
     // A client may go away before its connection has left this process.
     socket.on('error', () => {})
-    const inner: Socket & { _handle?: Partial<Connector> | null } = socket
-    const handle = inner._handle
-    if (worker === undefined || !isConnector(handle)) {
+    const handle = worker === undefined ? undefined : takeHandle(socket)
+    if (worker === undefined || handle === undefined) {
       socket.destroy()
       return
     }
-    inner._handle = null
-    socket.destroy()
     worker.handle.process.send(
-      marked({ type: 'connection', place: STICKY, used: false, tried: [worker.id] }),
+      marked({ type: 'connection', listener: STICKY, used: false, tried: [worker.id] }),
       sendable(handle),
       undefined,
       () => handle.close(),

@@ -4,7 +4,7 @@ import type { WorkerProcess } from '../spawn/worker-process.js'
 import { Liveness, type LivenessOptions } from './liveness.js'
 
 /** Looks after the workers' heartbeats: doubts the late ones, ends the hung ones. */
-export class Pulse {
+export class HeartbeatMonitor {
   readonly #timer: NodeJS.Timeout
   readonly #liveness: Liveness
   readonly #clock: Clock

@@ -1,7 +1,8 @@
+import type { LeaveReason } from '../events.js'
 import type { Load } from '../ipc/messages.js'
-import type { LeaveReason, WorkerProcess } from '../spawn/worker-process.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 
-export interface Marks {
+export interface RecycleLimits {
   /** Bytes; `false`: no mark. */
   readonly maxRss: number | false
   /** Bytes. */
@@ -24,14 +25,14 @@ const SPREAD = 0.1
 export function recycleReason(
   worker: WorkerProcess,
   load: Load,
-  marks: Marks,
+  marks: RecycleLimits,
   now: number,
 ): LeaveReason | undefined {
   const { maxRss, maxHeap, maxAge, maxRequests } = marks
   const baseline = (worker.firstLoad ??= load)
   const leaks = beyond(load.rss, maxRss, baseline.rss) || beyond(load.heapUsed, maxHeap, baseline.heapUsed)
-  worker.overMark = leaks ? worker.overMark + 1 : 0
-  if (worker.overMark >= PATIENCE) return 'memory'
+  worker.overLimit = leaks ? worker.overLimit + 1 : 0
+  if (worker.overLimit >= PATIENCE) return 'memory'
   if (maxAge !== false && now - worker.startedAt >= maxAge * (1 - SPREAD * worker.spread)) return 'age'
   if (maxRequests !== false && load.requests >= maxRequests * (1 - SPREAD * worker.spread)) return 'requests'
   return undefined

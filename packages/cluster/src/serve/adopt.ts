@@ -9,14 +9,14 @@ import { ServedServer } from './served-server.js'
 export function adoptServers(host: Runtime): void {
   const { listen } = Server.prototype
   Server.prototype.listen = function adopted(this: Server, ...args: unknown[]): Server {
-    if (!host.watched.has(this)) {
+    if (!host.followed.has(this)) {
       const served = ServedServer.of(this, host)
       host.servers.add(served)
       this.once('close', () => {
         host.servers.delete(served)
-        host.watched.delete(this)
+        host.followed.delete(this)
       })
-      this.once('listening', () => host.listens())
+      this.once('listening', () => host.onListening())
     }
     return Reflect.apply(listen, this, args) as Server
   }

@@ -2,14 +2,17 @@ import { unlinkSync } from 'node:fs'
 import { connect, createServer, type ListenOptions, type Server } from 'node:net'
 
 /** Where to listen. */
-export interface Place extends Pick<ListenOptions, 'port' | 'host' | 'path' | 'backlog'> {
+export interface ListenAddress extends Pick<ListenOptions, 'port' | 'host' | 'path' | 'backlog'> {
   /** The port that an earlier process of this app got for port 0: tried first. */
   readonly former?: number | undefined
 }
 
 const DEFAULT_PORT = 3_000
 
-export function placeOf({ port, host, path, backlog }: Place, former: number | undefined): Place {
+export function listenAddressOf(
+  { port, host, path, backlog }: ListenAddress,
+  former: number | undefined,
+): ListenAddress {
   const rest = { ...(host === undefined ? {} : { host }), ...(backlog === undefined ? {} : { backlog }) }
   if (path !== undefined) return { path, ...(backlog === undefined ? {} : { backlog }) }
   const wanted = port ?? portOf(process.env.PORT) ?? DEFAULT_PORT
@@ -17,19 +20,19 @@ export function placeOf({ port, host, path, backlog }: Place, former: number | u
 }
 
 /** Resolves with the port, or `undefined` on a unix socket. */
-export async function listen(server: Server, place: Place): Promise<number | undefined> {
-  if (place.path !== undefined) await removeStale(place.path)
-  if (!server.listening) await bind(server, place)
+export async function listen(server: Server, at: ListenAddress): Promise<number | undefined> {
+  if (at.path !== undefined) await removeStale(at.path)
+  if (!server.listening) await bind(server, at)
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : undefined
 }
 
-async function bind(server: Server, { former, ...place }: Place): Promise<void> {
+async function bind(server: Server, { former, ...at }: ListenAddress): Promise<void> {
   // Taken, most likely by another worker of ours: node:cluster lets us join it when we ask for any port.
-  const again = former !== undefined && (await isFree({ ...place, port: former }))
+  const again = former !== undefined && (await isFree({ ...at, port: former }))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(again ? { ...place, port: former } : place, () => {
+    server.listen(again ? { ...at, port: former } : at, () => {
       server.off('error', reject)
       resolve()
     })
@@ -37,11 +40,11 @@ async function bind(server: Server, { former, ...place }: Place): Promise<void> 
 }
 
 /** Asked with a server of our own: an `error` of the app's server would be seen by the app. */
-function isFree(place: ListenOptions): Promise<boolean> {
+function isFree(at: ListenOptions): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer()
     probe.on('error', () => resolve(false))
-    probe.listen({ ...place, exclusive: true }, () => probe.close(() => resolve(true)))
+    probe.listen({ ...at, exclusive: true }, () => probe.close(() => resolve(true)))
   })
 }
 

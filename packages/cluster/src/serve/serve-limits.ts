@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { SecureServerOptions } from 'node:http2'
 import type { Server } from 'node:net'
+import { checkRequestsEvery, http2SettingsOf } from '../node-internals/server-settings.js'
 import type { ResetLimits } from './stream-resets.js'
 
 /** Options of `http2.createSecureServer`, but for those that `tls` gives. */
@@ -24,7 +25,6 @@ export const REQUEST_LIMITS = Object.freeze({ headersTimeout: 15_000, requestTim
 
 /** Node's own, which say that nobody has decided. */
 const UNDECIDED = Object.freeze({ headersTimeout: 60_000, requestTimeout: 300_000 })
-const CHECKED_EVERY = 30_000
 
 /** Fastify's own for the whole request: no limit. */
 const FASTIFY_UNDECIDED = 0
@@ -64,7 +64,7 @@ export function limitRequests(
   limits: RequestLimits,
   fastify: boolean,
 ): { readonly headersTimeout: number; readonly requestTimeout: number } {
-  const http = server as Partial<HttpServer> & { connectionsCheckingInterval?: number }
+  const http = server as Partial<HttpServer>
   const own = { headersTimeout: http.headersTimeout, requestTimeout: http.requestTimeout }
   const undecided =
     own.requestTimeout === UNDECIDED.requestTimeout || (fastify && own.requestTimeout === FASTIFY_UNDECIDED)
@@ -78,11 +78,9 @@ export function limitRequests(
   if (own.requestTimeout === undefined || own.headersTimeout === undefined)
     return { headersTimeout, requestTimeout }
   Object.assign(http, { headersTimeout, requestTimeout })
-  // Node looks at its connections each half minute, so that 15 s would be 45.
-  if (http.connectionsCheckingInterval === CHECKED_EVERY) {
-    const shortest = Math.min(...[headersTimeout, requestTimeout].filter((each) => each > 0))
-    http.connectionsCheckingInterval = Math.max(50, Math.min(CHECKED_EVERY, Math.ceil(shortest / 3)))
-  }
+  // By itself Node looks for late requests each half minute, so that 15 s would be 45.
+  const shortest = Math.min(...[headersTimeout, requestTimeout].filter((each) => each > 0))
+  checkRequestsEvery(server, Math.max(50, Math.ceil(shortest / 3)))
   return { headersTimeout, requestTimeout }
 }
 
@@ -90,9 +88,7 @@ export function limitRequests(
 export function limitStreams(server: Server): void {
   const http2 = server as Server & { updateSettings?(settings: object): void }
   if (typeof http2.updateSettings !== 'function') return
-  const [symbol] = Object.getOwnPropertySymbols(server).filter(({ description }) => description === 'options')
-  const options = symbol === undefined ? undefined : (server as object as Record<symbol, unknown>)[symbol]
-  const { settings } = (options ?? {}) as { readonly settings?: { readonly maxConcurrentStreams?: number } }
-  if (options === undefined || settings?.maxConcurrentStreams !== undefined) return
+  const settings = http2SettingsOf(server)
+  if (settings === undefined || settings.maxConcurrentStreams !== undefined) return
   http2.updateSettings({ ...settings, ...HTTP2_LIMITS.settings })
 }

@@ -3,7 +3,6 @@ import type { Server } from 'node:net'
 import {
   anything,
   boolean,
-  type Closable,
   type Duration,
   defineOptions,
   duration,
@@ -21,7 +20,7 @@ import {
 import { handleCrashes } from '../worker/crash.js'
 import { runtime } from '../worker/runtime.js'
 import { handleWorkerSignals } from '../worker/worker-signals.js'
-import { placeOf } from './listen-address.js'
+import { listenAddressOf } from './listen-address.js'
 import {
   type Http2Options,
   limitRequests,
@@ -29,6 +28,7 @@ import {
   type RequestLimits,
   resetLimits,
 } from './serve-limits.js'
+import type { Served } from './served.js'
 import { ServedApp } from './served-app.js'
 import { type FastifyLike, isFastify, type KoaLike, serverOf } from './server-of.js'
 import { boundBodies } from './stream-bodies.js'
@@ -109,29 +109,6 @@ const resolveOptions = defineOptions(
   { http2: false, drain: {}, close: [], ready: true, crash: true, signals: true },
 )
 
-/** A running server. */
-export interface Served extends Closable {
-  readonly server: Server
-  /** `undefined` on a unix socket. */
-  readonly port: number | undefined
-  /** Aborts when draining begins: the moment for endless responses (server-sent events) to end. */
-  readonly draining: AbortSignal
-  /** With `ready: false`: now it is. */
-  ready(): void
-  /** Reads the certificates again. Keeps the old ones, and rejects, when the new ones are no good. */
-  reloadTls(): Promise<void>
-  stats(): ServedStats
-  /** Takes the handlers for signals and crashes away again; does not close. */
-  uninstall(): void
-}
-
-export interface ServedStats {
-  readonly phase: string
-  readonly requests: number
-  readonly active: number
-  readonly connections: number
-}
-
 /** Numbers the calls, so that the next process of this app finds the port that this one had. */
 let calls = 0
 
@@ -174,8 +151,8 @@ export async function serve(app: Servable, options: ServeOptions = {}): Promise<
       boundResets(server, resetLimits(givenHttp2))
       boundBodies(server, requestTimeout)
     }
-    await served.open(placeOf(options, host.settings?.ports[index] ?? undefined))
-    if (ready) served.becomeReady(false)
+    await served.open(listenAddressOf(options, host.settings?.ports[index] ?? undefined))
+    if (ready) served.onReady(false)
     return served
   } catch (error) {
     for (const each of undo) each()

@@ -1,9 +1,9 @@
 import type { Server } from 'node:net'
 import { type CloseOptions, closeOnce, drainWithin, durationMs } from '@spillway/kit'
 import { remoteError } from '../ipc/messages.js'
-import type { Drainable, Runtime, Watched } from '../worker/runtime.js'
-import { listen, type Place } from './listen-address.js'
-import type { Served, ServedStats } from './serve.js'
+import type { Drainable, FollowedServer, Runtime } from '../worker/runtime.js'
+import { type ListenAddress, listen } from './listen-address.js'
+import type { Served, ServedStats } from './served.js'
 import { ServedServer } from './served-server.js'
 import type { TlsFiles } from './tls-files.js'
 
@@ -26,7 +26,7 @@ export class ServedApp implements Served, Drainable {
   readonly close: (options?: CloseOptions) => Promise<void>
   readonly #host: Runtime
   readonly #parts: ServedAppParts
-  readonly #served: Watched
+  readonly #served: FollowedServer
   #drained: Promise<number> | undefined
   #released: Promise<void> | undefined
 
@@ -48,20 +48,20 @@ export class ServedApp implements Served, Drainable {
     return this.#host.life.draining.signal
   }
 
-  async open(place: Place): Promise<void> {
+  async open(place: ListenAddress): Promise<void> {
     this.#parts.files?.watch(this.server)
     const sticky = this.#host.settings?.sticky
-    if (sticky) await this.#host.stick(this.#parts.index, this.server, sticky)
+    if (sticky) await this.#host.listenSticky(this.#parts.index, this.server, sticky)
     else this.port = await listen(this.server, place)
     this.#host.servers.add(this)
   }
 
   ready(): void {
-    this.becomeReady(true)
+    this.onReady(true)
   }
 
   /** `own`: the app has said so, not only its listener. */
-  becomeReady(own: boolean): void {
+  onReady(own: boolean): void {
     this.#host.ready(own, this.#parts.index, this.port)
   }
 

@@ -2,13 +2,13 @@ import type { Server as HttpServer } from 'node:http'
 import { Server } from 'node:net'
 import { drainWithin, monotonicClock } from '@spillway/kit'
 import { Connections } from '../connections/connections.js'
-import type { Runtime, Watched } from '../worker/runtime.js'
+import type { FollowedServer, Runtime } from '../worker/runtime.js'
 
 /** How long a connection that was just in use may bring its next request when the service stops. Milliseconds. */
 const LINGER = 1_000
 
 /** A listening server and the way to end it without losing a request. Makes no difference to it before that. */
-export class ServedServer implements Watched {
+export class ServedServer implements FollowedServer {
   readonly server: Server
   readonly connections: Connections
   readonly #host: Runtime
@@ -22,11 +22,11 @@ export class ServedServer implements Watched {
   }
 
   /** The one for this server; one of another copy of this package will do as well. */
-  static of(server: Server, host: Runtime): Watched {
-    let served = host.watched.get(server)
+  static of(server: Server, host: Runtime): FollowedServer {
+    let served = host.followed.get(server)
     if (served === undefined) {
       served = new ServedServer(server, host)
-      host.watched.set(server, served)
+      host.followed.set(server, served)
     }
     return served
   }

@@ -18,7 +18,7 @@ function causeOf(
 }
 
 /** What there is to say of a worker that has ended. A cause is for those who were not told to. */
-export function exitOf(
+export function exitInfo(
   worker: WorkerProcess,
   before: WorkerState,
   code: number | null,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedSupervisorOptions } from '../options.js'
 
-export interface Born {
+export interface WorkerIdentity {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly workers: number
   readonly slot: number
@@ -28,7 +28,7 @@ function agentPath(): string {
  */
 export function fork(
   options: ResolvedSupervisorOptions,
-  born: Born,
+  born: WorkerIdentity,
   failed: (error: NodeJS.ErrnoException) => void,
 ): Worker | undefined {
   let worker: Worker
@@ -47,7 +47,7 @@ export function fork(
   return undefined
 }
 
-function forked(options: ResolvedSupervisorOptions, born: Born): Worker {
+function forked(options: ResolvedSupervisorOptions, born: WorkerIdentity): Worker {
   const { exec, args, execArgv = process.execArgv, cwd, logs, port } = options
   const agent = agentPath()
   const preload = existsSync(agent) ? ['--require', agent] : []

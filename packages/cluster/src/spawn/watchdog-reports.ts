@@ -11,7 +11,7 @@ const LONGEST_REPORT = 1024 * 1024
 const report = objectOf({ stack: excerpt(LONGEST_STACK) })
 
 /** Listens to a worker's watchdog thread, which speaks JSON lines on a pipe of its own. */
-export function watchReports(worker: WorkerProcess): void {
+export function readWatchdogReports(worker: WorkerProcess): void {
   const pipe = worker.handle.process.stdio[WATCHDOG_FD] as Socket | null | undefined
   if (pipe === null || pipe === undefined) return
   pipe.on('error', () => {})

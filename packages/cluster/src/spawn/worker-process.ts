@@ -1,24 +1,13 @@
 import type { Worker } from 'node:cluster'
 import type { Socket } from 'node:net'
 import { MAX_TIMER } from '@spillway/kit'
-import type { WorkerInfo } from '../events.js'
-import type { PlannedWorker } from '../fleet/plan.js'
-import { type FromSupervisor, type Load, marked, type RemoteError } from '../ipc/messages.js'
+import type { RemoteError } from '../errors.js'
+import type { LeaveReason, WorkerInfo } from '../events.js'
+import { type FromSupervisor, type Load, marked } from '../ipc/messages.js'
 import { isOver, nextState, type WorkerEvent, type WorkerState } from './worker-state.js'
 
-/** Why a worker is to be replaced, or was told to leave. */
-export type LeaveReason =
-  | 'stop'
-  | 'reload'
-  | 'rollback'
-  | 'scale'
-  | 'memory'
-  | 'age'
-  | 'requests'
-  | (string & {})
-
 /** After its drain deadline a worker has so long to say what it lost, before it is killed. Milliseconds. */
-export const LAST_WORDS = 1_000
+export const EXIT_GRACE = 1_000
 
 /** What the supervisor knows of one worker. */
 export class WorkerProcess {
@@ -59,7 +48,7 @@ export class WorkerProcess {
   /** Requests and streams that were cut off when it drained. */
   lost = 0
   /** How many load reports in a row were over a mark. */
-  overMark = 0
+  overLimit = 0
   /** From 0 to 1: how much earlier than others it reaches an age or a count. */
   readonly spread = Math.random()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -98,7 +87,7 @@ export class WorkerProcess {
   }
 
   /** What the plan needs to know of it. */
-  get planned(): PlannedWorker {
+  get planned(): { readonly id: number; readonly state: WorkerState; readonly outdated: boolean } {
     const { id, state, outdated } = this
     return { id, state, outdated: outdated !== undefined }
   }
@@ -129,7 +118,7 @@ export class WorkerProcess {
     const drain = { type: 'drain', reason: reason === 'stop' ? 'stop' : 'replace', delay, timeout } as const
     if (!serves) this.kill('early')
     else if (!this.send(drain)) this.kill('deadline')
-    else this.dueWithin(delay + timeout + LAST_WORDS, now)
+    else this.dueWithin(delay + timeout + EXIT_GRACE, now)
   }
 
   /** It must be gone in so many milliseconds. A later deadline replaces an earlier one, never the other way round. */

@@ -1,41 +1,40 @@
 import type { Worker } from 'node:cluster'
-import type { Vacancy } from '../fleet/restart-queue.js'
 import { type ListeningAddress, listeningAddress } from '../ipc/listening.js'
 import { marked, remoteError } from '../ipc/messages.js'
 import type { ResolvedSupervisorOptions } from '../options.js'
 import { guardChannel } from './channel-guard.js'
 import { DebugPorts } from './debug-ports.js'
 import { fork } from './fork.js'
-import { Stranded } from './unacked-connections.js'
-import { watchReports } from './watchdog-reports.js'
+import { UnackedConnections } from './unacked-connections.js'
+import { readWatchdogReports } from './watchdog-reports.js'
 import { WorkerProcess } from './worker-process.js'
 
-export interface Parents {
-  hear(worker: WorkerProcess, message: unknown, given: unknown): void
-  listens(worker: WorkerProcess, address: ListeningAddress): void
+export interface SpawnListener {
+  onMessage(worker: WorkerProcess, message: unknown, given: unknown): void
+  onListening(worker: WorkerProcess, address: ListeningAddress): void
   /** It is not ready, and its time is over. */
-  late(worker: WorkerProcess): void
-  gone(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void
+  onStartTimeout(worker: WorkerProcess): void
+  onExit(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void
   /** Whether anybody takes connections. */
-  serves(): boolean
+  isServing(): boolean
 }
 
 type Env = Readonly<Record<string, string | undefined>>
 
 /** Forks workers of the current generation and listens to them. */
-export class Nursery {
+export class WorkerSpawner {
   generation = 0
   /** The ports that `serve({ port: 0 })` was given, by the order of the calls. */
   readonly ports: (number | undefined)[] = []
   readonly #options: ResolvedSupervisorOptions
-  readonly #parents: Parents
+  readonly #listener: SpawnListener
   readonly #debugPorts: DebugPorts
   #env: Env = {}
   #formerEnv: Env = {}
 
-  constructor(options: ResolvedSupervisorOptions, parents: Parents) {
+  constructor(options: ResolvedSupervisorOptions, listener: SpawnListener) {
     this.#options = options
-    this.#parents = parents
+    this.#listener = listener
     this.#debugPorts = new DebugPorts(options.execArgv ?? process.execArgv)
   }
 
@@ -54,8 +53,8 @@ export class Nursery {
   }
 
   /** A worker in this place; `undefined` when it could not be forked, which `failed` tells more of in the next turn. */
-  bear(
-    { slot, streak }: Pick<Vacancy, 'slot' | 'streak'>,
+  spawn(
+    { slot, streak }: { readonly slot: number; readonly streak: number },
     workers: number,
     now: number,
     failed: (error: NodeJS.ErrnoException) => void,
@@ -73,40 +72,40 @@ export class Nursery {
     }
     const { waitForReady: saysReady, startTimeout } = this.#options
     const worker = new WorkerProcess(handle, { generation, slot, streak, saysReady, now })
-    const parents = this.#parents
-    watchReports(worker)
+    const listener = this.#listener
+    readWatchdogReports(worker)
     guardChannel(handle)
     this.#guard(handle)
     handle.on('message', (message: unknown, given: unknown) => {
       // `process.send('ready')`, as apps say it that were written for PM2's wait_ready.
       const said = saysReady && message === 'ready' ? marked({ type: 'ready', own: true }) : message
-      parents.hear(worker, said, given)
+      listener.onMessage(worker, said, given)
     })
     handle.on('listening', (said: unknown) => {
       const address = listeningAddress(said)
-      if (address !== undefined) parents.listens(worker, address)
+      if (address !== undefined) listener.onListening(worker, address)
     })
     handle.on('exit', (code: number | null, signal: NodeJS.Signals | null) => {
       this.#debugPorts.release(debugPort)
-      parents.gone(worker, code, signal)
+      listener.onExit(worker, code, signal)
     })
     // A channel that breaks: the exit that follows says the rest.
     handle.on('error', (error: Error) => {
       worker.error ??= remoteError(error)
     })
     worker.after(startTimeout, () => {
-      if (worker.state === 'starting') parents.late(worker)
+      if (worker.state === 'starting') listener.onStartTimeout(worker)
     })
     return worker
   }
 
   /** When it is dead and its channel is closed, node:cluster gives it nothing more: then others get what it had not taken. */
   #guard(handle: Worker): void {
-    const stranded = new Stranded(handle)
-    const rescue = () => {
-      if (handle.isDead() && !handle.isConnected()) stranded.rescue(this.#parents.serves())
+    const unacked = new UnackedConnections(handle)
+    const release = () => {
+      if (handle.isDead() && !handle.isConnected()) unacked.release(this.#listener.isServing())
     }
-    handle.on('exit', rescue)
-    handle.on('disconnect', rescue)
+    handle.on('exit', release)
+    handle.on('disconnect', release)
   }
 }

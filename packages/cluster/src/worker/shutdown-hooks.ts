@@ -16,7 +16,7 @@ type Event = (typeof EVENTS)[number]
  * - sends the signal to itself again, as Nest's shutdown hooks and terminus do when they have done, or
  * - leaves nothing behind that would keep a process alive.
  */
-export class Farewell {
+export class ShutdownHooks {
   /** Listeners that were there before the app: Node's and ours. */
   readonly #foreign = new Set<unknown>()
   #failed = false

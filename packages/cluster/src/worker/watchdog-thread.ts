@@ -2,10 +2,10 @@ import { Worker } from 'node:worker_threads'
 import type { WorkerSettings } from './runtime.js'
 
 /** What the main thread and its watchdog share: one counter that goes up as long as the event loop turns. */
-export type Pulse = Int32Array<SharedArrayBuffer>
+export type HeartbeatMonitor = Int32Array<SharedArrayBuffer>
 
 export interface WatchdogData {
-  readonly pulse: Pulse
+  readonly pulse: HeartbeatMonitor
   readonly supervisor: number
   /** Milliseconds between two looks. */
   readonly period: number
@@ -20,7 +20,7 @@ const ORPHAN = 4_000
 
 /** Starts the thread that sees what a blocked main thread cannot: that it hangs, and that nobody is left to kill it. */
 export function startWatchdog({ deadline }: Pick<WorkerSettings, 'deadline'>): void {
-  const pulse: Pulse = new Int32Array(new SharedArrayBuffer(4))
+  const pulse: HeartbeatMonitor = new Int32Array(new SharedArrayBuffer(4))
   const period = deadline === false ? PERIOD : Math.max(20, Math.min(PERIOD, deadline / 8))
   setInterval(() => Atomics.add(pulse, 0, 1), period / 2).unref()
   const workerData: WatchdogData = {
