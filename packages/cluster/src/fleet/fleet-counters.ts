@@ -16,7 +16,7 @@ export interface StateDurations {
 /** Different reasons that are counted one by one. */
 const MOST_CAUSES = 64
 
-/** What has happened so far, in numbers. */
+/** Counters of the fleet: forks, restarts by cause, reloads, drains, and the time spent in each state. */
 export class FleetCounters {
   forks = 0
   readonly #restarts = new Map<RestartCause, number>()

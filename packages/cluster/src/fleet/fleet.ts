@@ -301,7 +301,7 @@ export class Fleet {
     this.#reconcile()
   }
 
-  /** A worker has met an error it must not survive. It drains by itself; its slot is refilled now. */
+  /** A worker has reported an uncaught exception. It drains by itself; its replacement is forked now. */
   #onCrashReport(worker: WorkerProcess, error: RemoteError): void {
     worker.error = error
     if (worker.state !== 'ready' && worker.state !== 'suspect') return
@@ -326,7 +326,7 @@ export class Fleet {
     this.#reconcile()
   }
 
-  /** A worker has ended that nobody had told to. */
+  /** A worker has ended without having been told to. */
   #onUnexpectedExit(worker: WorkerProcess, exit: ExitInfo): void {
     if (this.phase === 'stopping') return
     if (this.phase === 'starting') this.#failStart(startError(worker, exit))

@@ -2,7 +2,7 @@ import type { ReloadResult } from '../events.js'
 import type { WorkerProcess } from '../spawn/worker-process.js'
 import { Reload } from './reload.js'
 
-/** The reload under way, and the one that waits behind it: whoever asks meanwhile shares that one. */
+/** Queue of two reloads: the current one and the next. All calls that come during the current reload share the next. */
 export class ReloadQueue {
   current: Reload | undefined
   #next: Reload | undefined

@@ -1,22 +1,23 @@
-/** The places of crashed workers, each with the time at which it may be filled again. */
+/** A slot whose worker crashed or could not be forked, and that waits for its back-off. */
 export interface PendingRestart {
   readonly slot: number
   readonly streak: number
-  /** Not before. */
+  /** When it may be filled. Milliseconds of the supervisor's clock. */
   readonly at: number
   /** How often in a row it could not even be forked, and since when. */
   readonly failedForks?: { readonly times: number; readonly since: number } | undefined
 }
 
+/** Priority queue of the slots to fill again, by the time at which each may be filled. */
 export class RestartQueue {
   #open: PendingRestart[] = []
 
-  add(vacancy: PendingRestart): void {
-    this.#open.push(vacancy)
+  add(pending: PendingRestart): void {
+    this.#open.push(pending)
     this.#open.sort((a, b) => a.at - b.at)
   }
 
-  /** The places that are spoken for. */
+  /** Slots that wait here: no other worker gets their number. */
   get slots(): readonly number[] {
     return this.#open.map(({ slot }) => slot)
   }

@@ -12,7 +12,7 @@ interface WaitingConnection {
 /** How many connections may wait for a worker to be ready. */
 const MOST_WAITING = 10_000
 
-/** Connections of workers that leave, on their way to workers that stay. */
+/** Router of connections that a leaving worker hands over: each goes to a ready worker, or waits for one. */
 export class ConnectionRouter {
   moved = 0
   #waiting: WaitingConnection[] = []

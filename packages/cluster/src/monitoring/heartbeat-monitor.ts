@@ -3,7 +3,7 @@ import type { HangInfo } from '../events.js'
 import type { WorkerProcess } from '../spawn/worker-process.js'
 import { Liveness, type LivenessOptions } from './liveness.js'
 
-/** Looks after the workers' heartbeats: doubts the late ones, ends the hung ones. */
+/** Failure detector: checks the workers' heartbeats, makes late workers suspect and kills those beyond the deadline. */
 export class HeartbeatMonitor {
   readonly #timer: NodeJS.Timeout
   readonly #liveness: Liveness

@@ -49,7 +49,7 @@ export class WorkerProcess {
   lost = 0
   /** How many load reports in a row were over a mark. */
   overLimit = 0
-  /** From 0 to 1: how much earlier than others it reaches an age or a count. */
+  /** Jitter on `maxAge` and `maxRequests`, 0 to 1: so that workers of one age are not replaced all at once. */
   readonly spread = Math.random()
   readonly #timers = new Set<NodeJS.Timeout>()
   #due: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined

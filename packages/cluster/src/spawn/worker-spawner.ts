@@ -21,7 +21,7 @@ export interface SpawnListener {
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Forks workers of the current generation and listens to them. */
+/** Factory of worker processes: forks workers of the current generation and passes their events to its listener. */
 export class WorkerSpawner {
   generation = 0
   /** The ports that `serve({ port: 0 })` was given, by the order of the calls. */
