@@ -115,7 +115,7 @@ export interface SupervisorEvents {
 /** The same for machines. Ids of processes and counts only. */
 export const channels = {
   fork: channel<WorkerInfo>('spillway:cluster:fork'),
-  forkFailed: channel<Omit<ForkFailure, 'error'>>('spillway:cluster:failedForks'),
+  forkFailed: channel<Omit<ForkFailure, 'error'>>('spillway:cluster:unborn'),
   missing: channel<MissingInfo>('spillway:cluster:missing'),
   ready: channel<WorkerInfo & { readonly milliseconds: number }>('spillway:cluster:ready'),
   exit: channel<Omit<ExitInfo, 'error'>>('spillway:cluster:exit'),

@@ -120,7 +120,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
 
   /** Tells the workers' `serve()` to read its certificates again. */
   reloadTls(): void {
-    this.#fleet.reloadTls()
+    for (const worker of this.#fleet.workers.values()) worker.send({ type: 'tls' })
   }
 
   /** Opens the log file again by its name, after logrotate has moved it away. */

@@ -1,10 +1,10 @@
 import type { EventEmitter } from 'node:events'
 import type { Clock } from '@spillway/kit'
-import type { RemoteError } from '../errors.js'
-import { forkError, type StartError, SupervisorClosedError, startError } from '../errors.js'
+import { forkError, type RemoteError, type StartError, SupervisorClosedError, startError } from '../errors.js'
 import type {
   DrainResult,
   ExitInfo,
+  HangInfo,
   LeaveReason,
   ReloadResult,
   RestartCause,
@@ -32,8 +32,8 @@ import { WorkerMessages } from './worker-messages.js'
 export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
 /**
- * The workers, and the one loop that turns what is into what is wanted: {@link plan} decides, this class does. Every
- * event (a worker is ready, silent, over a mark, gone; a call to reload or scale) ends in `#reconcile()`.
+ * Control loop of the workers: {@link plan} decides, this class does. Every event (a worker is ready, silent, over a limit,
+ * gone; a call to reload or scale) ends in `#reconcile()`.
  */
 export class Fleet {
   readonly counters = new FleetCounters()
@@ -56,6 +56,7 @@ export class Fleet {
   readonly #waiting: Deferred<void>[] = []
   readonly #reloads = new ReloadQueue()
   readonly #timer = new RearmTimer(() => this.#reconcile())
+  readonly #allWorkers = () => this.workers.values()
   #failure: StartError | undefined
   #heartbeats: HeartbeatMonitor | undefined
 
@@ -74,7 +75,7 @@ export class Fleet {
     this.readiness = new Readiness({
       settleTimeout: options.settleTimeout,
       announce: this.#announce,
-      workers: () => this.workers.values(),
+      workers: this.#allWorkers,
       ports: this.#spawner.ports,
       onReady: (worker) => this.#onReady(worker),
     })
@@ -82,16 +83,16 @@ export class Fleet {
       options,
       readiness: this.readiness,
       router: this.#router,
-      workers: () => this.workers.values(),
+      workers: this.#allWorkers,
       replace: (worker, reason) => this.replace(worker, reason),
       onCrashReport: (worker, error) => this.#onCrashReport(worker, error),
       recovered: () => this.#reconcile(),
     })
-    const { logs, name } = options
+    const { logs, name, restarts } = options
+    const { max } = restarts
     this.logs = logs === false ? undefined : new Logs(name, logs === true ? LOG_DEFAULTS : logs)
-    const { max } = options.restarts
     const most = max === 'auto' ? Math.max(10, 2 * target) : max
-    this.#restarts = new Restarts({ ...options.restarts, max: most }, this.#clock)
+    this.#restarts = new Restarts({ ...restarts, max: most }, this.#clock)
   }
 
   get generation(): number {
@@ -113,10 +114,8 @@ export class Fleet {
       this.#spawner.nextGeneration()
       const { heartbeat } = this.#options
       if (heartbeat !== false) {
-        const workers = () => this.workers.values()
-        this.#heartbeats = new HeartbeatMonitor(heartbeat, this.#clock, workers, (hang) =>
-          this.#announce.hang(hang),
-        )
+        const onHang = (hang: HangInfo) => this.#announce.hang(hang)
+        this.#heartbeats = new HeartbeatMonitor(heartbeat, this.#clock, this.#allWorkers, onHang)
       }
       this.#reconcile()
     }
@@ -125,15 +124,14 @@ export class Fleet {
 
   /** One after the other; calls that come while one waits get the same result. */
   reload(): Promise<ReloadResult> {
-    if (this.phase === 'stopping' || this.phase === 'stopped')
-      return Promise.reject(new SupervisorClosedError())
+    if (this.#isClosed) return Promise.reject(new SupervisorClosedError())
     const result = this.#reloads.ask()
     if (this.phase === 'running') this.#beginReload()
     return result
   }
 
   scale(target: number, by: 'call' | 'load'): void {
-    if (this.phase === 'stopping' || this.phase === 'stopped') throw new SupervisorClosedError()
+    if (this.#isClosed) throw new SupervisorClosedError()
     if (target === this.target) return
     const change = { from: this.target, to: target, by }
     this.target = target
@@ -151,12 +149,12 @@ export class Fleet {
 
   /** Everybody leaves; `delay` is the time in which readiness already says no. */
   drain(delay: number): Promise<DrainResult> {
-    if (this.phase !== 'stopping' && this.phase !== 'stopped') {
+    if (!this.#isClosed) {
       this.phase = 'stopping'
       this.#reloads.cancel(new SupervisorClosedError())
       const now = this.#clock.now()
-      for (const worker of this.workers.values())
-        worker.leave('stop', now, this.#options.drain.timeout, delay)
+      const { timeout } = this.#options.drain
+      for (const worker of this.workers.values()) worker.leave('stop', now, timeout, delay)
       this.#settle(now)
     }
     return this.#stop.promise
@@ -172,11 +170,6 @@ export class Fleet {
     if (worker.outdated !== undefined || worker.over || worker.state === 'draining') return
     worker.outdated = reason
     this.#reconcile()
-  }
-
-  /** Tells every worker to read its certificates again. */
-  reloadTls(): void {
-    for (const worker of this.workers.values()) worker.send({ type: 'tls' })
   }
 
   #reconcile(): void {
@@ -249,7 +242,7 @@ export class Fleet {
     this.#reconcile()
   }
 
-  /** The new version is no good: those of it that are not ready go, the old ones stay. Tells whether that is news. */
+  /** Rolls back: new workers that are not ready go, the old ones stay. `false` when the reload had failed before. */
   #failReload(error: Error): boolean {
     if (!this.#reloads.fail(error)) return false
     this.#spawner.revert()
@@ -275,12 +268,11 @@ export class Fleet {
   }
 
   /**
-   * A worker could not be forked. The workers that are there serve on, and the slot is tried again, for ever and with
-   * back-off: what the machine is short of may come back. Only a start and a reload, for which someone waits, give up: at once
-   * when trying again is no use, else after the time that a worker has to start.
+   * A worker could not be forked. The others serve on, and the slot is tried again with back-off, without end. Only a start
+   * and a reload give up: at once when a retry cannot help, else after the time that a worker has to start.
    */
   #onForkFailed(pending: PendingRestart, error: NodeJS.ErrnoException, at: number): void {
-    if (this.phase === 'stopping' || this.phase === 'stopped') return
+    if (this.#isClosed) return
     const { slot } = pending
     const retryIn = Math.max(0, (this.#restartQueue.of(slot)?.at ?? at) - at)
     this.#announce.forkFailed({ slot, generation: this.generation, error, code: error.code, retryIn })
@@ -350,6 +342,10 @@ export class Fleet {
     const { delay, streak, degraded } = this.#restarts.crashed(now - (worker.readyAt ?? now), worker.streak)
     this.#restartQueue.add({ slot: worker.slot, streak, at: now + delay })
     if (degraded) this.#announce.degraded(worker.info, worker.error, this.#options.restarts.within)
+  }
+
+  get #isClosed(): boolean {
+    return this.phase === 'stopping' || this.phase === 'stopped'
   }
 
   #living(): WorkerProcess[] {
