@@ -3,10 +3,6 @@ import { build } from './build.mjs'
 import { ensureInstalled } from './install.mjs'
 import { run } from './pnpm.mjs'
 
-// Ctrl-C reaches the whole process group; the app drains by itself and this process waits for it.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => {})
-
 try {
   await ensureInstalled({ everything: false })
   await build()

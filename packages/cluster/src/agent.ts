@@ -1,10 +1,10 @@
 import cluster from 'node:cluster'
 import { isMainThread } from 'node:worker_threads'
-import { adoptServers } from './worker/adopt.js'
+import { adoptServers } from './serve/adopt.js'
 import { handleCrashes } from './worker/crash.js'
-import { beat } from './worker/heartbeat.js'
+import { startHeartbeat } from './worker/heartbeat.js'
 import { runtime } from './worker/runtime.js'
-import { startWatchdog } from './worker/watchdog-start.js'
+import { startWatchdog } from './worker/watchdog-thread.js'
 import { holdSignals } from './worker/worker-signals.js'
 
 /**
@@ -17,7 +17,7 @@ if (isMainThread && cluster.isWorker && host.settings !== undefined) {
   host.attach()
   handleCrashes(host)
   holdSignals(host, { timeout: drainTimeout, delay: 0 })
-  if (heartbeat !== false) beat(host, heartbeat)
+  if (heartbeat !== false) startHeartbeat(host, heartbeat)
   if (watchdog) startWatchdog(host.settings)
   if (adopt) adoptServers(host)
 }

@@ -1,7 +1,4 @@
 import { brand, RejectedError, retryAfterSeconds } from '@spillway/kit'
-import type { ExitInfo } from './events.js'
-import type { WorkerProcess } from './fleet/worker-process.js'
-import type { RemoteError } from './ipc/messages.js'
 
 /** This process is going to stop and takes no more requests: 503, for `drainGate`. */
 export class DrainingError extends RejectedError {
@@ -19,6 +16,14 @@ export class DrainingError extends RejectedError {
 }
 brand(DrainingError, 'DrainingError')
 
+/** An error that has crossed a process boundary. Its texts are cut to a length that a log can bear. */
+export interface RemoteError {
+  readonly name: string
+  readonly message: string
+  readonly code?: string | undefined
+  readonly stack?: string | undefined
+}
+
 /** A worker did not become ready. `remote` is its own error, as far as it could tell. */
 export class StartError extends Error {
   readonly code: 'ERR_CLUSTER_START' | 'ERR_CLUSTER_START_TIMEOUT' | 'ERR_CLUSTER_PORT'
@@ -32,10 +37,19 @@ export class StartError extends Error {
 }
 brand(StartError, 'StartError')
 
-/** What to say of a worker that ended before (or right after) it was ready. */
+/** What an error message needs to know of a worker that did not start. */
+export interface FailedWorker {
+  readonly pid: number
+  /** Its own last error. */
+  readonly error: RemoteError | undefined
+  /** Why the supervisor killed it. */
+  readonly killed: string | undefined
+}
+
+/** The error for a worker that ended before it was ready, or right after. */
 export function startError(
-  worker: WorkerProcess,
-  { code, signal }: Pick<ExitInfo, 'code' | 'signal'>,
+  worker: FailedWorker,
+  { code, signal }: { readonly code: number | null; readonly signal: NodeJS.Signals | null },
 ): StartError {
   const { error } = worker
   if (error?.code === 'EADDRINUSE') return new StartError(error.message, 'ERR_CLUSTER_PORT', error)
@@ -52,7 +66,7 @@ export function startError(
   return new StartError(`Worker ${worker.pid} ${how}`, 'ERR_CLUSTER_START', error)
 }
 
-/** What to say of a worker that could not even be forked. */
+/** The error for a worker that could not even be forked. */
 export function forkError({ message, code, name, stack }: NodeJS.ErrnoException): StartError {
   return new StartError(`A worker could not be forked: ${message}`, 'ERR_CLUSTER_START', {
     name,

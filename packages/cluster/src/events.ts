@@ -1,6 +1,16 @@
 import { channel } from '@spillway/kit'
-import type { LeaveReason } from './fleet/worker-process.js'
-import type { RemoteError } from './ipc/messages.js'
+import type { RemoteError } from './errors.js'
+
+/** Why a worker is to be replaced, or was told to leave. */
+export type LeaveReason =
+  | 'stop'
+  | 'reload'
+  | 'rollback'
+  | 'scale'
+  | 'memory'
+  | 'age'
+  | 'requests'
+  | (string & {})
 
 /** Why a worker was replaced: what it did, or the reason it was told to leave. */
 export type RestartCause = 'crash' | 'exit' | 'killed' | 'hang' | 'start' | LeaveReason

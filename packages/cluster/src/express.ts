@@ -1,7 +1,7 @@
 import { pathOf } from '@spillway/kit'
 import { applyVerdict, type RefusalOptions, refusalOptions } from '@spillway/kit/express'
 import type { RequestHandler } from 'express'
-import { type DrainGateOptions, drainVerdict } from './worker/gate.js'
+import { type DrainGateOptions, drainVerdict } from './worker/drain-gate.js'
 import { HEALTH_HEADERS, Health, type HealthOptions } from './worker/health.js'
 
 /**
@@ -39,5 +39,5 @@ export function drainGate(options: DrainGateOptions & RefusalOptions = {}): Requ
 }
 
 export { DrainingError } from './errors.js'
-export type { DrainGateOptions } from './worker/gate.js'
+export type { DrainGateOptions } from './worker/drain-gate.js'
 export type { HealthCheck, HealthOptions } from './worker/health.js'

@@ -1,6 +1,6 @@
 import { applyVerdict, plugin, setHeaders } from '@spillway/kit/fastify'
 import type { FastifyPluginCallback, FastifyReply } from 'fastify'
-import { type DrainGateOptions, drainVerdict } from './worker/gate.js'
+import { type DrainGateOptions, drainVerdict } from './worker/drain-gate.js'
 import { CLOSING, HEALTH_HEADERS, Health, type HealthAnswer, type HealthOptions } from './worker/health.js'
 
 declare module 'fastify' {
@@ -60,5 +60,5 @@ function send(reply: FastifyReply, { status, body }: HealthAnswer): FastifyReply
 }
 
 export { DrainingError } from './errors.js'
-export type { DrainGateOptions } from './worker/gate.js'
+export type { DrainGateOptions } from './worker/drain-gate.js'
 export type { HealthCheck, HealthOptions } from './worker/health.js'

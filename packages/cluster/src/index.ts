@@ -1,4 +1,4 @@
-export { DrainingError, StartError, SupervisorClosedError } from './errors.js'
+export { DrainingError, type RemoteError, StartError, SupervisorClosedError } from './errors.js'
 export type {
   DegradedInfo,
   DrainResult,
@@ -10,8 +10,7 @@ export type {
   SupervisorEvents,
   WorkerInfo,
 } from './events.js'
-export type { WorkerState } from './fleet/worker-state.js'
-export type { Load, RemoteError } from './ipc/messages.js'
+export type { Load } from './ipc/messages.js'
 export {
   type AutoscaleOptions,
   type DrainOptions,
@@ -22,17 +21,17 @@ export {
   SUPERVISOR_DEFAULTS,
   type SupervisorOptions,
 } from './options.js'
-export type { SupervisorStats, WorkerStats } from './stats.js'
-export { Supervisor } from './supervisor.js'
-export { type DrainGateOptions, drainVerdict } from './worker/gate.js'
-export { Health, type HealthAnswer, type HealthCheck, type HealthOptions } from './worker/health.js'
-export { ready, requestReplacement } from './worker/replacement.js'
 export {
   type Servable,
   type ServeDrainOptions,
-  type Served,
-  type ServedStats,
   type ServeOptions,
   serve,
-} from './worker/serve.js'
-export type { TlsOptions } from './worker/tls.js'
+} from './serve/serve.js'
+export type { Served, ServedStats } from './serve/served.js'
+export type { TlsOptions } from './serve/tls-files.js'
+export type { WorkerState } from './spawn/worker-state.js'
+export type { SupervisorStats, WorkerStats } from './stats.js'
+export { Supervisor } from './supervisor.js'
+export { type DrainGateOptions, drainVerdict } from './worker/drain-gate.js'
+export { Health, type HealthAnswer, type HealthCheck, type HealthOptions } from './worker/health.js'
+export { ready, requestReplacement } from './worker/replacement.js'

@@ -1,6 +1,6 @@
 import { applyVerdict } from '@spillway/kit/koa'
 import type { Middleware } from 'koa'
-import { type DrainGateOptions, drainVerdict } from './worker/gate.js'
+import { type DrainGateOptions, drainVerdict } from './worker/drain-gate.js'
 import { HEALTH_HEADERS, Health, type HealthOptions } from './worker/health.js'
 
 /**
@@ -36,5 +36,5 @@ export function drainGate(options?: DrainGateOptions): Middleware {
 }
 
 export { DrainingError } from './errors.js'
-export type { DrainGateOptions } from './worker/gate.js'
+export type { DrainGateOptions } from './worker/drain-gate.js'
 export type { HealthCheck, HealthOptions } from './worker/health.js'

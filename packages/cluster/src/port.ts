@@ -5,7 +5,7 @@ import { StartError } from './errors.js'
 export function assertPortFree(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
-    probe.once('error', (error: NodeJS.ErrnoException) => {
+    probe.on('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'is already in use' : `cannot be used: ${error.message}`
       reject(new StartError(`Port ${port} ${why}`, 'ERR_CLUSTER_PORT'))
     })

@@ -1,10 +1,10 @@
 import type { DrainResult, RestartCause, WorkerInfo } from './events.js'
 import type { Fleet, FleetPhase } from './fleet/fleet.js'
-import type { StateDurations } from './fleet/tally.js'
-import type { WorkerState } from './fleet/worker-state.js'
+import type { StateDurations } from './fleet/fleet-counters.js'
 import type { Load } from './ipc/messages.js'
 import type { LogOutputStats } from './logs/log-output.js'
 import type { ResolvedSupervisorOptions } from './options.js'
+import type { WorkerState } from './spawn/worker-state.js'
 
 export interface WorkerStats extends WorkerInfo {
   readonly state: WorkerState
@@ -49,7 +49,7 @@ export function snapshot({ name, clock }: ResolvedSupervisorOptions, fleet: Flee
     generation: fleet.generation,
     target: fleet.target,
     ready: fleet.ready,
-    listening: [...fleet.arrivals.addresses.keys()],
+    listening: [...fleet.readiness.addresses.keys()],
     workers: [...fleet.workers.values()].map((worker) => ({
       id: worker.id,
       pid: worker.pid,
@@ -61,11 +61,11 @@ export function snapshot({ name, clock }: ResolvedSupervisorOptions, fleet: Flee
       outdated: worker.outdated,
       load: worker.load,
     })),
-    forks: fleet.tally.forks,
-    restarts: { ...fleet.tally.restarts },
-    reloads: { ...fleet.tally.reloads },
-    drains: fleet.tally.drains,
+    forks: fleet.counters.forks,
+    restarts: { ...fleet.counters.restarts },
+    reloads: { ...fleet.counters.reloads },
+    drains: fleet.counters.drains,
     logs: fleet.logs?.stats,
-    durations: fleet.tally.durations,
+    durations: fleet.counters.durations,
   }
 }

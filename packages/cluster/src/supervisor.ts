@@ -9,13 +9,15 @@ import {
   misuse,
   notify,
 } from '@spillway/kit'
-import { Autoscaler } from './autoscaler.js'
 import { controlPath } from './control/control-client.js'
 import { ControlServer } from './control/control-server.js'
+import { handleSignals, type SignalActions } from './control/signals.js'
+import { SystemdNotifier } from './control/systemd-notifier.js'
 import { SupervisorClosedError } from './errors.js'
 import type { DrainResult, ReloadResult, SupervisorEvents } from './events.js'
 import { Fleet } from './fleet/fleet.js'
-import { StickyListener } from './fleet/sticky.js'
+import { StickyListener } from './handover/sticky-listener.js'
+import { Autoscaler } from './monitoring/autoscaler.js'
 import {
   MOST_WORKERS,
   type ResolvedSupervisorOptions,
@@ -23,9 +25,7 @@ import {
   type SupervisorOptions,
 } from './options.js'
 import { assertPortFree } from './port.js'
-import { handleSignals, type SignalActions } from './signals.js'
 import { type SupervisorStats, snapshot } from './stats.js'
-import { SystemdNotifier } from './systemd.js'
 
 /**
  * Runs an app in several processes that share its port, and keeps them running: a worker that dies or hangs is replaced,
@@ -120,7 +120,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
 
   /** Tells the workers' `serve()` to read its certificates again. */
   reloadTls(): void {
-    this.#fleet.reloadTls()
+    for (const worker of this.#fleet.workers.values()) worker.send({ type: 'tls' })
   }
 
   /** Opens the log file again by its name, after logrotate has moved it away. */
@@ -189,7 +189,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     const listener = new StickyListener(() => this.#fleet.workers.values())
     const port = await listener.listen(sticky.port, sticky.host)
     this.#uninstall.push(() => listener.close())
-    this.#fleet.arrivals.listens({ address: sticky.host ?? null, port, addressType: 4 })
+    this.#fleet.readiness.addAddress({ address: sticky.host ?? null, port, addressType: 4 })
   }
 
   #watchLoad(): void {

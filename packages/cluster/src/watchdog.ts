@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs'
 import { Session } from 'node:inspector'
 import { workerData } from 'node:worker_threads'
-import { WATCHDOG_FD } from './worker/watchdog-fd.js'
-import type { WatchdogData } from './worker/watchdog-start.js'
+import { WATCHDOG_FD } from './ipc/watchdog-fd.js'
+import type { WatchdogData } from './worker/watchdog-thread.js'
 
 /**
  * The watchdog thread of a worker.

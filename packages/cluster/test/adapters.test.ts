@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { drainGate as expressDrainGate, health as expressHealth } from '../src/express.js'
 import { drainGate as fastifyDrainGate, health as fastifyHealth } from '../src/fastify.js'
 import { drainGate as koaDrainGate, health as koaHealth } from '../src/koa.js'
-import { drainVerdict } from '../src/worker/gate.js'
+import { drainVerdict } from '../src/worker/drain-gate.js'
 import { Health } from '../src/worker/health.js'
 import { lifecycle } from '../src/worker/lifecycle.js'
 

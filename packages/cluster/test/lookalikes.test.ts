@@ -28,7 +28,7 @@ const FIELDS = [
   'error',
   'reason',
   'lost',
-  'place',
+  'listener',
   'delay',
   'timeout',
   'rss',
@@ -98,7 +98,7 @@ describe('S8 a message that looks like ours', () => {
     ['a place in a list of four thousand million', { type: 'ready', index: 2 ** 32 - 2, port: 80 }],
     ['fewer than no requests lost', { type: 'drained', lost: -5 }],
     ['half a request lost', { type: 'drained', lost: 0.5 }],
-    ['a place of megabytes', { type: 'handover', place: 'x'.repeat(1e6) }],
+    ['a place of megabytes', { type: 'handover', listener: 'x'.repeat(1e6) }],
     ['an error that is none', { type: 'failed', error: { name: 5 } }],
   ])('S8 is refused: %s', (_what, message) => {
     expect(fromWorker({ spillway: 'cluster', ...message })).toBeUndefined()
@@ -148,7 +148,7 @@ const LIES: [what: string, messages: unknown[]][] = [
     'types and fields that make no sense',
     TYPES.flatMap((type) => [
       { spillway: 'cluster', type },
-      { spillway: 'cluster', type, index: 2 ** 32, port: -1, lost: -1, error: [], reason: {}, place: 4 },
+      { spillway: 'cluster', type, index: 2 ** 32, port: -1, lost: -1, error: [], reason: {}, listener: 4 },
     ]),
   ],
   [
@@ -165,7 +165,7 @@ const LIES: [what: string, messages: unknown[]][] = [
   [
     'a hand-over without a handle, drained twice, ready at the wrong time',
     [
-      { spillway: 'cluster', type: 'handover', place: '127.0.0.1:80' },
+      { spillway: 'cluster', type: 'handover', listener: '127.0.0.1:80' },
       { spillway: 'cluster', type: 'drained', lost: 1e15 },
       { spillway: 'cluster', type: 'drained', lost: 0 },
       { spillway: 'cluster', type: 'ready', index: 2 ** 32 - 2, port: 80 },
@@ -210,7 +210,7 @@ it.each(LIES)(
   },
 )
 
-it('S8 asking for ever new reasons fills no table', async () => {
+it('S8 of many reasons that one worker gives, the first counts', async () => {
   const reasons = Array.from({ length: 200 }, (_, i) => ({
     spillway: 'cluster',
     type: 'replace',

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type PlannedWorker, plan } from '../src/fleet/plan.js'
-import type { WorkerState } from '../src/fleet/worker-state.js'
+import type { WorkerState } from '../src/spawn/worker-state.js'
 
 interface World {
   workers: PlannedWorker[]

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { Connections } from '../src/connections/connections.js'
-import { type Connector, detach } from '../src/connections/handover.js'
-import { listenByProxy } from '../src/connections/receiver.js'
+import { type ConnectionHandle, detach } from '../src/node-internals/handles.js'
+import { listenByProxy } from '../src/node-internals/proxy-listener.js'
 import type { History } from './history.js'
 
 /** What a server has made of a history. */
@@ -165,6 +165,6 @@ async function stream(res: ServerResponse, parts: number): Promise<void> {
 }
 
 /** A handle as it comes out of another process: Node has made nothing of it yet. */
-function reborn(handle: Connector): Connector {
+function reborn(handle: ConnectionHandle): ConnectionHandle {
   return Object.assign(handle, { reading: false, _consumed: false })
 }

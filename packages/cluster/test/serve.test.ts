@@ -3,12 +3,13 @@ import { createServer, request } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { Agent } from 'node:https'
 import { connect as connectTcp } from 'node:net'
+import { constants } from 'node:os'
 import { eventually, spawnApp } from '@spillway/testkit'
 import express from 'express'
 import fastify from 'fastify'
 import Koa from 'koa'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Servable, type ServeOptions, serve } from '../src/worker/serve.js'
+import { type Servable, type ServeOptions, serve } from '../src/serve/serve.js'
 import { certificate, commonName } from './certificate.js'
 
 const LOCAL = { host: '127.0.0.1', port: 0, signals: false, crash: false } as const
@@ -52,6 +53,13 @@ describe('serve', () => {
       },
     )
     expect(process.listenerCount('SIGTERM')).toBe(before)
+  })
+
+  it('K53 outlives clients that cannot be accepted for want of descriptors', async () => {
+    const { server, port } = await served((_req, res) => res.end('app'))
+    const { _handle } = server as object as { _handle: { onconnection(error: number): void } }
+    for (let i = 0; i < 3; i++) _handle.onconnection(-constants.errno.EMFILE)
+    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('app')
   })
 
   it('closes the app and what it was given, in order, after the last response', async () => {

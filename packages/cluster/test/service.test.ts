@@ -2,9 +2,12 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { eventually, processState } from '@spillway/testkit'
 import { expect, it, onTestFinished } from 'vitest'
 import { get, PATIENCE, running, settled } from './primary.js'
+
+const FAILING_ACCEPT = fileURLToPath(new URL('./fixtures/failing-accept.cjs', import.meta.url))
 
 it('K35 gives all connections of an address to one worker, and to its replacement after a reload', async () => {
   const supervisor = await running({
@@ -22,6 +25,21 @@ it('K35 gives all connections of an address to one worker, and to its replacemen
   const [[slot, pid], [slotAfter, pidAfter]] = [[...before][0]!.split(' '), [...after][0]!.split(' ')]
   expect(slotAfter).toBe(slot)
   expect(pidAfter).not.toBe(pid)
+})
+
+it('K53 a sticky supervisor that cannot accept clients lives, and accepts them when it can again', async () => {
+  const supervisor = await running(
+    { exec: './sticky.mjs', execArgv: [], sticky: { port: 0, host: '127.0.0.1' } },
+    { execArgv: ['--require', FAILING_ACCEPT] },
+  )
+  const url = await supervisor.url()
+  for (const code of ['ENFILE', 'ENOMEM', 'ECONNABORTED']) {
+    await supervisor.call('env', { FAIL_ACCEPT: code })
+    for (let i = 0; i < 3; i++) await expect(get(url)).rejects.toThrow()
+  }
+  await supervisor.call('env', { FAIL_ACCEPT: '' })
+  expect(await get(url)).toMatch(/^[12] \d+$/)
+  expect(supervisor.of('exit')).toEqual([])
 })
 
 function folder(prefix: string): string {

@@ -12,16 +12,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { availableCpus } from '@spillway/kit'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Autoscaler } from '../src/autoscaler.js'
 import { type ConnectionEvent, type ConnectionState, nextState } from '../src/connections/connection-state.js'
-import { Liveness } from '../src/fleet/liveness.js'
-import { recycleReason } from '../src/fleet/marks.js'
-import { chosen } from '../src/fleet/sticky.js'
-import { Vacancies } from '../src/fleet/vacancies.js'
-import type { WorkerProcess } from '../src/fleet/worker-process.js'
-import { DebugPorts } from '../src/fork/debug-ports.js'
+import { FleetCounters } from '../src/fleet/fleet-counters.js'
+import { RestartQueue } from '../src/fleet/restart-queue.js'
+import { chosen } from '../src/handover/sticky-listener.js'
 import { fromWorker, type Load } from '../src/ipc/messages.js'
 import { LogOutput } from '../src/logs/log-output.js'
+import { Autoscaler } from '../src/monitoring/autoscaler.js'
+import { Liveness } from '../src/monitoring/liveness.js'
+import { recycleReason } from '../src/monitoring/recycling.js'
+import { DebugPorts } from '../src/spawn/debug-ports.js'
+import type { WorkerProcess } from '../src/spawn/worker-process.js'
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'spillway-cluster-'))
@@ -31,7 +32,7 @@ function folder(): string {
 
 /** As much of a worker as the rules look at. */
 function worker(fields: Partial<WorkerProcess>): WorkerProcess {
-  const bare = { state: 'ready', heardAt: 0, startedAt: 0, overMark: 0, spread: 0, slot: 1, id: 1 }
+  const bare = { state: 'ready', heardAt: 0, startedAt: 0, overLimit: 0, spread: 0, slot: 1, id: 1 }
   return Object.assign(Object.create(null), bare, fields) as WorkerProcess
 }
 
@@ -140,18 +141,18 @@ describe('Autoscaler', () => {
   })
 })
 
-describe('Vacancies', () => {
+describe('RestartQueue', () => {
   it('holds places until their time, and forgets those that nobody needs any more', () => {
-    const vacancies = new Vacancies()
-    vacancies.add({ slot: 2, streak: 3, at: 500 })
-    vacancies.add({ slot: 1, streak: 1, at: 100 })
-    expect(vacancies.held(0, 2)).toBe(2)
-    expect(vacancies.next(0)).toBe(100)
-    expect(vacancies.take(99)).toBeUndefined()
-    expect(vacancies.take(100)).toEqual({ slot: 1, streak: 1, at: 100 })
-    expect(vacancies.held(200, 1)).toBe(1)
-    expect(vacancies.held(200, 0)).toBe(0)
-    expect(vacancies.next(200)).toBeUndefined()
+    const restartQueue = new RestartQueue()
+    restartQueue.add({ slot: 2, streak: 3, at: 500 })
+    restartQueue.add({ slot: 1, streak: 1, at: 100 })
+    expect(restartQueue.held(0, 2)).toBe(2)
+    expect(restartQueue.next(0)).toBe(100)
+    expect(restartQueue.take(99)).toBeUndefined()
+    expect(restartQueue.take(100)).toEqual({ slot: 1, streak: 1, at: 100 })
+    expect(restartQueue.held(200, 1)).toBe(1)
+    expect(restartQueue.held(200, 0)).toBe(0)
+    expect(restartQueue.next(200)).toBeUndefined()
   })
 })
 
@@ -306,17 +307,31 @@ describe('S1 the states of a connection', () => {
 describe('S2 a journey', () => {
   it('S2 is read from a message that has all of it, and from no other', () => {
     const said = { spillway: 'cluster', type: 'handover' }
-    const journey = { place: '127.0.0.1:80', used: true, tried: [1, 2] }
+    const journey = { listener: '127.0.0.1:80', used: true, tried: [1, 2] }
     expect(fromWorker({ ...said, ...journey, more: 1 })).toEqual({ ...said, ...journey })
     for (const wrong of [
       {},
-      { ...journey, place: 'x'.repeat(301) },
-      { ...journey, place: 7 },
+      { ...journey, listener: 'x'.repeat(301) },
+      { ...journey, listener: 7 },
       { ...journey, used: 'yes' },
       { ...journey, tried: [-1] },
       { ...journey, tried: Array.from({ length: 5_000 }, () => 1) },
     ]) {
       expect(fromWorker({ ...said, ...wrong })).toBeUndefined()
     }
+  })
+})
+
+describe('the counters of the fleet', () => {
+  it('S8 count any number of different reasons in a bounded table, and lose none', () => {
+    const counters = new FleetCounters()
+    for (let i = 0; i < 200; i++) {
+      const gone = worker({ state: 'stopped', leaving: `reason ${i}`, lost: 0, entered: () => undefined })
+      const exit = { id: 1, pid: 1, slot: 1, generation: 1, code: 0, signal: null, lost: 0 }
+      counters.exited(gone, { ...exit, cause: undefined, error: undefined }, 0)
+    }
+    const counts = Object.values(counters.restarts)
+    expect(counts.length).toBeLessThanOrEqual(65)
+    expect(counts.reduce((sum = 0, each = 0) => sum + each, 0)).toBe(200)
   })
 })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { isOver, nextState, type WorkerEvent, type WorkerState } from '../src/fleet/worker-state.js'
+import { isOver, nextState, type WorkerEvent, type WorkerState } from '../src/spawn/worker-state.js'
 
 const STATES: WorkerState[] = ['starting', 'ready', 'suspect', 'draining', 'stopped', 'failed']
 const EVENTS: WorkerEvent[] = ['ready', 'late', 'beat', 'drain', 'exit']

@@ -147,6 +147,7 @@ async function detach(args: string[], name: string, log: string | undefined): Pr
   })
   closeSync(output)
   const failed = new Promise<never>((_, reject) => {
+    child.on('error', reject)
     child.once('exit', (code) => reject(new Error(`${name} did not start (exit code ${code}); see ${file}`)))
   })
   await Promise.race([failed, up(path)])

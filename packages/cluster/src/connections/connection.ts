@@ -1,6 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { beginBetween, type HttpSocket } from './boundaries.js'
+import {
+  isAnswering,
+  isConsumed,
+  isParsed,
+  parserOf,
+  skipFirstRequest,
+} from '../node-internals/http-parsers.js'
 import { type ConnectionEvent, type ConnectionState, nextState } from './connection-state.js'
 import { lingeringClose } from './lingering-close.js'
 import { goingAway } from './websocket.js'
@@ -72,8 +78,7 @@ export class Connection {
 
   /** The server has had its first look at it: whose is it? */
   recognize(): void {
-    const { parser } = this.socket as HttpSocket
-    if (parser?.socket !== this.socket || !this.apply('http')) return
+    if (!isParsed(this.socket) || !this.apply('http')) return
     // What had been read before the parser came, nobody will read again.
     this.#untouched = this.socket.bytesRead === 0 && this.socket.readableLength === 0
   }
@@ -85,7 +90,7 @@ export class Connection {
   rest(timeout: number): void {
     this.used = true
     this.#rests = true
-    beginBetween(this.socket)
+    skipFirstRequest(this.socket)
     if (timeout > 0) this.socket.setTimeout(timeout)
   }
 
@@ -148,10 +153,10 @@ export class Connection {
    * Finds out what it is in the middle of. To be called when no parser is at work, with all parsers that are between two
    * messages.
    */
-  look(boundaries: ReadonlySet<object>, now: number): void {
+  look(idleParsers: ReadonlySet<object>, now: number): void {
     this.settle(now)
     const before = this.#state
-    const event = this.#seen(boundaries)
+    const event = this.#seen(idleParsers)
     if (event === undefined || !this.apply(event)) return
     // The rest of a body that was answered early.
     if (before === 'receiving' && this.#state === 'between') this.since = now
@@ -159,17 +164,16 @@ export class Connection {
 
   /** Whether all that this process has taken from the kernel went through Node's parser. */
   get movable(): boolean {
-    const { parser } = this.socket as HttpSocket
-    return this.#untouched && parser?._consumed === true && this.socket.readableLength === 0
+    return this.#untouched && isConsumed(this.socket) && this.socket.readableLength === 0
   }
 
-  #seen(boundaries: ReadonlySet<object>): ConnectionEvent | undefined {
-    const { parser, _httpMessage } = this.socket as HttpSocket
+  #seen(idleParsers: ReadonlySet<object>): ConnectionEvent | undefined {
+    const parser = parserOf(this.socket)
     // Taken away from Node's server by other means than an upgrade.
     if (parser === undefined || parser === null) return this.#state === 'foreign' ? undefined : 'tunnel'
-    // Node answers some requests by itself (400, 417, 503): then only the socket tells of a response.
-    if (this.active > 0 || (_httpMessage !== undefined && _httpMessage !== null)) return 'request'
-    if (boundaries.has(parser)) return 'answered'
+    // Node answers some requests by itself: then only the socket tells of a response.
+    if (this.active > 0 || isAnswering(this.socket)) return 'request'
+    if (idleParsers.has(parser)) return 'answered'
     return this.socket.bytesRead === 0 ? undefined : 'partial'
   }
 

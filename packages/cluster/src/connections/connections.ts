@@ -2,10 +2,10 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node
 import type { Http2Session, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 import { type Clock, LinkedList } from '@spillway/kit'
-import { Boundaries } from './boundaries.js'
+import { attach, type ConnectionHandle } from '../node-internals/handles.js'
+import { HttpParsers } from '../node-internals/http-parsers.js'
 import { Connection } from './connection.js'
 import { tapEvents } from './event-tap.js'
-import { attach, type Connector } from './handover.js'
 import { lingeringClose } from './lingering-close.js'
 
 export interface EndOptions {
@@ -58,7 +58,7 @@ export class Connections {
   requests = 0
   readonly #server: Server
   readonly #clock: Clock
-  readonly #boundaries: Boundaries
+  readonly #idleParsers: HttpParsers
   readonly #open = new LinkedList<Connection>()
   /** Streams of HTTP/2 in flight. */
   #streams = 0
@@ -79,7 +79,7 @@ export class Connections {
   constructor(server: Server, clock: Clock) {
     this.#server = server
     this.#clock = clock
-    this.#boundaries = new Boundaries(server)
+    this.#idleParsers = new HttpParsers(server)
     const secure = 'setSecureContext' in server
     this.#peers = secure ? new Map() : undefined
     const entered = () => this.#entered()
@@ -113,7 +113,7 @@ export class Connections {
   }
 
   /** Takes a connection that another process has accepted. `used`: it has served a request there. */
-  receive(handle: Connector, used: boolean): void {
+  receive(handle: ConnectionHandle, used: boolean): void {
     this.#resting = used
     try {
       attach(this.#server, handle)
@@ -290,11 +290,11 @@ export class Connections {
   #sweep(): void {
     const { linger = 0, move } = this.#ending ?? {}
     const now = this.#clock.now()
-    const boundaries = this.#boundaries.read()
+    const idleParsers = this.#idleParsers.read()
     for (const connection of this.#open) {
       const { socket } = connection
       if (socket.destroyed) continue
-      connection.look(boundaries, now)
+      connection.look(idleParsers, now)
       connection.goAway(GOING_AWAY)
       if (move !== undefined && this.#move(connection, move)) continue
       if (now - connection.since >= linger && connection.apply('close')) lingeringClose(socket)

@@ -2,8 +2,8 @@ import { connect, type Socket } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { ControlError } from '../errors.js'
+import { readLines } from '../ipc/json-lines.js'
 import type { Command } from './control-server.js'
-import { readLines } from './lines.js'
 
 /**
  * Where the supervisor of this name has its control socket: in `SPILLWAY_HOME`, else in the user's runtime directory, else

@@ -3,8 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { count, INVALID, maybe, objectOf, text } from '@spillway/kit/message'
 import { ControlError } from '../errors.js'
+import { readLines } from '../ipc/json-lines.js'
 import { MOST_WORKERS } from '../options.js'
-import { readLines } from './lines.js'
 
 /** What a control socket can be asked for. */
 export interface Controls {

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { notify } from '@spillway/kit'
+import type { RemoteError } from '../errors.js'
 import {
   channels,
   type ExitInfo,
@@ -11,8 +12,7 @@ import {
   type SupervisorEvents,
   type WorkerInfo,
 } from '../events.js'
-import type { RemoteError } from '../ipc/messages.js'
-import type { WorkerProcess } from './worker-process.js'
+import type { WorkerProcess } from '../spawn/worker-process.js'
 
 /** Tells what happens: to people by events, to machines by channels, and there without anybody's error in it. */
 export class Announcer {

@@ -1,94 +1,102 @@
 import type { EventEmitter } from 'node:events'
 import type { Clock } from '@spillway/kit'
-import { forkError, type StartError, SupervisorClosedError, startError } from '../errors.js'
-import type { DrainResult, ExitInfo, ReloadResult, RestartCause, SupervisorEvents } from '../events.js'
+import { forkError, type RemoteError, type StartError, SupervisorClosedError, startError } from '../errors.js'
+import type {
+  DrainResult,
+  ExitInfo,
+  HangInfo,
+  LeaveReason,
+  ReloadResult,
+  RestartCause,
+  SupervisorEvents,
+} from '../events.js'
+import { ConnectionRouter } from '../handover/connection-router.js'
 import { Deferred } from '../ipc/deferred.js'
-import type { RemoteError } from '../ipc/messages.js'
 import { Logs } from '../logs/logs.js'
+import { HeartbeatMonitor } from '../monitoring/heartbeat-monitor.js'
 import { LOG_DEFAULTS, type ResolvedSupervisorOptions } from '../options.js'
-import { Alarm } from './alarm.js'
+import { exitInfo } from '../spawn/exit-info.js'
+import { EXIT_GRACE, type WorkerProcess } from '../spawn/worker-process.js'
+import { WorkerSpawner } from '../spawn/worker-spawner.js'
 import { Announcer } from './announcer.js'
-import { Arrivals } from './arrivals.js'
-import { exitOf } from './cause.js'
-import { Conversation } from './conversation.js'
-import { Handovers } from './handovers.js'
-import { Nursery } from './nursery.js'
+import { FleetCounters } from './fleet-counters.js'
+import { isPermanent, retryLater } from './fork-retry.js'
 import { plan } from './plan.js'
-import { Pulse } from './pulse.js'
+import { Readiness } from './readiness.js'
+import { RearmTimer } from './rearm-timer.js'
+import { ReloadQueue } from './reload-queue.js'
+import { lowestFree, type PendingRestart, RestartQueue } from './restart-queue.js'
 import { Restarts } from './restarts.js'
-import { Rolls } from './rolls.js'
-import { Tally } from './tally.js'
-import { again, isHopeless } from './unborn.js'
-import { lowestFree, Vacancies, type Vacancy } from './vacancies.js'
-import { LAST_WORDS, type LeaveReason, type WorkerProcess } from './worker-process.js'
+import { WorkerMessages } from './worker-messages.js'
 
 export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
 /**
- * The workers, and the one loop that turns what is into what is wanted: {@link plan} decides, this class does. Every
- * event (a worker is ready, silent, over a mark, gone; a call to reload or scale) ends in `#reconcile()`.
+ * Control loop of the workers: {@link plan} decides, this class does. Every event (a worker is ready, silent, over a limit,
+ * gone; a call to reload or scale) ends in `#reconcile()`.
  */
 export class Fleet {
-  readonly tally = new Tally()
+  readonly counters = new FleetCounters()
   readonly workers = new Map<number, WorkerProcess>()
   /** `undefined` when the workers write for themselves. */
   readonly logs: Logs | undefined
-  readonly arrivals: Arrivals
+  readonly readiness: Readiness
   phase: FleetPhase = 'idle'
   target: number
   readonly #options: ResolvedSupervisorOptions
   readonly #announce: Announcer
   readonly #clock: Clock
   readonly #restarts: Restarts
-  readonly #nursery: Nursery
-  readonly #handovers = new Handovers()
-  readonly #conversation: Conversation
-  readonly #vacancies = new Vacancies()
+  readonly #spawner: WorkerSpawner
+  readonly #router = new ConnectionRouter()
+  readonly #workerMessages: WorkerMessages
+  readonly #restartQueue = new RestartQueue()
   readonly #start = new Deferred<void>()
   readonly #stop = new Deferred<DrainResult>()
   readonly #waiting: Deferred<void>[] = []
-  readonly #rolls = new Rolls()
-  readonly #alarm = new Alarm(() => this.#reconcile())
+  readonly #reloads = new ReloadQueue()
+  readonly #timer = new RearmTimer(() => this.#reconcile())
+  readonly #allWorkers = () => this.workers.values()
   #failure: StartError | undefined
-  #pulse: Pulse | undefined
+  #heartbeats: HeartbeatMonitor | undefined
 
   constructor(options: ResolvedSupervisorOptions, target: number, events: EventEmitter<SupervisorEvents>) {
     this.#options = options
     this.#announce = new Announcer(events)
     this.#clock = options.clock
     this.target = target
-    this.#nursery = new Nursery(options, {
-      hear: (worker, message, given) => this.#conversation.hear(worker, message, given),
-      listens: (worker, address) => this.arrivals.opens(worker, address),
-      late: (worker) => this.arrivals.late(worker),
-      gone: (worker, code, signal) => this.#gone(worker, code, signal),
-      serves: () => this.ready > 0,
+    this.#spawner = new WorkerSpawner(options, {
+      onMessage: (worker, message, given) => this.#workerMessages.onMessage(worker, message, given),
+      onListening: (worker, address) => this.readiness.onListening(worker, address),
+      onStartTimeout: (worker) => this.readiness.onStartTimeout(worker),
+      onExit: (worker, code, signal) => this.#onExit(worker, code, signal),
+      isServing: () => this.ready > 0,
     })
-    this.arrivals = new Arrivals({
+    this.readiness = new Readiness({
       settleTimeout: options.settleTimeout,
       announce: this.#announce,
-      workers: () => this.workers.values(),
-      ports: this.#nursery.ports,
-      becomeReady: (worker) => this.#becomeReady(worker),
+      workers: this.#allWorkers,
+      ports: this.#spawner.ports,
+      onReady: (worker) => this.#onReady(worker),
     })
-    this.#conversation = new Conversation({
+    this.#workerMessages = new WorkerMessages({
       options,
-      arrivals: this.arrivals,
-      handovers: this.#handovers,
-      workers: () => this.workers.values(),
+      readiness: this.readiness,
+      router: this.#router,
+      workers: this.#allWorkers,
       replace: (worker, reason) => this.replace(worker, reason),
-      confess: (worker, error) => this.#confess(worker, error),
+      onCrashReport: (worker, error) => this.#onCrashReport(worker, error),
       recovered: () => this.#reconcile(),
     })
-    const { logs, name } = options
+    const { logs, name, restarts } = options
+    const { max } = restarts
     this.logs = logs === false ? undefined : new Logs(name, logs === true ? LOG_DEFAULTS : logs)
-    const { max } = options.restarts
     const most = max === 'auto' ? Math.max(10, 2 * target) : max
-    this.#restarts = new Restarts({ ...options.restarts, max: most }, this.#clock)
+    this.#restarts = new Restarts({ ...restarts, max: most }, this.#clock)
   }
 
   get generation(): number {
-    return this.#nursery.generation
+    return this.#spawner.generation
   }
 
   get degraded(): boolean {
@@ -103,11 +111,11 @@ export class Fleet {
   start(): Promise<void> {
     if (this.phase === 'idle') {
       this.phase = 'starting'
-      this.#nursery.nextGeneration()
+      this.#spawner.nextGeneration()
       const { heartbeat } = this.#options
       if (heartbeat !== false) {
-        const workers = () => this.workers.values()
-        this.#pulse = new Pulse(heartbeat, this.#clock, workers, (hang) => this.#announce.hang(hang))
+        const onHang = (hang: HangInfo) => this.#announce.hang(hang)
+        this.#heartbeats = new HeartbeatMonitor(heartbeat, this.#clock, this.#allWorkers, onHang)
       }
       this.#reconcile()
     }
@@ -116,15 +124,14 @@ export class Fleet {
 
   /** One after the other; calls that come while one waits get the same result. */
   reload(): Promise<ReloadResult> {
-    if (this.phase === 'stopping' || this.phase === 'stopped')
-      return Promise.reject(new SupervisorClosedError())
-    const result = this.#rolls.ask()
-    if (this.phase === 'running') this.#beginRoll()
+    if (this.#isClosed) return Promise.reject(new SupervisorClosedError())
+    const result = this.#reloads.ask()
+    if (this.phase === 'running') this.#beginReload()
     return result
   }
 
   scale(target: number, by: 'call' | 'load'): void {
-    if (this.phase === 'stopping' || this.phase === 'stopped') throw new SupervisorClosedError()
+    if (this.#isClosed) throw new SupervisorClosedError()
     if (target === this.target) return
     const change = { from: this.target, to: target, by }
     this.target = target
@@ -142,12 +149,12 @@ export class Fleet {
 
   /** Everybody leaves; `delay` is the time in which readiness already says no. */
   drain(delay: number): Promise<DrainResult> {
-    if (this.phase !== 'stopping' && this.phase !== 'stopped') {
+    if (!this.#isClosed) {
       this.phase = 'stopping'
-      this.#rolls.cancel(new SupervisorClosedError())
+      this.#reloads.cancel(new SupervisorClosedError())
       const now = this.#clock.now()
-      for (const worker of this.workers.values())
-        worker.leave('stop', now, this.#options.drain.timeout, delay)
+      const { timeout } = this.#options.drain
+      for (const worker of this.workers.values()) worker.leave('stop', now, timeout, delay)
       this.#settle(now)
     }
     return this.#stop.promise
@@ -165,15 +172,10 @@ export class Fleet {
     this.#reconcile()
   }
 
-  /** Tells every worker to read its certificates again. */
-  reloadTls(): void {
-    for (const worker of this.workers.values()) worker.send({ type: 'tls' })
-  }
-
   #reconcile(): void {
     const now = this.#clock.now()
     const current = this.#living().filter(({ outdated }) => outdated === undefined).length
-    const held = this.#vacancies.held(now, this.target - current)
+    const held = this.#restartQueue.held(now, this.target - current)
     const { fork: forks, drain } = plan({
       workers: [...this.workers.values()].map(({ planned }) => planned),
       target: this.target,
@@ -186,27 +188,27 @@ export class Fleet {
       worker?.leave(worker.outdated ?? 'scale', now, this.#options.drain.timeout)
     }
     for (let i = 0; i < forks; i++) this.#fork(now)
-    const next = this.#vacancies.next(now)
-    this.#alarm.set(next === undefined ? undefined : next - now)
+    const next = this.#restartQueue.next(now)
+    this.#timer.set(next === undefined ? undefined : next - now)
     if (this.#restarts.recovered()) this.#announce.recovered()
     this.#settle(now)
   }
 
-  /** Ends whatever has come to its end: the start, a roll, the fleet. */
+  /** Ends whatever has come to its end: the start, a reload, the fleet. */
   #settle(now: number): void {
     if (this.phase === 'starting' && this.ready >= this.target) {
       this.phase = 'running'
       this.#start.resolve()
     }
-    const leftOver = this.#rolls.hasLeftOver(this.workers.values())
-    const failed = this.#rolls.current?.error !== undefined
+    const leftOver = this.#reloads.hasLeftOver(this.workers.values())
+    const failed = this.#reloads.current?.error !== undefined
     const rolled = this.phase !== 'running' || this.ready >= this.target || failed
-    const result = !leftOver && rolled ? this.#rolls.finish(now) : undefined
+    const result = !leftOver && rolled ? this.#reloads.finish(now) : undefined
     if (result !== undefined) {
-      this.tally.reloads[result.ok ? 'ok' : 'refused']++
+      this.counters.reloads[result.ok ? 'ok' : 'refused']++
       this.#announce.reload(result)
     }
-    if (this.phase === 'running') this.#beginRoll()
+    if (this.phase === 'running') this.#beginReload()
     if (this.ready === this.target && this.#living().length === this.target) {
       for (const waiting of this.#waiting.splice(0)) waiting.resolve()
     }
@@ -215,117 +217,116 @@ export class Fleet {
 
   #finish(): void {
     this.phase = 'stopped'
-    this.#alarm.set(undefined)
-    this.#pulse?.stop()
-    this.#handovers.close()
+    this.#timer.set(undefined)
+    this.#heartbeats?.stop()
+    this.#router.close()
     const closed = new SupervisorClosedError()
     this.#start.reject(this.#failure ?? closed)
     for (const waiting of this.#waiting.splice(0)) waiting.reject(closed)
-    this.#stop.resolve(this.tally.drains)
+    this.#stop.resolve(this.counters.drains)
   }
 
-  #beginRoll(): void {
-    const roll = this.#rolls.advance()
-    if (roll === undefined) return
+  #beginReload(): void {
+    const reload = this.#reloads.advance()
+    if (reload === undefined) return
     // New code may have cured what the old one died of.
-    this.#vacancies.clear()
+    this.#restartQueue.clear()
     this.#restarts.reset()
     try {
-      this.#nursery.nextGeneration()
+      this.#spawner.nextGeneration()
       for (const worker of this.#living()) worker.outdated = 'reload'
     } catch (error) {
-      roll.error = error as Error
+      reload.error = error as Error
     }
-    roll.begin(this.generation, this.#clock.now())
+    reload.begin(this.generation, this.#clock.now())
     this.#reconcile()
   }
 
-  /** The new version is no good: those of it that are not ready go, the old ones stay. Tells whether that is news. */
-  #abortRoll(error: Error): boolean {
-    if (!this.#rolls.fail(error)) return false
-    this.#nursery.revert()
-    this.#rolls.rollBack(this.#living())
+  /** Rolls back: new workers that are not ready go, the old ones stay. `false` when the reload had failed before. */
+  #failReload(error: Error): boolean {
+    if (!this.#reloads.fail(error)) return false
+    this.#spawner.revert()
+    this.#reloads.rollBack(this.#living())
     return true
   }
 
   #fork(now: number): void {
     const taken = this.#living().filter(({ outdated }) => outdated === undefined)
-    const reserved = [...taken.map(({ slot }) => slot), ...this.#vacancies.slots]
-    const place = this.#vacancies.take(now) ?? { slot: lowestFree(reserved), streak: 0, at: now }
-    const failed = (error: NodeJS.ErrnoException) => this.#unborn(place, error, now)
-    const worker = this.#nursery.bear(place, this.target, now, failed)
+    const reserved = [...taken.map(({ slot }) => slot), ...this.#restartQueue.slots]
+    const pending = this.#restartQueue.take(now) ?? { slot: lowestFree(reserved), streak: 0, at: now }
+    const failed = (error: NodeJS.ErrnoException) => this.#onForkFailed(pending, error, now)
+    const worker = this.#spawner.spawn(pending, this.target, now, failed)
     if (worker === undefined) {
       // Held at once: until the error is told, others may ask for what is missing.
-      this.#vacancies.add(again(place, this.#restarts, now))
+      this.#restartQueue.add(retryLater(pending, this.#restarts, now))
       return
     }
     this.workers.set(worker.id, worker)
-    this.tally.forks++
+    this.counters.forks++
     this.logs?.take(worker)
     this.#announce.fork(worker)
   }
 
   /**
-   * A worker could not be forked. The workers that are there serve on, and the place is tried again, for ever and with
-   * back-off: what the machine is short of may come back. Only a start and a reload, for which someone waits, give up: at once
-   * when trying again is no use, else after the time that a worker has to start.
+   * A worker could not be forked. The others serve on, and the slot is tried again with back-off, without end. Only a start
+   * and a reload give up: at once when a retry cannot help, else after the time that a worker has to start.
    */
-  #unborn(place: Vacancy, error: NodeJS.ErrnoException, at: number): void {
-    if (this.phase === 'stopping' || this.phase === 'stopped') return
-    const { slot } = place
-    const retryIn = Math.max(0, (this.#vacancies.of(slot)?.at ?? at) - at)
+  #onForkFailed(pending: PendingRestart, error: NodeJS.ErrnoException, at: number): void {
+    if (this.#isClosed) return
+    const { slot } = pending
+    const retryIn = Math.max(0, (this.#restartQueue.of(slot)?.at ?? at) - at)
     this.#announce.forkFailed({ slot, generation: this.generation, error, code: error.code, retryIn })
-    if (!isHopeless(place, error, at, this.#options.startTimeout)) return
-    if (this.phase === 'starting') this.#refuse(forkError(error))
-    else if (this.generation === this.#rolls.current?.generation) {
-      this.#abortRoll(forkError(error))
+    if (!isPermanent(pending, error, at, this.#options.startTimeout)) return
+    if (this.phase === 'starting') this.#failStart(forkError(error))
+    else if (this.generation === this.#reloads.current?.generation) {
+      this.#failReload(forkError(error))
       this.#reconcile()
     }
   }
 
-  #becomeReady(worker: WorkerProcess): void {
+  #onReady(worker: WorkerProcess): void {
     const now = this.#clock.now()
     worker.heardAt = now
     if (!worker.apply('ready', now)) return
-    this.#handovers.welcome(worker)
+    this.#router.workerIsReady(worker)
     this.#announce.ready(worker, now)
     this.#reconcile()
   }
 
-  /** A worker has met an error it must not survive. It drains by itself; its place is refilled now. */
-  #confess(worker: WorkerProcess, error: RemoteError): void {
+  /** A worker has reported an uncaught exception. It drains by itself; its replacement is forked now. */
+  #onCrashReport(worker: WorkerProcess, error: RemoteError): void {
     worker.error = error
     if (worker.state !== 'ready' && worker.state !== 'suspect') return
     worker.leaving = 'crash'
     this.#crashed(worker, 'crash')
     worker.apply('drain', this.#clock.now())
-    worker.dueWithin(this.#options.drain.timeout + LAST_WORDS, this.#clock.now())
+    worker.dueWithin(this.#options.drain.timeout + EXIT_GRACE, this.#clock.now())
     this.#reconcile()
   }
 
-  #gone(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void {
+  #onExit(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void {
     const now = this.#clock.now()
     const before = worker.state
     if (!worker.apply('exit', now)) return
     worker.clearTimers()
     this.workers.delete(worker.id)
-    const exit = exitOf(worker, before, code, signal)
-    this.tally.exited(worker, exit, now)
+    const exit = exitInfo(worker, before, code, signal)
+    this.counters.exited(worker, exit, now)
     this.#announce.exit(exit)
-    this.#rolls.left(worker)
-    if (before !== 'draining') this.#failed(worker, exit)
+    this.#reloads.left(worker)
+    if (before !== 'draining') this.#onUnexpectedExit(worker, exit)
     this.#reconcile()
   }
 
-  /** A worker has ended that nobody had told to. */
-  #failed(worker: WorkerProcess, exit: ExitInfo): void {
+  /** A worker has ended without having been told to. */
+  #onUnexpectedExit(worker: WorkerProcess, exit: ExitInfo): void {
     if (this.phase === 'stopping') return
-    if (this.phase === 'starting') this.#refuse(startError(worker, exit))
+    if (this.phase === 'starting') this.#failStart(startError(worker, exit))
     else this.#crashed(worker, exit.cause ?? 'exit', exit)
   }
 
   /** The first version cannot start: it is no service. */
-  #refuse(error: StartError): void {
+  #failStart(error: StartError): void {
     this.#failure ??= error
     void this.drain(0)
   }
@@ -333,14 +334,18 @@ export class Fleet {
   #crashed(worker: WorkerProcess, cause: RestartCause, exit?: ExitInfo): void {
     const now = this.#clock.now()
     // A kill from outside says nothing about the new version.
-    if (worker.generation === this.#rolls.current?.generation && cause !== 'killed') {
-      const news = this.#abortRoll(startError(worker, exit ?? { code: null, signal: null }))
-      // Its place is that of one that serves on. A second one like it is held by the back-off.
+    if (worker.generation === this.#reloads.current?.generation && cause !== 'killed') {
+      const news = this.#failReload(startError(worker, exit ?? { code: null, signal: null }))
+      // Its slot is that of one that serves on. A second one like it is held by the back-off.
       if (news && worker.readyAt === undefined) return
     }
     const { delay, streak, degraded } = this.#restarts.crashed(now - (worker.readyAt ?? now), worker.streak)
-    this.#vacancies.add({ slot: worker.slot, streak, at: now + delay })
+    this.#restartQueue.add({ slot: worker.slot, streak, at: now + delay })
     if (degraded) this.#announce.degraded(worker.info, worker.error, this.#options.restarts.within)
+  }
+
+  get #isClosed(): boolean {
+    return this.phase === 'stopping' || this.phase === 'stopped'
   }
 
   #living(): WorkerProcess[] {

@@ -1,4 +1,4 @@
-import type { WorkerState } from './worker-state.js'
+import type { WorkerState } from '../spawn/worker-state.js'
 
 /**
  * What to do next, as a pure function of what there is: the one mechanism behind start, reload, scaling, crashes and

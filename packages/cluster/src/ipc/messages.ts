@@ -13,20 +13,13 @@ import {
   objectOf,
   oneOf,
 } from '@spillway/kit/message'
-import { JOURNEY } from '../connections/journey.js'
+import type { RemoteError } from '../errors.js'
+import { TRANSFER_FIELDS } from './transfer.js'
 
 /**
  * What supervisor and worker say to each other over the IPC channel of `node:cluster`. Everything else on the channel
  * belongs to others and is left alone. Both sides run code that is not ours, so both check what they are told.
  */
-
-/** An error that has crossed a process boundary. Its texts are cut to a length that a log can bear. */
-export interface RemoteError {
-  readonly name: string
-  readonly message: string
-  readonly code?: string | undefined
-  readonly stack?: string | undefined
-}
 
 /** What a worker reports with each heartbeat. */
 export interface Load {
@@ -97,7 +90,7 @@ const FROM_WORKER = {
   replace: { reason },
   drained: { lost: count(MOST_LOST) },
   /** With a handle: a connection between two exchanges, for another worker. */
-  handover: JOURNEY,
+  handover: TRANSFER_FIELDS,
 } as const
 
 const FROM_SUPERVISOR = {
@@ -110,7 +103,7 @@ const FROM_SUPERVISOR = {
   bye: {},
   tls: {},
   /** With a handle: a connection for this listener, from another worker or from the sticky listener. */
-  connection: JOURNEY,
+  connection: TRANSFER_FIELDS,
 } as const
 
 /** A message without its mark, with fields that may be missing. */

@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
-import type { WorkerProcess } from '../fleet/worker-process.js'
 import { LogOutput, type LogOutputStats } from './log-output.js'
 
 export interface LogLine {
@@ -10,6 +9,15 @@ export interface LogLine {
   readonly pid: number
   readonly stream: 'stdout' | 'stderr'
   readonly text: string
+}
+
+/** A worker, as far as its output is concerned. */
+export interface LogSource {
+  readonly pid: number
+  readonly slot: number
+  readonly handle: {
+    readonly process: { readonly stdout: Readable | null; readonly stderr: Readable | null }
+  }
 }
 
 export interface ResolvedLogOptions {
@@ -47,7 +55,7 @@ export class Logs {
   }
 
   /** Takes over the output of a worker. It is always read, whatever becomes of it: a full pipe would stop the worker. */
-  take(worker: WorkerProcess): void {
+  take(worker: LogSource): void {
     const { stdout, stderr } = worker.handle.process
     if (stdout !== null) this.#read(worker, 'stdout', stdout)
     if (stderr !== null) this.#read(worker, 'stderr', stderr)
@@ -68,7 +76,7 @@ export class Logs {
     await Promise.all([stdout.close(), ...(stderr === stdout ? [] : [stderr.close()])])
   }
 
-  #read({ slot, pid }: WorkerProcess, stream: LogLine['stream'], source: Readable): void {
+  #read({ slot, pid }: LogSource, stream: LogLine['stream'], source: Readable): void {
     const decoder = new StringDecoder('utf8')
     let rest = ''
     const tell = (text: string) => this.#tell({ name: this.#name, slot, pid, stream, text })

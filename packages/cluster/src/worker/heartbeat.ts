@@ -4,7 +4,7 @@ import type { Load } from '../ipc/messages.js'
 import type { Runtime } from './runtime.js'
 
 /** Reports to the supervisor that the event loop turns, and what it is busy with. Returns the end of it. */
-export function beat(host: Runtime, interval: number): () => void {
+export function startHeartbeat(host: Runtime, interval: number): () => void {
   // Resolution in milliseconds; finer costs more than it tells.
   const delay = monitorEventLoopDelay({ resolution: 20 })
   delay.enable()

@@ -2,13 +2,19 @@ import cluster from 'node:cluster'
 import type { Server as HttpServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { drainWithin } from '@spillway/kit'
-import { type Connector, detach, hasRoom, isConnector, placeName, sendable } from '../connections/handover.js'
-import type { Journey } from '../connections/journey.js'
-import { listenByProxy } from '../connections/receiver.js'
 import { type DrainReason, type FromWorker, fromSupervisor, marked } from '../ipc/messages.js'
+import { listenerName, type Transfer } from '../ipc/transfer.js'
+import {
+  type ConnectionHandle,
+  detach,
+  hasRoom,
+  isConnectionHandle,
+  sendable,
+} from '../node-internals/handles.js'
+import { listenByProxy } from '../node-internals/proxy-listener.js'
 import type { StickyOptions } from '../options.js'
-import { Farewell } from './farewell.js'
 import { lifecycle } from './lifecycle.js'
+import { ShutdownHooks } from './shutdown-hooks.js'
 
 /** What the supervisor tells a worker through its environment. */
 export interface WorkerSettings {
@@ -38,14 +44,14 @@ export interface Drainable {
 }
 
 /** A server whose connections are followed. */
-export interface Watched extends Drainable {
+export interface FollowedServer extends Drainable {
   /** Ends the waiting for clients: what is left is cut off. */
   cut(): void
   readonly connections: {
     readonly requests: number
     readonly active: number
     readonly count: number
-    receive(handle: Connector, used: boolean): void
+    receive(handle: ConnectionHandle, used: boolean): void
   }
 }
 
@@ -80,10 +86,10 @@ export class Runtime {
   readonly settings: WorkerSettings | undefined = settingsOf(process.env)
   readonly servers = new Set<Drainable>()
   /** Every server whose connections are followed, for {@link traffic}. */
-  readonly watched = new Map<Server, Watched>()
+  readonly followed = new Map<Server, FollowedServer>()
   /** Names of servers whose listener is in the primary: behind a sticky one. */
-  readonly #places = new Map<Server, string>()
-  readonly farewell = new Farewell()
+  readonly #stickyNames = new Map<Server, string>()
+  readonly shutdownHooks = new ShutdownHooks()
   #pending = 0
   #left: Promise<number> | undefined
   #exit: Promise<void> | undefined
@@ -103,9 +109,9 @@ export class Runtime {
   attach(): void {
     if (!this.supervised) return
     this.life.phase = 'starting'
-    const hear = (message: unknown, handle: unknown) => this.#hear(message, handle)
-    process.on('message', hear)
-    this.farewell.exempt(hear)
+    const onMessage = (message: unknown, handle: unknown) => this.#onMessage(message, handle)
+    process.on('message', onMessage)
+    this.shutdownHooks.exempt(onMessage)
     cluster.worker?.on('disconnect', () => {
       // node:cluster would end the process now; but there may be requests in flight.
       if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
@@ -113,7 +119,7 @@ export class Runtime {
     })
   }
 
-  /** Resolves when it is on its way, or there is nobody to hear it. Messages keep their order, also with connections. */
+  /** Resolves when it is on its way, or there is nobody to onMessage it. Messages keep their order, also with connections. */
   send(message: FromWorker): Promise<void> {
     return new Promise((resolve) => {
       // With a callback, a channel that breaks meanwhile is no 'error' event.
@@ -138,7 +144,7 @@ export class Runtime {
   }
 
   /** A server listens that no `serve()` answers for. */
-  listens(): void {
+  onListening(): void {
     if (this.#pending === 0 && this.life.phase === 'starting') this.life.phase = 'ready'
   }
 
@@ -178,7 +184,7 @@ export class Runtime {
       await drainWithin(bye, { timeout: BYE }, BYE)
     }
     await this.#cleanUp(servers)
-    if (this.#code === 0 && (lost > 0 || this.farewell.failed)) this.#code = 1
+    if (this.#code === 0 && (lost > 0 || this.shutdownHooks.failed)) this.#code = 1
     // The app may have said its own by then.
     process.exit(this.#code === 0 ? undefined : this.#code)
   }
@@ -187,28 +193,28 @@ export class Runtime {
   async #cleanUp(servers: readonly Drainable[]): Promise<void> {
     const { shutdownMessage = false, signal = false, cleanUp = CLEAN_UP } = this.settings ?? {}
     const asks = this.settings !== undefined && this.#code === 0
-    if (asks && shutdownMessage) await this.farewell.ask('message', ['shutdown'], cleanUp)
+    if (asks && shutdownMessage) await this.shutdownHooks.ask('message', ['shutdown'], cleanUp)
     else if (asks && signal !== false) {
       const other = signal === 'SIGTERM' ? 'SIGINT' : 'SIGTERM'
-      const name = this.farewell.listeners(signal).length > 0 ? signal : other
-      await this.farewell.ask(name, [name, NUMBERS[name]], cleanUp)
+      const name = this.shutdownHooks.listeners(signal).length > 0 ? signal : other
+      await this.shutdownHooks.ask(name, [name, NUMBERS[name]], cleanUp)
     }
     for (const server of servers) await server.release?.(cleanUp)
     if (!asks) return
-    await this.farewell.ask('disconnect', [], cleanUp)
-    await this.farewell.ask('beforeExit', [0], cleanUp)
+    await this.shutdownHooks.ask('disconnect', [], cleanUp)
+    await this.shutdownHooks.ask('beforeExit', [0], cleanUp)
   }
 
   /** A server behind the sticky listener; the supervisor knows it by the number of its `serve()` call. */
-  async stick(index: number, server: Server, at: StickyOptions): Promise<void> {
-    this.#places.set(server, `sticky:${index}`)
+  async listenSticky(index: number, server: Server, at: StickyOptions): Promise<void> {
+    this.#stickyNames.set(server, `sticky:${index}`)
     await listenByProxy(server, at)
   }
 
   /** What all servers of this process have to do, together. */
   traffic(): { requests: number; active: number; connections: number } {
     const sum = { requests: 0, active: 0, connections: 0 }
-    for (const { connections } of this.watched.values()) {
+    for (const { connections } of this.followed.values()) {
       sum.requests += connections.requests
       sum.active += connections.active
       sum.connections += connections.count
@@ -222,49 +228,49 @@ export class Runtime {
    * the count for `maxRequestsPerSocket`.
    */
   mover(server: Server): ((socket: Socket, used: boolean) => boolean) | undefined {
-    const place = this.#placeOf(server)
+    const listener = this.#listenerNameOf(server)
     const { maxRequestsPerSocket = 0 } = server as Partial<HttpServer>
     const bound = 'setSecureContext' in server || (maxRequestsPerSocket ?? 0) > 0
-    if (!this.supervised || this.life.stopping || place === undefined || bound) return undefined
+    if (!this.supervised || this.life.stopping || listener === undefined || bound) return undefined
     return (socket, used) => {
       const handle = this.supervised ? detach(socket) : undefined
       if (handle === undefined) return false
-      this.#handOver(handle, { place, used, tried: [] })
+      this.#handOver(handle, { listener, used, tried: [] })
       return true
     }
   }
 
-  #handOver(handle: Connector, journey: Journey): void {
+  #handOver(handle: ConnectionHandle, transfer: Transfer): void {
     // Ours is closed when it is on its way.
     const sent = () => handle.close()
     if (this.supervised)
-      process.send?.(marked({ type: 'handover', ...journey }), sendable(handle), undefined, sent)
+      process.send?.(marked({ type: 'handover', ...transfer }), sendable(handle), undefined, sent)
     else sent()
   }
 
-  #placeOf(server: Server): string | undefined {
-    return this.#places.get(server) ?? placeName(server)
+  #listenerNameOf(server: Server): string | undefined {
+    return this.#stickyNames.get(server) ?? listenerName(server)
   }
 
   /** A connection that another process has accepted. */
-  #connection(journey: Journey, handle: Connector): void {
-    for (const [server, { connections }] of this.watched) {
-      if (this.#placeOf(server) === journey.place && hasRoom(server)) {
-        connections.receive(handle, journey.used)
+  #connection(transfer: Transfer, handle: ConnectionHandle): void {
+    for (const [server, { connections }] of this.followed) {
+      if (this.#listenerNameOf(server) === transfer.listener && hasRoom(server)) {
+        connections.receive(handle, transfer.used)
         return
       }
     }
     // We have no such listener, or have begun to leave meanwhile: it is for another worker, if there is one to be tried.
-    this.#handOver(handle, journey)
+    this.#handOver(handle, transfer)
   }
 
-  #hear(message: unknown, handle: unknown): void {
+  #onMessage(message: unknown, handle: unknown): void {
     const said = fromSupervisor(message)
     if (said?.type === 'bye') this.#bye?.()
     else if (said?.type === 'drain') void this.exit(said, 0)
     else if (said?.type === 'tls') {
       for (const server of this.servers) server.reloadTls?.()
-    } else if (said?.type === 'connection' && isConnector(handle)) this.#connection(said, handle)
+    } else if (said?.type === 'connection' && isConnectionHandle(handle)) this.#connection(said, handle)
   }
 }
 

@@ -32,21 +32,21 @@ export function handleWorkerSignals(host: Runtime, drain: { timeout: number; del
 /**
  * The same under a supervisor, before the app has begun. The kernel's signals do not reach the app's own listeners: one that
  * ends the process at once, as many do, would cut off what is in flight. They are called after the drain instead, see
- * `Farewell`. A signal that the app emits itself is the app's own business.
+ * `ShutdownHooks`. A signal that the app emits itself is the app's own business.
  */
 export function holdSignals(host: Runtime, drain: { timeout: number; delay: number }): void {
   const holder = globalThis as { [INSTALLED]?: boolean }
   holder[INSTALLED] = true
   // With a listener, a signal does not end the process by itself.
   const present = () => {}
-  host.farewell.exempt(present)
+  host.shutdownHooks.exempt(present)
   const emit = process.emit as (...args: unknown[]) => boolean
   let signals = 0
   const held = (name: string | symbol, ...args: unknown[]): boolean => {
     const fromKernel = (name === 'SIGTERM' || name === 'SIGINT') && typeof args[1] === 'number'
     if (!fromKernel) return Reflect.apply(emit, process, [name, ...args])
     signals++
-    if (host.farewell.again()) return true
+    if (host.shutdownHooks.again()) return true
     if (!host.supervised) {
       if (signals > 1) process.exit(EXIT_CODES[name])
       void host.exit({ reason: 'stop', ...drain }, 0)

@@ -19,11 +19,13 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
   cluster: [
     'index express fastify koa cli agent watchdog',
     'cli/',
-    'supervisor stats autoscaler signals systemd port templates/',
+    'supervisor stats port templates/',
     'fleet/',
-    'control/ logs/ fork/ worker/',
-    'ipc/',
-    'connections/',
+    'handover/ monitoring/',
+    'spawn/ control/ logs/ serve/',
+    'worker/',
+    'connections/ ipc/',
+    'node-internals/',
     'options errors events',
   ],
   limiter: [

@@ -1,0 +1,77 @@
+import { unlinkSync } from 'node:fs'
+import { connect, createServer, type ListenOptions, type Server } from 'node:net'
+
+/** Where to listen. */
+export interface ListenAddress extends Pick<ListenOptions, 'port' | 'host' | 'path' | 'backlog'> {
+  /** The port that an earlier process of this app got for port 0: tried first. */
+  readonly former?: number | undefined
+}
+
+const DEFAULT_PORT = 3_000
+
+export function listenAddressOf(
+  { port, host, path, backlog }: ListenAddress,
+  former: number | undefined,
+): ListenAddress {
+  const rest = { ...(host === undefined ? {} : { host }), ...(backlog === undefined ? {} : { backlog }) }
+  if (path !== undefined) return { path, ...(backlog === undefined ? {} : { backlog }) }
+  const wanted = port ?? portOf(process.env.PORT) ?? DEFAULT_PORT
+  return { port: wanted, ...rest, ...(wanted === 0 ? { former } : {}) }
+}
+
+/** Resolves with the port, or `undefined` on a unix socket. */
+export async function listen(server: Server, at: ListenAddress): Promise<number | undefined> {
+  if (at.path !== undefined) await removeStale(at.path)
+  if (!server.listening) await bind(server, at)
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : undefined
+}
+
+async function bind(server: Server, { former, ...at }: ListenAddress): Promise<void> {
+  // Taken, most likely by another worker of ours: node:cluster lets us join it when we ask for any port.
+  const again = former !== undefined && (await isFree({ ...at, port: former }))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(again ? { ...at, port: former } : at, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Asked with a server of our own: an `error` of the app's server would be seen by the app. */
+function isFree(at: ListenOptions): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.on('error', () => resolve(false))
+    probe.listen({ ...at, exclusive: true }, () => probe.close(() => resolve(true)))
+  })
+}
+
+/** Removes a unix socket that nobody answers on. A living one is left alone, for `listen` to complain about. */
+function removeStale(path: string): Promise<void> {
+  return new Promise((resolve) => {
+    const probe = connect({ path })
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve()
+    })
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') {
+        try {
+          unlinkSync(path)
+        } catch {
+          // Somebody else has been quicker, or we may not: `listen` says which.
+        }
+      }
+      resolve()
+    })
+  })
+}
+
+function portOf(text: string | undefined): number | undefined {
+  const port = Number(text)
+  return text !== undefined && text !== '' && Number.isInteger(port) && port >= 0 && port < 65_536
+    ? port
+    : undefined
+}
