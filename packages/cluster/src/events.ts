@@ -15,6 +15,9 @@ export type LeaveReason =
 /** Why a worker was replaced: what it did, or the reason it was told to leave. */
 export type RestartCause = 'crash' | 'exit' | 'killed' | 'hang' | 'start' | LeaveReason
 
+/** Where the supervisor's workers, all together, are in their life. */
+export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
+
 export interface WorkerInfo {
   readonly id: number
   readonly pid: number

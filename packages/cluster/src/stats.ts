@@ -1,5 +1,5 @@
-import type { DrainResult, RestartCause, WorkerInfo } from './events.js'
-import type { Fleet, FleetPhase } from './fleet/fleet.js'
+import type { DrainResult, FleetPhase, RestartCause, WorkerInfo } from './events.js'
+import type { Fleet } from './fleet/fleet.js'
 import type { StateDurations } from './fleet/fleet-counters.js'
 import type { Load } from './ipc/messages.js'
 import type { LogOutputStats } from './logs/log-output.js'

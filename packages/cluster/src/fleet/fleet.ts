@@ -4,6 +4,7 @@ import { forkError, type RemoteError, type StartError, SupervisorClosedError, st
 import type {
   DrainResult,
   ExitInfo,
+  FleetPhase,
   HangInfo,
   LeaveReason,
   ReloadResult,
@@ -26,10 +27,8 @@ import { Readiness } from './readiness.js'
 import { RearmTimer } from './rearm-timer.js'
 import { ReloadQueue } from './reload-queue.js'
 import { lowestFree, type PendingRestart, RestartQueue } from './restart-queue.js'
-import { Restarts } from './restarts.js'
+import { crashesAllowed, Restarts } from './restarts.js'
 import { WorkerMessages } from './worker-messages.js'
-
-export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
 /**
  * Control loop of the workers: {@link plan} decides, this class does. Every event (a worker is ready, silent, over a limit,
@@ -89,10 +88,8 @@ export class Fleet {
       recovered: () => this.#reconcile(),
     })
     const { logs, name, restarts } = options
-    const { max } = restarts
     this.logs = logs === false ? undefined : new Logs(name, logs === true ? LOG_DEFAULTS : logs)
-    const most = max === 'auto' ? Math.max(10, 2 * target) : max
-    this.#restarts = new Restarts({ ...restarts, max: most }, this.#clock)
+    this.#restarts = new Restarts({ ...restarts, max: crashesAllowed(restarts.max, target) }, this.#clock)
   }
 
   get generation(): number {

@@ -82,3 +82,8 @@ export class Restarts {
     this.degraded = false
   }
 }
+
+/** Crashes within the window that are taken for bad luck: twice the workers by default, and at least ten. */
+export function crashesAllowed(max: number | 'auto', workers: number): number {
+  return max === 'auto' ? Math.max(10, 2 * workers) : max
+}
