@@ -172,12 +172,11 @@ export class Fleet {
   #reconcile(): void {
     const now = this.#clock.now()
     const current = this.#living().filter(({ outdated }) => outdated === undefined).length
-    const held = this.#restartQueue.held(now, this.target - current)
     const { fork: forks, drain } = plan({
       workers: [...this.workers.values()].map(({ planned }) => planned),
       target: this.target,
       surge: this.#options.surge,
-      held,
+      held: this.#restartQueue.held(now, this.target - current),
       stopping: this.phase === 'stopping',
     })
     for (const id of drain) {
