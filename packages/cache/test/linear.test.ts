@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { workOf } from '@spillway/kit/testing'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 import { Bus } from '../src/coherence/bus.js'
@@ -16,7 +17,6 @@ import { unpackRecord } from '../src/http/stored-response.js'
 import { encodeKey, storeKey } from '../src/key.js'
 import { MetaParser } from '../src/stores/memcached/meta-parser.js'
 import { areBulks, frameOf } from '../src/stores/redis/redis-reads.js'
-import { costOf } from './cost.js'
 
 /**
  * What reads from a client, a store or a peer does so in linear time. Each parser is given texts of the kinds that make
@@ -157,21 +157,21 @@ function attempt(work: () => unknown): unknown {
 }
 
 /** How the work grows with texts of twice the length: all of a list, since one that costs too much outweighs the others. */
-function growth(parse: (text: string) => unknown, texts: readonly Text[]): number {
+async function growth(parse: (text: string) => unknown, texts: readonly Text[]): Promise<number> {
   const work = (size: number) => () => texts.map((text) => parse(text(size)))
   work(SIZE)() // what only the first call has to do
-  const once = costOf(work(SIZE))
-  return costOf(work(2 * SIZE)) / once
+  const once = await workOf(work(SIZE))
+  return (await workOf(work(2 * SIZE))) / once
 }
 
 describe.each(Object.entries(PARSERS))('%s', (_name, parse) => {
-  it('S4 costs in proportion to its length', () => {
-    expect(growth(parse, Object.values(HOSTILE))).toBeLessThanOrEqual(2.2)
+  it('S4 costs in proportion to its length', async () => {
+    expect(await growth(parse, Object.values(HOSTILE))).toBeLessThanOrEqual(2.2)
   })
 })
 
 describe('the count of work', () => {
-  it('S4 sees a loop within a loop', () => {
+  it('S4 sees a loop within a loop', async () => {
     const pairs = (text: string) => {
       let same = 0
       for (const a of text.slice(0, text.length / 50)) {
@@ -179,16 +179,16 @@ describe('the count of work', () => {
       }
       return same
     }
-    expect(growth(pairs, Object.values(HOSTILE))).toBeGreaterThan(3)
+    expect(await growth(pairs, Object.values(HOSTILE))).toBeGreaterThan(3)
   })
 
-  it('S4 sees a built-in search within a loop', () => {
+  it('S4 sees a built-in search within a loop', async () => {
     const search = (text: string) => {
       let found = 0
       for (let at = 0; at < text.length; at += 100) if (text.indexOf('\u0001') === -1) found++
       return found
     }
-    expect(growth(search, Object.values(HOSTILE))).toBeGreaterThan(3)
+    expect(await growth(search, Object.values(HOSTILE))).toBeGreaterThan(3)
   })
 })
 

@@ -31,3 +31,4 @@ export {
 export { type Heard, heardInRequests } from './requests.js'
 export { printedDuring } from './stderr.js'
 export { type Latch, latch, patience, turns, until, within, withoutUnhandled } from './waiting.js'
+export { workOf } from './work.js'

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
+import { workOf } from '@spillway/kit/testing'
 import { describe, expect, it } from 'vitest'
 import { BucketNames } from '../src/bucket/bucket-names.js'
 import { keptKey } from '../src/bucket/key.js'
@@ -9,7 +10,6 @@ import { Ipv6KeyWarning } from '../src/http/ipv6-key-warning.js'
 import { defineLimit, memoryStore, RateLimiter, redisStore } from '../src/index.js'
 import { parseMessage } from '../src/stores/cluster/cluster-message.js'
 import { ServedTables } from '../src/stores/cluster/served-tables.js'
-import { workOf } from './work.js'
 
 const limit = [5, 5, 1e9, 0]
 

@@ -1,41 +1,19 @@
-import { Session } from 'node:inspector/promises'
+import { workOf } from '@spillway/kit/testing'
 import { describe, expect, it } from 'vitest'
 import type { TaskContext } from '../../src/index.js'
 import { parseCsv } from '../../src/ready/csv.js'
 import { pickJson } from '../../src/ready/json.js'
 import { verifyPassword } from '../../src/ready/password.js'
 
-/** How often blocks of the source and built-in searches run while `task` does: work, not time. */
-async function workOf(task: () => unknown): Promise<number> {
-  const session = new Session()
-  session.connect()
-  const { indexOf } = String.prototype
-  let searched = 0
-  // The length that a search reads counts, too: one that reads the rest of the text for each field is no block of ours.
-  String.prototype.indexOf = function (this: string, what: string, from = 0) {
-    const found = Reflect.apply(indexOf, this, [what, from]) as number
-    searched += (found === -1 ? this.length : found) - from
-    return found
-  }
-  try {
-    await session.post('Profiler.enable')
-    await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
+/** Malformed inputs are refused; the work until then counts. */
+const workOfReading = (task: () => unknown) =>
+  workOf(async () => {
     try {
       await task()
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
     }
-    const { result } = await session.post('Profiler.takePreciseCoverage')
-    const blocks = result
-      .filter(({ url }) => url.includes('/offload/src/'))
-      .flatMap(({ functions }) => functions.flatMap(({ ranges }) => ranges))
-      .reduce((sum, { count }) => sum + count, 0)
-    return blocks + searched
-  } finally {
-    String.prototype.indexOf = indexOf
-    session.disconnect()
-  }
-}
+  })
 
 const context = { check() {}, transfer() {} } as unknown as TaskContext
 const readers: Record<string, (n: number) => () => unknown> = {
@@ -59,8 +37,8 @@ const readers: Record<string, (n: number) => () => unknown> = {
 describe('the cost of what comes from outside', () => {
   it.each(Object.keys(readers))('S4 %s: twice the input is at most 2.2 times the work', async (name) => {
     const n = 400
-    const once = await workOf(readers[name]!(n))
-    const twice = await workOf(readers[name]!(2 * n))
+    const once = await workOfReading(readers[name]!(n))
+    const twice = await workOfReading(readers[name]!(2 * n))
     expect(once).toBeGreaterThan(0)
     expect(twice).toBeLessThanOrEqual(2.2 * once + 20)
   })
