@@ -1,4 +1,4 @@
-import { sleep, TimeoutQueue, type Waiting } from '@spillway/kit'
+import { Backoff, sleep, TimeoutQueue, type Waiting } from '@spillway/kit'
 import { channels } from '../channels.js'
 import { StoreUnavailableError } from '../errors.js'
 import type { Tier } from '../store.js'
@@ -14,6 +14,8 @@ export interface GuardedTierOptions {
   readonly maxQueuedInvalidations: number
   /** Tells the store what it missed. Rejects when it cannot. */
   readonly replay: (debt: PendingInvalidations, send: Send) => Promise<void>
+  /** Spreads the probes; a number from 0 up to 1. Default: `Math.random`. */
+  readonly random?: () => number
 }
 
 /** Sends one operation although the tier is not trusted yet. */
@@ -24,8 +26,8 @@ interface Pending extends Waiting {
   readonly expire: () => void
 }
 
-const FIRST_PROBE = 250
-const MAX_PROBE = 1_000
+/** Milliseconds before a probe. */
+const PROBES = { first: 250, max: 1_000 }
 
 /**
  * Resilient client of the second tier: nothing is sent to a tier that is not ready, every operation has a
@@ -165,11 +167,10 @@ export class GuardedTier {
 
   async #probeLoop(): Promise<void> {
     const signal = this.#stop.signal
-    let pause = FIRST_PROBE
+    const pauses = new Backoff({ ...PROBES, random: this.#options.random })
     try {
       while (!signal.aborted) {
-        await sleep(pause * (0.75 + Math.random() / 2), { signal })
-        pause = Math.min(pause * 2, MAX_PROBE)
+        await sleep(pauses.fail(), { signal })
         if (await this.#recovered()) return
       }
     } catch {
