@@ -43,7 +43,7 @@ describe('S15 names of a megabyte are not kept', () => {
       const failures = new Failures(fence)
       for (let i = 0; i < 50; i++) {
         failures.record(long(i), new Error('down'), 0, 1, fence.mark(long(i)), [])
-        expect(failures.of(long(i))?.count).toBe(1)
+        expect(failures.of(long(i))?.pauses.failures).toBe(1)
       }
       return failures
     })

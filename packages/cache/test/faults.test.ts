@@ -126,7 +126,7 @@ it('D2 a hundred thousand calls in an outage leave nothing behind, and it is ove
   await redis.resume()
   const resumed = performance.now()
   await back(cache)
-  // It asks at least every 1.25 s; the rest is for a slow machine.
+  // It asks at least every second; the rest is for a slow machine.
   expect(performance.now() - resumed).toBeLessThan(5_000)
 }, 120_000)
 

@@ -1,10 +1,11 @@
+import { Backoff } from '@spillway/kit'
 import { LRUCache } from 'lru-cache'
 import { shortName } from '../short-name.js'
 import type { Fence, Mark } from './fence.js'
 
 interface Failure {
   readonly error: unknown
-  readonly count: number
+  readonly pauses: Backoff
   /** The error itself answers until then. */
   readonly until: number
   /** Where a stale value is there, no new attempt before then. */
@@ -13,8 +14,8 @@ interface Failure {
   readonly tags: readonly string[]
 }
 
-const FIRST_PAUSE = 1_000
-const MAX_PAUSE = 30_000
+/** Milliseconds. The same for every node and key: the failures of one key have nothing to be spread over. */
+const PAUSES = { first: 1_000, max: 30_000, jitter: 0 }
 const MAX_FAILURES = 10_000
 
 /** Keys whose last load failed: when to try again, and (with `errorTtl`) what to answer meanwhile. */
@@ -35,12 +36,12 @@ export class Failures {
     tags: readonly string[],
   ): void {
     const name = shortName(key)
-    const count = (this.#known.get(name)?.count ?? 0) + 1
+    const pauses = this.#known.get(name)?.pauses ?? new Backoff(PAUSES)
     this.#known.set(name, {
       error,
-      count,
+      pauses,
       until: errorTtl === false ? 0 : now + errorTtl,
-      retryAt: now + Math.min(FIRST_PAUSE * 2 ** (count - 1), MAX_PAUSE),
+      retryAt: now + pauses.fail(),
       mark,
       tags,
     })

@@ -1,20 +1,3 @@
-/** Freezes plain data all the way down. Objects that are frozen already are taken to be frozen below, too. */
-export function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value)
-    for (const name in value) deepFreeze(value[name])
-  }
-  return value
-}
-
-/** The same for data that were made just now, of which nothing is frozen yet. */
-export function freezeNew<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) for (let i = 0; i < value.length; i++) freezeNew(value[i])
-  else for (const name in value) freezeNew(value[name])
-  return Object.freeze(value)
-}
-
 /**
  * A copy of what JSON keeps as it is: no cycles, no classes. Containers are copied whole, which the engine does by their
  * shape, and what is in them only where it is a container again.

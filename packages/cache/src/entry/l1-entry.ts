@@ -1,5 +1,5 @@
 import type { Share } from '../options.js'
-import { clonePlain, deepClone, deepCloneToKeep, deepFreeze, freezeNew } from './clone.js'
+import { clonePlain, deepClone, deepCloneToKeep } from './clone.js'
 import type { Times } from './freshness.js'
 import type { Shape } from './inspect-value.js'
 
@@ -88,4 +88,21 @@ export function promiseOf(held: L1Entry): Promise<unknown> {
   if (held.copied) return Promise.resolve(copyOf(held))
   held.promise ??= Promise.resolve(held.value)
   return held.promise
+}
+
+/** Freezes plain data all the way down. Objects that are frozen already are taken to be frozen below, too. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const name in value) deepFreeze(value[name])
+  }
+  return value
+}
+
+/** The same for data that were made just now, of which nothing is frozen yet. */
+function freezeNew<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) for (let i = 0; i < value.length; i++) freezeNew(value[i])
+  else for (const name in value) freezeNew(value[name])
+  return Object.freeze(value)
 }

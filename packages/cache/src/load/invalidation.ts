@@ -1,5 +1,5 @@
 import { channels } from '../channels.js'
-import { EVERYTHING, epochName } from '../entry/epochs.js'
+import { EVERYTHING, epochName } from '../entry/frame.js'
 import type { BusListener, Tier } from '../store.js'
 import type { CacheContext } from '../tiers/cache-context.js'
 import type { GuardedTier, Send } from '../tiers/guarded-tier.js'

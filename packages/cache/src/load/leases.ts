@@ -1,6 +1,5 @@
 import { sleep } from '@spillway/kit'
 import { channels } from '../channels.js'
-import { randomBytes } from '../entry/random-pool.js'
 import type { CacheContext } from '../tiers/cache-context.js'
 import type { L2Read, LoadLease } from '../tiers/l2.js'
 
@@ -18,9 +17,8 @@ export class Leases {
   /** `undefined`: the store is away, load without a lease. */
   async ask(key: string, look: L2Read): Promise<LoadLease | 'busy' | 'changed' | undefined> {
     const { l2, options, counters } = this.#context
-    const token = randomBytes(16).toString('base64url')
     try {
-      const granted = await l2!.acquire(key, token, options.lease, look)
+      const granted = await l2!.acquire(key, options.lease, look)
       if (granted === 'busy') counters.leaseWaits++
       if (granted !== 'changed') this.tell(granted === 'busy' ? 'busy' : 'acquired')
       return granted

@@ -39,7 +39,7 @@ export function createContext(
     maxEntryBytes: given.maxEntryBytes,
     ttl: given.ttl === undefined ? ownTtl : given.ttl === false ? Number.POSITIVE_INFINITY : given.ttl,
     early: options.earlyRefresh !== false,
-    informed: () => !hasBus || bus.healthy,
+    bus: hasBus ? bus : undefined,
   }
   return {
     options,

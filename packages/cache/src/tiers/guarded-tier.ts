@@ -1,8 +1,7 @@
-import { sleep, TimeoutQueue, type Waiting } from '@spillway/kit'
+import { Backoff, sleep, TimeoutQueue, type Waiting } from '@spillway/kit'
 import { channels } from '../channels.js'
 import { StoreUnavailableError } from '../errors.js'
 import type { Tier } from '../store.js'
-import { Breaker } from './breaker.js'
 import { type PendingInvalidations, RecoveryQueue } from './recovery-queue.js'
 
 export interface GuardedTierOptions {
@@ -15,6 +14,8 @@ export interface GuardedTierOptions {
   readonly maxQueuedInvalidations: number
   /** Tells the store what it missed. Rejects when it cannot. */
   readonly replay: (debt: PendingInvalidations, send: Send) => Promise<void>
+  /** Spreads the probes; a number from 0 up to 1. Default: `Math.random`. */
+  readonly random?: () => number
 }
 
 /** Sends one operation although the tier is not trusted yet. */
@@ -25,8 +26,8 @@ interface Pending extends Waiting {
   readonly expire: () => void
 }
 
-const FIRST_PROBE = 250
-const MAX_PROBE = 1_000
+/** Milliseconds before a probe. */
+const PROBES = { first: 250, max: 1_000 }
 
 /**
  * Resilient client of the second tier: nothing is sent to a tier that is not ready, every operation has a
@@ -166,11 +167,10 @@ export class GuardedTier {
 
   async #probeLoop(): Promise<void> {
     const signal = this.#stop.signal
-    let pause = FIRST_PROBE
+    const pauses = new Backoff({ ...PROBES, random: this.#options.random })
     try {
       while (!signal.aborted) {
-        await sleep(pause * (0.75 + Math.random() / 2), { signal })
-        pause = Math.min(pause * 2, MAX_PROBE)
+        await sleep(pauses.fail(), { signal })
         if (await this.#recovered()) return
       }
     } catch {
@@ -220,5 +220,51 @@ function start<T>(operation: (tier: Tier) => Promise<T>, tier: Tier): Promise<T>
     return operation(tier)
   } catch (error) {
     return Promise.reject(error)
+  }
+}
+
+/** Opens after this many timeouts in a row. */
+const IN_A_ROW = 5
+/** Or when half of at least this many calls failed within the window. */
+const LEAST = 20
+const WINDOW = 10_000
+
+/**
+ * Decides from outcomes whether a backend is worth asking. A single failure among many keeps it closed; while open,
+ * one probe at a time asks again (the half-open state of Nygard's circuit breaker).
+ */
+class Breaker {
+  open = false
+  #calls = 0
+  #failures = 0
+  #inARow = 0
+  #since = 0
+
+  succeeded(): void {
+    this.#inARow = 0
+    this.#calls++
+  }
+
+  /** True when this failure opened it. */
+  failed(now: number): boolean {
+    if (now - this.#since > WINDOW) {
+      this.#since = now
+      this.#calls = 0
+      this.#failures = 0
+    }
+    this.#calls++
+    this.#failures++
+    this.#inARow++
+    const trips = this.#inARow >= IN_A_ROW || (this.#calls >= LEAST && this.#failures * 2 >= this.#calls)
+    if (this.open || !trips) return false
+    this.open = true
+    return true
+  }
+
+  close(): void {
+    this.open = false
+    this.#calls = 0
+    this.#failures = 0
+    this.#inARow = 0
   }
 }

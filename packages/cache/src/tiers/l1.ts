@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { Bus } from '../coherence/bus.js'
 import { earlyFrom } from '../entry/freshness.js'
 import type { L1Entry } from '../entry/l1-entry.js'
 
@@ -9,8 +10,11 @@ export interface L1Options {
   readonly ttl: number
   /** Entries are looked at when an early refresh may be due. */
   readonly early: boolean
-  /** Whether other nodes' changes become known at once. Otherwise each use needs a look at the store. */
-  readonly informed: () => boolean
+  /**
+   * Tells of other nodes' changes at once; while it is not healthy, each use needs a look at the store. `undefined`: the
+   * store has no bus, and entries live for `ttl`.
+   */
+  readonly bus: Pick<Bus, 'healthy'> | undefined
 }
 
 /** Milliseconds between two looks at whether the store is back. */
@@ -35,9 +39,9 @@ export class L1 {
   /** Keeps an entry that is valid now. One that is too large takes the one before it along. */
   keep(key: string, held: L1Entry, clock: number, now: number): void {
     if (this.#options === false) return
-    const { maxEntryBytes, ttl, early, informed } = this.#options
+    const { maxEntryBytes, ttl, early, bus } = this.#options
     held.clock = clock
-    held.verifyAt = informed() ? now + ttl : 0
+    held.verifyAt = bus === undefined || bus.healthy ? now + ttl : 0
     held.hotUntil = Math.min(held.verifyAt, early ? earlyFrom(held) : held.freshUntil)
     if (held.bytes > maxEntryBytes) this.#entries.delete(key)
     else if (this.#entries.peek(key) !== held) {

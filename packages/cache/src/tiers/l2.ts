@@ -1,8 +1,17 @@
 import type { Clock } from '@spillway/kit'
 import { channels } from '../channels.js'
 import { decode, type Encoded, JSON_CODEC } from '../entry/codec.js'
-import { Epochs, epochNames, type Stamps, tagsOf } from '../entry/epochs.js'
-import { type Frame, idOf, readFrame, writeFrame } from '../entry/frame.js'
+import {
+  Epochs,
+  epochNames,
+  type Frame,
+  idOf,
+  randomBytes,
+  readFrame,
+  type Stamps,
+  tagsOf,
+  writeFrame,
+} from '../entry/frame.js'
 import type { Times } from '../entry/freshness.js'
 import { inspectValue, plainShape } from '../entry/inspect-value.js'
 import { createEntry, type L1Entry } from '../entry/l1-entry.js'
@@ -48,6 +57,8 @@ export interface NewEntry {
 }
 
 const NONE: readonly string[] = []
+/** So many bytes that nobody guesses the token of a lease. */
+const TOKEN_BYTES = 16
 const NOTHING_SEEN = new Epochs([], [])
 
 /** Second tier: reads entries of the store and checks them, and writes them with the epochs of their tags. */
@@ -159,12 +170,8 @@ export class L2 {
    * Asks for the right to load, and makes the epochs that are missing, so that all are known before the load begins.
    * The lease may be granted although the answer is late: then nobody holds it, and it runs out.
    */
-  async acquire(
-    key: string,
-    token: string,
-    milliseconds: number,
-    { seen, epochs }: L2Read,
-  ): Promise<Granted> {
+  async acquire(key: string, milliseconds: number, { seen, epochs }: L2Read): Promise<Granted> {
+    const token = randomBytes(TOKEN_BYTES).toString('base64url')
     const missing = epochs.missing()
     const [acquired, made] = await this.guardOf(key).run((tier) =>
       Promise.all([

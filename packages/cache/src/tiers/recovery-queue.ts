@@ -9,8 +9,8 @@ export interface PendingInvalidations {
 const MAX_CHARACTERS = 8_000_000
 
 /**
- * Recovery queue: the invalidations that did not reach the store. While there are any, the store is not believed. Bounded in number and in characters: past
- * a limit everything becomes one invalidation of the whole namespace.
+ * Recovery queue: the invalidations that did not reach the store. While there are any, the store is not believed. Bounded in
+ * number and in characters: past a limit everything becomes one invalidation of the whole namespace.
  */
 export class RecoveryQueue {
   readonly #limit: number
@@ -18,13 +18,11 @@ export class RecoveryQueue {
   #tags = new Set<string>()
   #all = false
   #characters = 0
+  /** Invalidations in the queue. A field, since every operation of the store looks at it. */
+  size = 0
 
   constructor(limit: number) {
     this.#limit = limit
-  }
-
-  get size(): number {
-    return this.#keys.size + this.#tags.size + (this.#all ? 1 : 0)
   }
 
   key(key: string): void {
@@ -38,6 +36,7 @@ export class RecoveryQueue {
   all(): void {
     this.#clear()
     this.#all = true
+    this.size = 1
   }
 
   /** Takes everything out. Give it back with {@link restore} when the store could not be told. */
@@ -56,6 +55,7 @@ export class RecoveryQueue {
   #add(names: Set<string>, name: string): void {
     if (names.has(name)) return
     names.add(name)
+    this.size++
     this.#characters += name.length
     if (this.size > this.#limit || this.#characters > MAX_CHARACTERS) this.all()
   }
@@ -65,5 +65,6 @@ export class RecoveryQueue {
     this.#tags.clear()
     this.#all = false
     this.#characters = 0
+    this.size = 0
   }
 }

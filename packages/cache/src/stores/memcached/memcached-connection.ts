@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { Backoff } from '@spillway/kit'
 import { StoreUnavailableError } from '../../errors.js'
 import { MetaParser, MetaProtocolError, type MetaReply } from './meta-parser.js'
 
@@ -8,8 +9,8 @@ interface Pending {
 }
 
 const CRLF = Buffer.from('\r\n')
-const FIRST_PAUSE = 50
-const MAX_PAUSE = 1_000
+/** Milliseconds before a new connection. */
+const PAUSES = { first: 50, max: 1_000 }
 /** Milliseconds without a byte, while an answer is due, after which a connection is given up. */
 const SILENCE = 2_000
 /** Answers that may be due at once. A server that owes more is given up. */
@@ -22,13 +23,15 @@ export class MemcachedConnection {
   readonly #onReady: () => void
   #socket: Socket | undefined
   #retry: NodeJS.Timeout | undefined
-  #pause = FIRST_PAUSE
+  readonly #pauses: Backoff
   #pending: Pending[] = []
   #parser = new MetaParser()
   #closed = false
   ready = false
 
-  constructor(host: string, port: number, onReady: () => void) {
+  /** @param random spreads the new connections; a number from 0 up to 1 */
+  constructor(host: string, port: number, onReady: () => void, random = Math.random) {
+    this.#pauses = new Backoff({ ...PAUSES, random })
     this.#host = host
     this.#port = port
     this.#onReady = onReady
@@ -76,9 +79,8 @@ export class MemcachedConnection {
     socket.on('close', () => {
       this.#drop()
       if (this.#closed) return
-      this.#retry = setTimeout(() => this.#connect(), this.#pause * (0.75 + Math.random() / 2))
+      this.#retry = setTimeout(() => this.#connect(), this.#pauses.fail())
       this.#retry.unref()
-      this.#pause = Math.min(this.#pause * 2, MAX_PAUSE)
     })
   }
 
@@ -108,7 +110,7 @@ export class MemcachedConnection {
   readonly #settle = ({ code, flags, data }: MetaReply): void => {
     const pending = this.#pending.shift()
     if (pending === undefined) throw new MetaProtocolError('an answer to no question')
-    this.#pause = FIRST_PAUSE
+    this.#pauses.reset()
     if (code.endsWith('ERROR')) pending.reject(new MemcachedError(`${code} ${flags.join(' ')}`.trim()))
     else pending.resolve({ code, flags, data })
   }

@@ -1,11 +1,12 @@
+import { Backoff } from '@spillway/kit'
 import { type RedisClient, type RedisSubscriber, subscriberOf } from './redis-client.js'
 
 /** Milliseconds between two questions whether the connection still lives. A connection can die without a word. */
 const HEARTBEAT = 1_000
 /** Heartbeats without an answer, after which it is given up. A deadline of its own for each command would cost every read. */
 const PATIENCE = 2
-const FIRST_PAUSE = 50
-const MAX_PAUSE = 1_000
+/** Milliseconds before a new connection. */
+const PAUSES = { first: 50, max: 1_000 }
 
 export interface RedisBusListener {
   /** Every message from now on will come. */
@@ -24,10 +25,12 @@ export class RedisBus {
   #heartbeat: NodeJS.Timeout | undefined
   #unanswered = 0
   #retry: NodeJS.Timeout | undefined
-  #pause = FIRST_PAUSE
+  readonly #pauses: Backoff
   #closed = false
 
-  constructor(client: RedisClient, channel: string, listener: RedisBusListener) {
+  /** @param random spreads the new connections; a number from 0 up to 1 */
+  constructor(client: RedisClient, channel: string, listener: RedisBusListener, random = Math.random) {
+    this.#pauses = new Backoff({ ...PAUSES, random })
     this.#client = client
     this.#channel = channel
     this.#listener = listener
@@ -61,7 +64,7 @@ export class RedisBus {
 
   #live(subscriber: RedisSubscriber): void {
     if (this.#subscriber !== subscriber) return
-    this.#pause = FIRST_PAUSE
+    this.#pauses.reset()
     this.#unanswered = 0
     this.#listener.live()
   }
@@ -93,8 +96,7 @@ export class RedisBus {
 
   #later(): void {
     if (this.#closed) return
-    this.#retry = setTimeout(() => this.#connect(), this.#pause * (0.75 + Math.random() / 2))
+    this.#retry = setTimeout(() => this.#connect(), this.#pauses.fail())
     this.#retry.unref()
-    this.#pause = Math.min(this.#pause * 2, MAX_PAUSE)
   }
 }
