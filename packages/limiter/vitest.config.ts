@@ -3,6 +3,9 @@ import { defineProject } from 'vitest/config'
 export default defineProject({
   test: {
     name: 'limiter',
+    // These tests wait for servers most of the time: two files at once leave no core idle.
+    maxWorkers: 2,
+    sequence: { groupOrder: 1 },
     include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
