@@ -151,6 +151,6 @@ export function isInterrupted(error: QueryError): boolean {
 }
 
 /** Whether the server has stopped it, and so has done with the kill. */
-export function isStopped(error: QueryError | null): boolean {
-  return error !== null && isInterrupted(error) && !(BEGUN in error)
+export function isStopped(error: QueryError): boolean {
+  return isInterrupted(error) && !(BEGUN in error)
 }
