@@ -104,12 +104,15 @@ export function isConnectionFailure(error: unknown): boolean {
 
 /**
  * A server's error as the user gets it: the driver's own object, with the statement as the user wrote it instead of
- * the one with the values in it, and with a name where the driver knows none.
+ * the one with the values in it, and with a name where the driver knows none. Its message may quote a value or a part of the
+ * statement, so it is marked as one that no framework may send.
  */
 export function presentable(error: unknown, sql: string): unknown {
   if (!(error instanceof Error) || error instanceof RejectedError) return error
   const own = error as Partial<QueryError> & { sql?: string; code?: string }
   if ('sql' in own || own.errno !== undefined) own.sql = sql
+  if (own.errno !== undefined && own.errno > 0)
+    Object.defineProperty(error, 'expose', { value: false, writable: true, configurable: true })
   if (classify(error).kind === 'access') hideNames(error)
   if (own.code === undefined && own.errno !== undefined) {
     const name = NAMES.get(own.errno)
@@ -151,6 +154,6 @@ export function isInterrupted(error: QueryError): boolean {
 }
 
 /** Whether the server has stopped it, and so has done with the kill. */
-export function isStopped(error: QueryError | null): boolean {
-  return error !== null && isInterrupted(error) && !(BEGUN in error)
+export function isStopped(error: QueryError): boolean {
+  return isInterrupted(error) && !(BEGUN in error)
 }

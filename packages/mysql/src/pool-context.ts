@@ -90,7 +90,7 @@ export class PoolContext {
 
   ran(execution: EndedExecution, now: number, rows: number, error: unknown): void {
     const { statement } = execution.init
-    const stats = this.statementStats.of(statement)
+    const stats = (statement.stats ??= this.statementStats.of(statement.fingerprint))
     const runMs = now - execution.startedAt
     const waitedMs = execution.startedAt - execution.askedAt
     this.count.queries++

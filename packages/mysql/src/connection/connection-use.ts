@@ -66,11 +66,18 @@ export class ConnectionUse {
     return this.#occupant
   }
 
-  /** It is handed out. */
+  /** It is handed out to its next user. */
   lend(now: number): void {
+    this.#forgetUser()
     this.#state = 'lent'
     this.#since = now
     this.#isLeakReported = false
+  }
+
+  /** Its user is done with it; tells for how many milliseconds it was used. */
+  giveBack(now: number): number {
+    this.#occupant = undefined
+    return now - this.#since
   }
 
   /** Records where its user asked for it. */
@@ -78,14 +85,9 @@ export class ConnectionUse {
     this.#trace = trace
   }
 
-  /** Its user is done with it. */
-  forgetUser(): void {
-    this.#sql = undefined
-    this.#trace = undefined
-  }
-
   /** It is free again. */
   putBack(now: number): void {
+    this.#forgetUser()
     this.#state = 'idle'
     this.#since = now
   }
@@ -137,5 +139,10 @@ export class ConnectionUse {
 
   nextInLine(): Queued | undefined {
     return this.#queue.shift()
+  }
+
+  #forgetUser(): void {
+    this.#sql = undefined
+    this.#trace = undefined
   }
 }

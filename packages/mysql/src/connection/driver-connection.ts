@@ -167,11 +167,6 @@ export class DriverConnection {
     this.session.settled()
   }
 
-  /** Whether {@opened askMode} may be used: an endpoint that is told nothing is asked nothing. */
-  get mayAsk(): boolean {
-    return this.#settings.options.session
-  }
-
   /** Asks how the session reads a backslash; the answer holds for the next statement. */
   async askMode(): Promise<void> {
     await this.command(ASK_MODE)
@@ -291,7 +286,7 @@ export class DriverConnection {
     return this.#feed !== undefined
   }
 
-  /** Reads nothing more from the socket until {@opened resume}. mysql2's own `pause` would copy what it has read. */
+  /** Reads nothing more from the socket until {@link resume}. mysql2's own `pause` would copy what it has read. */
   pause(): void {
     this.#wire.pause()
   }

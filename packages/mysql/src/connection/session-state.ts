@@ -1,41 +1,56 @@
 import type { QueryResult } from 'mysql2'
 import type { LiteralStyle } from '../statement/values.js'
 import { type ReplyStatus, statusOf } from './reply-status.js'
-import { SessionLiterals } from './session-literals.js'
 
-/** State of one session on the server, kept up to date from the status that each reply carries. */
+/**
+ * State of one session on the server, kept up to date from the status that each reply carries; and its literal mode: how
+ * strings must be written for it, as far as its `sql_mode` and character set are known.
+ */
 export class SessionState {
-  readonly #literals: SessionLiterals
+  readonly #charset: string
   #isDirty = false
   #inTransaction = false
   #hasWritten = false
+  /** The literal mode that its set-up left, while nothing has changed it. */
+  #knownStyle: LiteralStyle = 'neutral'
+  #backslashIsPlain = false
+  #isForeign = false
+  #isModeAsked = false
 
   /** @param charset `character_set_client`, as this package sets it */
   constructor(charset: string) {
-    this.#literals = new SessionLiterals(charset)
+    this.#charset = charset
   }
 
-  /** Something of it must not reach the next user: it is reset before. */
+  /** Something of it must not reach the next user. */
   get isDirty(): boolean {
     return this.#isDirty
+  }
+
+  /** It is dirty, or a transaction is open: it is reset before. */
+  get mustBeReset(): boolean {
+    return this.#isDirty || this.#inTransaction
   }
 
   get inTransaction(): boolean {
     return this.#inTransaction
   }
 
-  /** Its character set is not the one that this package has set. */
+  /** Its user has given it another character set than this package. */
   get isForeign(): boolean {
-    return this.#literals.isForeign
+    return this.#isForeign
   }
 
+  /** What the server said last of how it reads a backslash. */
   get backslashIsPlain(): boolean {
-    return this.#literals.backslashIsPlain
+    return this.#backslashIsPlain
   }
 
   /** How strings are written into the text of the next statement. */
   get literalStyle(): LiteralStyle {
-    return this.#literals.style(this.#isDirty)
+    if (this.#isForeign) return 'hex'
+    if (this.#isModeAsked) return this.#backslashIsPlain ? 'plain' : 'escaped'
+    return this.#isDirty ? 'neutral' : this.#knownStyle
   }
 
   soil(): void {
@@ -64,14 +79,14 @@ export class SessionState {
     return had
   }
 
-  /** Its set-up begins: nothing about it is sure. */
+  /** Its set-up begins: nothing about it is sure until {@link settled}. */
   begin(): void {
-    this.#literals.begin()
+    this.#knownStyle = 'neutral'
   }
 
-  /** This package has set it up. */
+  /** This package has set it up, and the last reply came after that. */
   settled(): void {
-    this.#literals.settled()
+    this.#knownStyle = this.#backslashIsPlain ? 'plain' : 'escaped'
   }
 
   /** It is as new. */
@@ -82,12 +97,12 @@ export class SessionState {
 
   /** The server has just told its mode, which holds for the next statement. */
   modeKnown(): void {
-    this.#literals.asked()
+    this.#isModeAsked = true
   }
 
   /** A statement is on its way, and may change anything. */
   sent(): void {
-    this.#literals.sent()
+    this.#isModeAsked = false
   }
 
   /** Takes over what the reply to a statement of this package says. */
@@ -95,7 +110,7 @@ export class SessionState {
     const status = statusOf(result)
     if (status === undefined) return
     this.#inTransaction = status.inTransaction
-    this.#literals.update(status)
+    this.#noteLiterals(status)
   }
 
   /** Takes over what the reply to a statement of the user says; `undefined` when it says nothing. */
@@ -103,7 +118,17 @@ export class SessionState {
     const status = statusOf(result)
     if (status === undefined) return undefined
     this.#inTransaction = status.inTransaction
-    if (this.#literals.update(status) || status.changed) this.#isDirty = true
+    if (this.#noteLiterals(status) || status.changed) this.#isDirty = true
     return status
+  }
+
+  /** Tells whether the server reads a backslash in another way than it said before. */
+  #noteLiterals({ backslashIsPlain, charset }: ReplyStatus): boolean {
+    if (charset !== undefined && charset !== this.#charset) this.#isForeign = true
+    if (backslashIsPlain === this.#backslashIsPlain) return false
+    // What changed it may do so again, unseen; or nothing has, and the status is that of a stored program.
+    this.#knownStyle = 'neutral'
+    this.#backslashIsPlain = backslashIsPlain
+    return true
   }
 }

@@ -1,28 +1,18 @@
 import type { RejectedError } from '@spillway/kit'
 import { overloaded, queueFull } from '../errors.js'
 import type { PoolOptions } from '../options.js'
-
-/** How fast the average of how long connections are held follows: a tenth of each new value. */
-const FOLLOW = 0.1
-/** Before that many connections have come back, the average says nothing. */
-const ENOUGH = 20
+import type { ServerPoolMeter } from './node-stats.js'
 
 /** Admission control of the queue: refuses an acquire when the queue is full, or would take longer than the caller can wait. */
 export class Admission {
   readonly #node: string
   readonly #options: PoolOptions
-  #heldMs = 0
-  #returned = 0
+  readonly #meter: ServerPoolMeter
 
-  constructor(node: string, options: PoolOptions) {
+  constructor(node: string, options: PoolOptions, meter: ServerPoolMeter) {
     this.#node = node
     this.#options = options
-  }
-
-  /** A connection came back after so many milliseconds. */
-  returned(heldMs: number): void {
-    this.#returned++
-    this.#heldMs += (heldMs - this.#heldMs) * (this.#returned > ENOUGH ? FOLLOW : 1 / this.#returned)
+    this.#meter = meter
   }
 
   /**
@@ -34,11 +24,11 @@ export class Admission {
    */
   refusal(waiting: number, connections: number, patience: number): RejectedError | undefined {
     const { queueLimit, refuseEarly, waitForConnections } = this.#options
-    const expected = (this.#heldMs * (waiting + 1)) / connections
+    const expected = (this.#meter.heldMs * (waiting + 1)) / connections
     if (!waitForConnections || (queueLimit !== false && queueLimit > 0 && waiting >= queueLimit)) {
       return queueFull(this.#node, waiting, expected)
     }
-    const isKnown = this.#returned > ENOUGH && waiting >= connections
+    const isKnown = this.#meter.isHeldMsKnown && waiting >= connections
     return refuseEarly && isKnown && expected > patience
       ? overloaded(this.#node, waiting, expected)
       : undefined

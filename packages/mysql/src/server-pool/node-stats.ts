@@ -44,15 +44,38 @@ function noCounts(): NodeCounts {
   }
 }
 
-/** Counts what happens at one node, and how long its connections were waited for. */
+/** How fast the average of how long connections are held follows: a tenth of each new value. */
+const FOLLOW = 0.1
+/** Before that many connections have come back, the average says nothing. */
+const ENOUGH = 20
+
+/** Counts what happens at one node, and how long its connections were waited for and held. */
 export class ServerPoolMeter {
   readonly count = noCounts()
   readonly #waits = new Histogram()
+  #heldMs = 0
+  #returned = 0
 
   constructor(
     readonly pool: string,
     readonly node: string,
   ) {}
+
+  /** For how many milliseconds a connection is held, as an average of the last ones. */
+  get heldMs(): number {
+    return this.#heldMs
+  }
+
+  /** Enough connections have come back to rely on {@link heldMs}. */
+  get isHeldMsKnown(): boolean {
+    return this.#returned > ENOUGH
+  }
+
+  /** A connection came back after so many milliseconds. */
+  returned(heldMs: number): void {
+    this.#returned++
+    this.#heldMs += (heldMs - this.#heldMs) * (this.isHeldMsKnown ? FOLLOW : 1 / this.#returned)
+  }
 
   /** An acquire was granted or gave up. @param waiting acquires that are still in the queue */
   waited(waitedMs: number, waiting: number, granted: boolean, caller?: Caller): void {

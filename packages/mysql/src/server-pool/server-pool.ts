@@ -1,4 +1,4 @@
-import { type Caller, LinkedList, type RejectedError, shareOf } from '@spillway/kit'
+import { type Caller, type Clock, LinkedList, type RejectedError, shareOf } from '@spillway/kit'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { ConnectionSettings, DriverConnection } from '../connection/driver-connection.js'
 import type { PendingAcquire } from '../connection/pending-acquire.js'
@@ -18,6 +18,7 @@ export class ServerPool {
   readonly name: string
   readonly pool: string
   readonly limit: number
+  readonly clock: Clock
   readonly #hooks: ServerPoolHooks<ServerPool>
   readonly #settings: ConnectionSettings
   /** Acquires in the order of their arrival. */
@@ -39,10 +40,11 @@ export class ServerPool {
   ) {
     this.name = server.name
     this.pool = options.name
+    this.clock = options.clock
     this.#meter = new ServerPoolMeter(this.pool, this.name)
     this.limit = options.shareConnections ? shareOf(options.connectionLimit) : options.connectionLimit
     this.#hooks = hooks
-    this.#admission = new Admission(server.name, options)
+    this.#admission = new Admission(server.name, options, this.#meter)
     const side = { server, options, deadlines, degraded: warnOnce((message) => hooks.warning(this, message)) }
     this.#settings = { ...side, lost: (connection) => this.#lost(connection) }
     this.#bag = new ConnectionBag(this.#settings, {
@@ -86,11 +88,7 @@ export class ServerPool {
 
   /** Whether it can be expected to answer: it has a connection, or its last failure is some time ago. */
   get reachable(): boolean {
-    return this.#bag.size > 0 || !this.#connector.pausing(this.now())
-  }
-
-  now(): number {
-    return this.options.clock.now()
+    return this.#bag.size > 0 || !this.#connector.pausing(this.clock.now())
   }
 
   /** A free connection, unless there is none or the queue has members. */
@@ -122,7 +120,7 @@ export class ServerPool {
   /** The deadline of a queued acquire has passed. */
   expired(acquire: PendingAcquire): void {
     this.#queue.delete(acquire)
-    const now = this.now()
+    const now = this.clock.now()
     const waited = now - acquire.askedAt
     this.#meter.waited(waited, this.waiting, false, acquire.caller)
     this.#meter.count.acquireTimeouts++
@@ -144,12 +142,9 @@ export class ServerPool {
   }
 
   /** Takes a connection back: for the next acquire, or as an idle one. A dirty session is reset before. */
-  release(connection: DriverConnection, now: number = this.now()): void {
-    this.#admission.returned(now - connection.use.since)
-    if (connection.isBroken) {
-      this.#serve(now)
-      this.#settleDrain()
-    } else if (connection.session.isDirty || connection.session.inTransaction) this.#clean(connection)
+  release(connection: DriverConnection, now: number = this.clock.now()): void {
+    this.#meter.returned(connection.use.giveBack(now))
+    if (connection.session.mustBeReset && !connection.isBroken) this.#clean(connection)
     else this.#free(connection, now)
   }
 
@@ -167,7 +162,7 @@ export class ServerPool {
   /** Replaces all connections: idle ones are closed now, those in use when they come back. */
   renew(): void {
     this.#bag.retireAll()
-    this.#serve(this.now())
+    this.#serve(this.clock.now())
   }
 
   /**
@@ -256,7 +251,7 @@ export class ServerPool {
   }
 
   #opened(connection: DriverConnection): void {
-    const now = this.now()
+    const now = this.clock.now()
     this.#meter.count.opened++
     this.#bag.waitTimeout = this.#connector.variables.waitTimeout
     if (this.options.control) this.#control.warm()
@@ -270,7 +265,7 @@ export class ServerPool {
   }
 
   #dialFailed(): void {
-    const now = this.now()
+    const now = this.clock.now()
     const { size } = this.#bag
     if (this.#connector.crowded) {
       // The server is well and full: we live with what we have, and try for more later.
@@ -298,13 +293,12 @@ export class ServerPool {
     }
     this.#meter.count.resets++
     this.#bag.clean(connection).then(
-      () => this.#free(connection, this.now()),
+      () => this.#free(connection, this.clock.now()),
       () => connection.destroy(),
     )
   }
 
   #free(connection: DriverConnection, now: number): void {
-    connection.use.forgetUser()
     if (connection.isBroken || this.#bag.retire(connection, now)) {
       this.#serve(now)
       this.#settleDrain()
@@ -322,12 +316,12 @@ export class ServerPool {
     this.#meter.count.lost++
     this.#bag.remove(connection)
     if (this.#bag.size === 0) this.#hooks.lost(this)
-    this.#serve(this.now())
+    this.#serve(this.clock.now())
     this.#settleDrain()
   }
 
   #maintain(): void {
-    const now = this.now()
+    const now = this.clock.now()
     this.#connector.widen(this.#bag.size, now)
     this.#serve(now)
   }

@@ -6,7 +6,7 @@ import type { DriverConnection } from '../connection/driver-connection.js'
 import { PendingAcquire } from '../connection/pending-acquire.js'
 import { classify, isConnectionFailure, isNotPrepared, isStopped, notBegun } from '../errno.js'
 import { MysqlTimeoutError, MysqlUnavailableError } from '../errors.js'
-import { needsMode, textFor } from '../statement/literals.js'
+import { needsMode, textFor } from '../statement/values.js'
 import { reportCommit } from './commit-report.js'
 import { cutWhileRunning, failureOf, neverSent } from './execution-failure.js'
 import type { ExecutionInit, Rows } from './execution-init.js'
@@ -64,10 +64,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
   submitTo(connection: DriverConnection): void {
     const now = this.#begin()
     this.#connection = connection
-    if (connection.isBroken) {
-      this.#enter('leave')
-      this.#fail(neverSent(this, connection.session))
-    } else if (connection.use.occupant === undefined) this.#run(connection, now)
+    if (connection.isBroken || connection.use.occupant === undefined) this.resume(now)
     else {
       this.#state = 'queued'
       connection.use.enqueue(this)
@@ -76,14 +73,10 @@ export class StatementExecution extends PendingAcquire implements Queued {
   }
 
   #begin(): number {
-    const now = this.node.now()
+    const now = this.node.clock.now()
     this.askedAt = now
     this.deadlineAt = now + this.init.timeout
     return now
-  }
-
-  grant(connection: DriverConnection, now: number): void {
-    this.#run(connection, now)
   }
 
   resume(now: number): boolean {
@@ -94,7 +87,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
       this.#fail(neverSent(this, connection.session))
       return false
     }
-    this.#run(connection, now)
+    this.grant(connection, now)
     return true
   }
 
@@ -120,7 +113,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
       this.#fail(new MysqlTimeoutError(this.init.timeout, 'queue', 'none', this.init.statement.sql))
     } else if (this.#state !== 'running') this.#cut()
     // It was set for the wait, and got its connection before: now it runs for its own time.
-    else if (this.node.now() < this.deadlineAt) this.node.deadlines.set(this, this.deadlineAt)
+    else if (this.node.clock.now() < this.deadlineAt) this.node.deadlines.set(this, this.deadlineAt)
     else this.#stop('timeout')
   }
 
@@ -132,7 +125,8 @@ export class StatementExecution extends PendingAcquire implements Queued {
     return true
   }
 
-  #run(connection: DriverConnection, now: number): void {
+  /** Runs on the connection. */
+  grant(connection: DriverConnection, now: number): void {
     const { node, init } = this
     const { statement } = init
     this.#enter('grant')
@@ -150,8 +144,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
     const { node, init } = this
     try {
       if (this.#isPrepared) connection.execute(init.sql, init.values, node, init.shape, this.#reply)
-      else if (connection.mayAsk && needsMode(connection.session, init.statement, init.given))
-        void this.#askMode(connection)
+      else if (this.#mustAskMode(connection)) void this.#askMode(connection)
       else this.#sendText(connection)
     } catch (error) {
       this.#reply(error as QueryError, [], [])
@@ -162,6 +155,12 @@ export class StatementExecution extends PendingAcquire implements Queued {
     const { node, init } = this
     const text = textFor(connection.session, init.statement, init.given, node.options.timezone)
     connection.query(text, init.shape, this.#reply)
+  }
+
+  /** An endpoint that is told nothing about the session is asked nothing. */
+  #mustAskMode({ session }: DriverConnection): boolean {
+    if (!this.node.options.session || session.literalStyle !== 'neutral') return false
+    return needsMode(this.init.statement, this.init.given)
   }
 
   /** How strings are written depends on the session's mode, which is not sure. */
@@ -176,20 +175,19 @@ export class StatementExecution extends PendingAcquire implements Queued {
   }
 
   readonly #reply = (error: QueryError | null, result: QueryResult, fields: FieldPacket[]): void => {
-    if (!awaitsReply(this.#state)) return
     const connection = this.#connection!
-    if (error && this.#isPrepared && isNotPrepared(error) && this.#state === 'running') {
+    if (error && this.#isPrepared && this.#state === 'running' && isNotPrepared(error)) {
       this.#unprepare(connection, error)
       return
     }
+    if (!this.#enter(error && isStopped(error) ? 'stopped' : 'reply')) return
     const { node } = this
     node.deadlines.remove(this)
-    const now = node.now()
-    this.#enter(isStopped(error) ? 'stopped' : 'reply')
+    const now = node.clock.now()
     if (error) this.#failed(error, connection, now)
     else this.#succeeded(connection, now, result, fields)
     // A broken connection takes no KILL.
-    if (connection.isBroken) this.#enter('cut')
+    if (this.#state !== 'done' && connection.isBroken) this.#enter('cut')
     this.#proceed(connection, now)
   }
 
@@ -247,7 +245,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
     const { pool, name } = this.node
     retryChannel.publish(() => ({ pool, node: name, what: 'read', attempt: 1, reason }), this.caller)
     this.node = other
-    other.submit(this, other.now())
+    other.submit(this, other.clock.now())
   }
 
   /** KILL QUERY; the connection stays reserved until that is answered, so that it can hit no other statement. */
@@ -261,10 +259,10 @@ export class StatementExecution extends PendingAcquire implements Queued {
       this.#cut()
       return
     }
-    node.deadlines.set(this, node.now() + node.options.killGrace)
+    node.deadlines.set(this, node.clock.now() + node.options.killGrace)
     killed.then(
       () => {
-        if (this.#enter('killed')) this.#proceed(connection, node.now())
+        if (this.#enter('killed')) this.#proceed(connection, node.clock.now())
       },
       () => this.#cut(),
     )
@@ -280,7 +278,7 @@ export class StatementExecution extends PendingAcquire implements Queued {
     this.#publishKill('cut')
     if (!wasAnswered) this.#fail(cutWhileRunning(this, connection.session))
     connection.destroy()
-    if (wasAnswered) this.#proceed(connection, node.now())
+    if (wasAnswered) this.#proceed(connection, node.clock.now())
   }
 
   #publishKill(how: 'stopped' | 'cut'): void {
@@ -303,18 +301,18 @@ export class StatementExecution extends PendingAcquire implements Queued {
   /** A KILL that came after the end of the statement may still be noticed by the next one: a throw-away statement. */
   #absorb(connection: DriverConnection): void {
     const next = (): void => {
-      if (this.#enter('absorbed')) this.#leave(connection, this.node.now())
+      if (this.#enter('absorbed')) this.#leave(connection, this.node.clock.now())
     }
     connection.command('DO 0').then(next, next)
   }
 
   /** Gives the connection to what is next. */
   #leave(connection: DriverConnection, now: number): void {
-    connection.use.vacate()
     if (!this.init.held) {
       this.node.release(connection, now)
       return
     }
+    connection.use.vacate()
     let next = connection.use.nextInLine()
     while (next !== undefined && !next.resume(now)) next = connection.use.nextInLine()
   }

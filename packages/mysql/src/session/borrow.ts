@@ -62,7 +62,7 @@ class BorrowRequest extends PendingAcquire {
 
   #goTo(other: ServerPool): void {
     this.#node = other
-    other.submit(this, other.now())
+    other.submit(this, other.clock.now())
   }
 
   #settle(): void {
@@ -95,7 +95,7 @@ export interface Place {
 export function borrow(node: ServerPool, options: BorrowOptions): Place | Promise<Place> {
   const { signal, timeout, trace } = options
   if (signal?.aborted) return Promise.reject(signal.reason)
-  const now = node.now()
+  const now = node.clock.now()
   const free = node.take(now)
   if (free !== undefined) {
     free.use.traceTo(trace)

@@ -1,13 +1,14 @@
 import { durationMs, misuse } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
 import type { DriverConnection } from '../connection/driver-connection.js'
+import type { RowShape } from '../connection/row-reading.js'
 import { MysqlTimeoutError, misplaced, released } from '../errors.js'
 import type { ExecutionInit, ExecutionOwner } from '../server-pool/execution-init.js'
 import type { ServerPool } from '../server-pool/server-pool.js'
 import { StatementExecution } from '../server-pool/statement-execution.js'
 import type { Statement, Statements } from '../statement/statement.js'
 import { checkText, prepare } from '../statement/values.js'
-import { type Queryable, type QueryOptions, shapeOf } from './queryable.js'
+import type { Queryable, QueryOptions } from './queryable.js'
 
 /** What calls need of their pool. */
 export interface CallContext {
@@ -40,7 +41,7 @@ export function leftOf(
 ): number {
   const all = own === undefined ? timeout : timeoutOf(own)
   if (deadlineAt === undefined) return all
-  const left = Math.min(all, deadlineAt - node.now())
+  const left = Math.min(all, deadlineAt - node.clock.now())
   if (left <= 0) throw new MysqlTimeoutError(0, 'queue', 'none', sql)
   return left
 }
@@ -87,6 +88,12 @@ export function run<T extends QueryResult>(
     if (connection === undefined) call.submit()
     else call.submitTo(connection)
   })
+}
+
+/** The shape of the rows, if the call wants one of its own. */
+export function shapeOf(options: RowShape | undefined): RowShape | undefined {
+  if (options === undefined) return undefined
+  return options.rowsAsArray === undefined && options.nestTables === undefined ? undefined : options
 }
 
 function noCallback(): Error {

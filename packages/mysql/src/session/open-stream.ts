@@ -8,9 +8,8 @@ import type { RowShape } from '../connection/row-reading.js'
 import { isConnectionFailure, presentable } from '../errno.js'
 import { MysqlConnectionLostError, MysqlTimeoutError } from '../errors.js'
 import type { ServerPool } from '../server-pool/server-pool.js'
-import { textFor } from '../statement/literals.js'
 import type { Statement } from '../statement/statement.js'
-import { checkText } from '../statement/values.js'
+import { checkText, textFor } from '../statement/values.js'
 import { borrow } from './borrow.js'
 
 export interface StreamRequest {
@@ -103,7 +102,7 @@ export class StreamExecution implements Occupant {
 
   async #awaited(): Promise<RowDataPacket | undefined> {
     const { timeout, statement } = this.#question
-    const limit = this.#node.deadlines.after(this.#node.now() + timeout, () =>
+    const limit = this.#node.deadlines.after(this.#node.clock.now() + timeout, () =>
       this.#feed.fail(new MysqlTimeoutError(timeout, 'stream', 'none', statement.sql)),
     )
     try {
@@ -145,7 +144,7 @@ async function quieten(
     how = 'cut'
     connection.destroy()
   }
-  const limit = deadlines.after(node.now() + Math.max(1, options.killGrace), cut)
+  const limit = deadlines.after(node.clock.now() + Math.max(1, options.killGrace), cut)
   // What the server still sends must not hold up its answer to the kill.
   connection.pause()
   try {

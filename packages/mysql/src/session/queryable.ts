@@ -12,12 +12,6 @@ export interface QueryOptions extends RowShape {
   readonly on?: 'primary' | 'replica'
 }
 
-/** The shape of the rows, if the call wants one of its own. */
-export function shapeOf(options: RowShape | undefined): RowShape | undefined {
-  if (options === undefined) return undefined
-  return options.rowsAsArray === undefined && options.nestTables === undefined ? undefined : options
-}
-
 /** What can be asked of a pool, a session, a connection and a transaction. */
 export interface Queryable {
   /**

@@ -14,20 +14,14 @@ import {
   leftOf,
   MysqlConnection,
   run,
+  shapeOf,
   timeoutOf,
 } from './connection.js'
-import { enclosingTransaction } from './enclosing-transaction.js'
 import { Loader, type LoaderOptions } from './loader.js'
 import type { LoaderKey } from './loader-key.js'
-import {
-  type Queryable,
-  type QueryOptions,
-  type StreamOptions,
-  shapeOf,
-  type TransactionOptions,
-} from './queryable.js'
+import type { Queryable, QueryOptions, StreamOptions, TransactionOptions } from './queryable.js'
 import { RowStream } from './row-stream.js'
-import { type Transaction, transact } from './transaction.js'
+import { enclosingTransaction, type Transaction, transact } from './transaction.js'
 
 export interface SessionOptions {
   /** What {@link MysqlSession.token} of an earlier session was: reads see what that one wrote. Default: none. */
@@ -55,7 +49,7 @@ export class MysqlSession implements Queryable, ExecutionOwner {
   constructor(
     pool: PoolContext,
     { token, signal, timeout, deadline, refused }: SessionOptions = {},
-    position = new SessionPosition(token),
+    position = token === undefined ? new SessionPosition() : SessionPosition.ofToken(token),
   ) {
     this.#pool = pool
     this.#refused = refused
@@ -134,7 +128,7 @@ export class MysqlSession implements Queryable, ExecutionOwner {
     const first = on === 'replica' ? await pool.topology.reader(this.#position.current) : pool.topology.writer
     const another = on === 'replica' ? (failed: ServerPool) => this.another(failed) : undefined
     const context = both === this.#context.signal ? this.#context : { ...this.#context, signal: both }
-    const trace = pool.traces.above(this.withConnection, first.now())
+    const trace = pool.traces.above(this.withConnection, first.clock.now())
     let place: Place
     try {
       place = await borrow(first, { timeout: leftOf(context, first, timeout), signal: both, trace, another })

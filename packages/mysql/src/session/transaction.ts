@@ -4,12 +4,15 @@ import type { FieldPacket, QueryResult } from 'mysql2'
 import { retryChannel } from '../channels.js'
 import { classify, isConnectionFailure } from '../errno.js'
 import {
+  crossShard,
   MysqlCommitUnknownError,
   MysqlConnectionLostError,
   MysqlTimeoutError,
   misplaced,
+  outside,
   released,
 } from '../errors.js'
+import type { PoolContext, PoolIdentity } from '../pool-context.js'
 import type { AcquireTraces } from '../server-pool/acquire-traces.js'
 import type { ServerPool } from '../server-pool/server-pool.js'
 import type { Statement } from '../statement/statement.js'
@@ -37,6 +40,28 @@ let open = 0
 /** The transaction that the caller runs in. Costs next to nothing while there is none. */
 export function currentTransaction(): Current | undefined {
   return open === 0 ? undefined : current.getStore()
+}
+
+/**
+ * The transaction that a call on the pool must join because it is made within; `undefined` when there is none, or the call
+ * may run outside of it.
+ *
+ * @throws TypeError `ERR_MYSQL_OUTSIDE_TRANSACTION` | `ERR_MYSQL_CROSS_SHARD`
+ */
+export function enclosingTransaction({ identity, options }: PoolContext): Transaction | undefined {
+  const current = currentTransaction()
+  if (current === undefined) return undefined
+  const { name, group } = identity
+  const pool = current.pool as PoolIdentity
+  if (pool !== identity) {
+    if (group !== undefined && group === pool.group) throw crossShard(pool.name, name)
+    return undefined
+  }
+  if (options.insideTransaction === 'join') return current.transaction
+  if (options.insideTransaction === 'allow') return undefined
+  throw outside(
+    'The pool was used inside a transaction of it: the statement would not be part of the transaction, and waits for a connection while holding one. Use the transaction, or the option insideTransaction',
+  )
 }
 
 /** A transaction in progress. It ends with the function it was given to: by COMMIT, or by ROLLBACK when that throws. */
@@ -168,7 +193,7 @@ export async function transact<T>(
   const timeout = options.timeout === undefined ? host.timeout : timeoutOf(options.timeout)
   const outer: CallContext = { statements: host.statements, owner: host.owner, timeout }
   const inner: CallContext = { ...outer, signal, deadlineAt: host.deadlineAt }
-  const trace = host.traces.above(transact, host.writer().now())
+  const trace = host.traces.above(transact, host.writer().clock.now())
   const backoff = new Backoff(RETRY_PAUSE)
   for (let attempt = 0; ; attempt++) {
     const writer = host.writer()

@@ -112,7 +112,7 @@ function dirties({ bare, hidden, several }: Scan): boolean {
   return hidden || several || DIRTIES.test(bare)
 }
 
-/** LiteralStyle and numbers become `?`, and lists of them one `?`; at most 500 characters. */
+/** Literals and numbers become `?`, and lists of them one `?`; at most 500 characters. */
 function fingerprint(bare: string): string {
   return bare
     .slice(0, 4_000)

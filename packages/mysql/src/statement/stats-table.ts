@@ -1,4 +1,3 @@
-import type { Statement } from './statement.js'
 import { type StatementSnapshot, StatementStats, snapshotOf } from './statement-stats.js'
 
 /** Statistics by form of statement: the first `limit` forms have their own, the rest share one. */
@@ -11,14 +10,12 @@ export class StatementStatsTable {
     this.#limit = limit
   }
 
-  of(statement: Statement): StatementStats {
-    if (statement.stats !== undefined) return statement.stats
-    let stats = this.#byForm.get(statement.fingerprint)
-    if (stats === undefined) {
-      if (this.#byForm.size >= this.#limit) stats = this.#rest
-      else this.#byForm.set(statement.fingerprint, (stats = new StatementStats(statement.fingerprint)))
-    }
-    statement.stats = stats
+  of(fingerprint: string): StatementStats {
+    const known = this.#byForm.get(fingerprint)
+    if (known !== undefined) return known
+    if (this.#byForm.size >= this.#limit) return this.#rest
+    const stats = new StatementStats(fingerprint)
+    this.#byForm.set(fingerprint, stats)
     return stats
   }
 

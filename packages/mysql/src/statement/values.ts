@@ -18,6 +18,13 @@ export type Parameter = Scalar | readonly Scalar[] | readonly (readonly Scalar[]
  */
 export type LiteralStyle = 'escaped' | 'plain' | 'neutral' | 'hex'
 
+/** What the writing of literals needs to know of a session. */
+export interface LiteralSession {
+  readonly literalStyle: LiteralStyle
+  /** A backslash in a literal means itself. */
+  readonly backslashIsPlain: boolean
+}
+
 export interface Prepared {
   readonly sql: string
   readonly values: readonly Scalar[] | undefined
@@ -82,6 +89,43 @@ function expand(list: readonly unknown[], placeholder: Placeholder, index: numbe
 }
 
 /**
+ * The statement with its values in it, for this connection and this moment: the connection is the statement's own, and
+ * everything before it has been answered.
+ *
+ * @throws TypeError `ERR_MYSQL_PARAMETER`
+ */
+export function textFor(
+  session: LiteralSession,
+  statement: Statement,
+  values: readonly unknown[] | undefined,
+  timezone: string,
+): string {
+  const { sql, scan, otherwise } = statement
+  const literals = session.literalStyle
+  // A literal in the wrong place must be harmless.
+  if (scan.ambiguous || otherwise?.ambiguous) {
+    return format(sql, session.backslashIsPlain ? (otherwise ?? scan) : scan, values, timezone, 'hex')
+  }
+  if (otherwise === undefined) {
+    // The first of several statements may change how the next one is read.
+    const safe = scan.several && literals !== 'hex' ? 'neutral' : literals
+    return format(sql, scan, values, timezone, safe)
+  }
+  // Where its placeholders stand depends on the mode, too.
+  const safe = literals === 'neutral' || scan.several ? 'hex' : literals
+  return format(sql, session.backslashIsPlain ? otherwise : scan, values, timezone, safe)
+}
+
+/**
+ * Whether a session whose mode is not sure should be asked for it before {@link textFor}: a string has a backslash. A
+ * hexadecimal literal would be right in either mode, but has another collation than a quoted one, so that the server might
+ * refuse to compare the two.
+ */
+export function needsMode({ scan }: Statement, values: readonly unknown[] | undefined): boolean {
+  return values !== undefined && !scan.several && !scan.ambiguous && values.some(hasBackslash)
+}
+
+/**
  * The statement for the text protocol, with its values in it.
  *
  * @param timezone `Z`, `local` or `+hh:mm`, for dates
@@ -108,7 +152,7 @@ export function format(
 }
 
 /** Whether a value has a string with a backslash in it. */
-export function hasBackslash(value: unknown): boolean {
+function hasBackslash(value: unknown): boolean {
   return typeof value === 'string' ? value.includes('\\') : Array.isArray(value) && value.some(hasBackslash)
 }
 

@@ -74,11 +74,11 @@ export class ServerMonitor {
 
   /** Asks it how it is. Never rejects. A connection that was lost since the last time is no answer, so it is asked again. */
   async probe(timeout: number): Promise<void> {
-    const until = this.node.now() + timeout
+    const until = this.node.clock.now() + timeout
     const before = this.#side.connection
     try {
       const { readOnly, position } = await this.#report(timeout).catch((error: unknown) => {
-        const left = until - this.node.now()
+        const left = until - this.node.clock.now()
         if (before === undefined || this.#side.connection !== undefined || left <= 0) throw error
         return this.#report(left)
       })
@@ -137,10 +137,10 @@ export class ServerMonitor {
    * question at a time to the server.
    */
   async reaches(position: Position, budget: number): Promise<boolean> {
-    const until = this.node.now() + budget
+    const until = this.node.clock.now() + budget
     this.#asked = this.#asked.merge(position)
     while (!this.position.covers(position)) {
-      const left = until - this.node.now()
+      const left = until - this.node.clock.now()
       if (left <= 0 || this.#down || !this.measured) return false
       this.#waiting ??= this.#wait(this.#asked, budget).finally(() => {
         this.#waiting = undefined

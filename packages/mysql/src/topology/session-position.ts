@@ -5,11 +5,13 @@ export const PRIMARY = 'primary'
 
 /** Position that the reads of one session must see: that of its writes, so far. */
 export class SessionPosition {
-  #current: Position | undefined
+  #current: Position | undefined = Position.START
 
   /** @param token of an earlier session whose writes must be seen, too; one that cannot be read means the primary */
-  constructor(token = '') {
-    this.#current = token === '' ? Position.START : Position.ofToken(token)
+  static ofToken(token: string): SessionPosition {
+    const position = new SessionPosition()
+    if (token !== '') position.#current = Position.ofToken(token)
+    return position
   }
 
   /** `undefined`: something was written at a position that the server did not tell. */

@@ -19,6 +19,8 @@ const RENEW_PAUSE = 500
 
 /** Router over the servers: finds the one for writes and those that may serve a read, and follows a change of roles. */
 export class Topology {
+  /** Whether there is a choice for reads. */
+  readonly hasReplicas: boolean
   readonly #options: PoolOptions
   readonly #reads: Exclude<PoolOptions['reads'], false> | undefined
   readonly #all: readonly ServerMonitor[]
@@ -33,6 +35,7 @@ export class Topology {
   constructor(nodes: readonly ServerPool[], options: PoolOptions, changed: (event: FailoverEvent) => void) {
     this.#options = options
     this.#reads = options.reads === false || nodes.length === 1 ? undefined : options.reads
+    this.hasReplicas = this.#reads !== undefined
     this.#all = nodes.map((node) => new ServerMonitor(node, (one) => this.#turned(one)))
     this.#writer = this.#all[0]!
     this.#changed = changed
@@ -45,11 +48,6 @@ export class Topology {
   /** Takes the writes. */
   get writer(): ServerPool {
     return this.#writer.node
-  }
-
-  /** Whether there is a choice for reads. */
-  get hasReplicas(): boolean {
-    return this.#reads !== undefined
   }
 
   /** State, role and position of each server. */

@@ -356,6 +356,53 @@ it.each(FRAMEWORKS)('S11 %s shows nobody whom the server refuses a statement', a
   await subject.close()
 })
 
+it.each(FRAMEWORKS)(
+  'S11 %s sends no message of a server error, which may quote a value or SQL',
+  async (framework) => {
+    await server.query('CREATE TABLE IF NOT EXISTS account (email VARCHAR(60) PRIMARY KEY)')
+    const subject = mounted()
+    const insert = "INSERT INTO account VALUES ('ann@example.org')"
+    await subject.pool.query(insert.replace('INSERT', 'REPLACE'))
+    const statements = [insert, 'SELEC hidden_column FROM account', 'SELECT hidden_column FROM account']
+    const routes = Object.fromEntries(
+      statements.map((sql, i) => [
+        `GET /${i}`,
+        async (native: Native) => {
+          await sessionOf(native).query(sql)
+          return {}
+        },
+      ]),
+    )
+    const mounts = {
+      ...subject,
+      fastify: (app: FastifyInstance) => {
+        // As docs/packages/mysql.md shows it.
+        app.setErrorHandler<Error & { statusCode?: number; expose?: boolean }>((error, request, reply) => {
+          const statusCode = error.statusCode ?? 500
+          if (statusCode < 500 || error.expose === true) return reply.send(error)
+          request.log.error(error)
+          return reply.code(statusCode).send({ statusCode, error: 'Internal Server Error' })
+        })
+        return subject.fastify(app)
+      },
+    }
+    await printedDuring(() =>
+      serving(framework, { routes, mounts, env: 'production' }, async (app) => {
+        for (const [i, sql] of statements.entries()) {
+          const { status, text } = await app.ask(`/${i}`)
+          expect(status, sql).toBe(500)
+          expect(text, sql).not.toMatch(/ann@|account|SELEC|hidden_column|syntax|Duplicate/)
+        }
+        const error = (await subject.pool.query(insert).catch((reason: unknown) => reason)) as Error
+        expect(error).toMatchObject({ code: 'ER_DUP_ENTRY', errno: 1062, sqlState: '23000', expose: false })
+        expect((error as Error & { sqlMessage: string }).sqlMessage).toContain('ann@example.org')
+        expect(Object.keys(error)).not.toContain('expose')
+      }),
+    )
+    await subject.close()
+  },
+)
+
 it('S11 what helps to find the cause is there for the developer', async () => {
   const pool = new MysqlPool({ uri: server.url(), connectionLimit: 1, acquireTimeout: 50 })
   const held = latch()
