@@ -5,7 +5,7 @@ const LONGEST = 1_000
 
 /**
  * Closes a connection as RFC 9112 section 9.6 wants it: first our side only, while what the client still sends is read and
- * dropped. Otherwise the kernel would answer those bytes with a reset, which can take the last response from the client.
+ * dropped. Otherwise the kernel would answer those bytes with a reset, which can destroy the last response on its way.
  */
 export function lingeringClose(socket: Socket): void {
   socket.end()

@@ -4,9 +4,10 @@ import type { WorkerProcess } from '../spawn/worker-process.js'
 import type { Announcer } from './announcer.js'
 import { ListenCoverage } from './listen-coverage.js'
 
-/** Different addresses that are kept for people to see; a worker may say any number. */
+/** Most different addresses that are announced: a worker may report any number. */
 const MOST_ADDRESSES = 1_024
 
+/** What {@link Readiness} needs of the fleet. */
 export interface ReadinessContext {
   /** Milliseconds that a worker which listens may take to listen wherever it should. */
   readonly settleTimeout: number
@@ -58,7 +59,7 @@ export class Readiness {
     else worker.kill('start')
   }
 
-  /** It listens; whether wherever it should is asked at each step. */
+  /** The worker listens; each step of the fleet asks whether ports are still missing. */
   #comesUp(worker: WorkerProcess): void {
     if (worker.state !== 'starting') return
     const { settleTimeout, onReady } = this.#context
@@ -67,7 +68,7 @@ export class Readiness {
     worker.up = true
   }
 
-  /** Enough of waiting for a port that this version may not have. */
+  /** `settleTimeout` is over: this version may not have the port any more. */
   #acceptAsIs(worker: WorkerProcess): void {
     if (worker.state !== 'starting') return
     const missing = this.#missing(worker)

@@ -10,6 +10,7 @@ import type { TlsFiles } from './tls-files.js'
 /** How long each thing to close may take when `close()` is called. Milliseconds. */
 const CLEAN_UP = 5_000
 
+/** What a {@link ServedApp} is made of. */
 export interface ServedAppParts {
   readonly index: number
   readonly files: TlsFiles | undefined

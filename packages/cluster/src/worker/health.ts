@@ -4,6 +4,7 @@ import { isReady, lifecycle } from './lifecycle.js'
 /** Something the service cannot work without. It fails by throwing or rejecting, or by `false`. */
 export type HealthCheck = () => unknown
 
+/** Options of the health routes. */
 export interface HealthOptions {
   /** Path of liveness: does this process answer? `false`: no such route. Default: `'/healthz'`. */
   readonly live?: string | false
@@ -15,6 +16,7 @@ export interface HealthOptions {
   readonly timeout?: Duration
 }
 
+/** Status and JSON body of a health route. */
 export interface HealthAnswer {
   readonly status: 200 | 503
   readonly body: {

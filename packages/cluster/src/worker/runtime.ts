@@ -43,7 +43,7 @@ export interface Drainable {
   reloadTls?(): Promise<void>
 }
 
-/** A server whose connections are followed. */
+/** A server with its {@link Connections}. */
 export interface FollowedServer extends Drainable {
   /** Ends the waiting for clients: what is left is cut off. */
   cut(): void
@@ -55,6 +55,7 @@ export interface FollowedServer extends Drainable {
   }
 }
 
+/** How a worker is to drain. */
 export interface LeaveRequest {
   readonly reason: DrainReason
   /** Milliseconds of readiness 503 before the listener closes. */
@@ -79,15 +80,15 @@ const KEY = Symbol.for('spillway.cluster.runtime')
 
 /**
  * The worker's side: the servers of this process, the way to the supervisor, and the one way out. One per process, also
- * when the package is there twice; without a supervisor it is the same, only that nobody listens.
+ * when the package is there twice; without a supervisor it works alike, and sends no messages.
  */
 export class Runtime {
   readonly life = lifecycle()
   readonly settings: WorkerSettings | undefined = settingsOf(process.env)
   readonly servers = new Set<Drainable>()
-  /** Every server whose connections are followed, for {@link traffic}. */
+  /** The followed servers, by the server itself; {@link traffic} sums their counts. */
   readonly followed = new Map<Server, FollowedServer>()
-  /** Names of servers whose listener is in the primary: behind a sticky one. */
+  /** The names of the servers behind a sticky listener, which stands in the primary. */
   readonly #stickyNames = new Map<Server, string>()
   readonly shutdownHooks = new ShutdownHooks()
   #pending = 0
@@ -119,7 +120,7 @@ export class Runtime {
     })
   }
 
-  /** Resolves when it is on its way, or there is nobody to onMessage it. Messages keep their order, also with connections. */
+  /** Resolves when the message is sent, or at once without a supervisor. Messages and connections keep their order. */
   send(message: FromWorker): Promise<void> {
     return new Promise((resolve) => {
       // With a callback, a channel that breaks meanwhile is no 'error' event.
@@ -189,7 +190,7 @@ export class Runtime {
     process.exit(this.#code === 0 ? undefined : this.#code)
   }
 
-  /** The app's own last steps. After a crash nobody knows what its listeners would do: only what it gave us is closed. */
+  /** Calls the app's shutdown hooks. After a crash they may do harm: only the entries of `serve({ close })` are closed. */
   async #cleanUp(servers: readonly Drainable[]): Promise<void> {
     const { shutdownMessage = false, signal = false, cleanUp = CLEAN_UP } = this.settings ?? {}
     const asks = this.settings !== undefined && this.#code === 0

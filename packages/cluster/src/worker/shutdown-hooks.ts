@@ -57,7 +57,7 @@ export class ShutdownHooks {
     }
     this.#foreign.add(empty)
     process.on('beforeExit', empty)
-    // Node itself has called those of `beforeExit` when nothing was left to do; here is the time for what they began.
+    // Node itself has called the `beforeExit` listeners when nothing was left to do: the wait is for the work that they began.
     const called = event === 'beforeExit' && this.#emptied
     if (!called) this.#callAll(listeners, args)
     await drainWithin(over, { timeout: patience }, patience)

@@ -5,7 +5,7 @@ import {
   nextState,
 } from '../../src/connections/connection-state.js'
 
-describe('S1 the states of a connection', () => {
+describe('the states of a connection', () => {
   const states: ConnectionState[] = [
     'handshake',
     'foreign',

@@ -169,7 +169,7 @@ describe.each(['http', 'https', 'http2 with allowHTTP1'])('K50 an app on %s', (k
       ) as Server
   }
 
-  it.each(Object.keys(APPS))('K50 with %s behaves as if nobody watched it', async (name) => {
+  it.each(Object.keys(APPS))('K50 with %s behaves the same with Connections as without', async (name) => {
     const [followed, alone] = await both(
       make(),
       async (port, tell) => {
@@ -232,7 +232,7 @@ describe.each([false, true])('K50 an app on HTTP/2, TLS: %s', (secure) => {
     await new Promise<void>((resolve) => session.close(resolve))
   }
 
-  it('with streams and trailers behaves as if nobody watched it', async () => {
+  it('with streams and trailers behaves the same with Connections as without', async () => {
     const [followed, alone] = await both(make(), use, (server, tell) => {
       server.on('stream', core)
       server.on('session', () => tell('session'))
@@ -242,7 +242,7 @@ describe.each([false, true])('K50 an app on HTTP/2, TLS: %s', (secure) => {
     expect(alone.join()).toContain('grpc-status')
   })
 
-  it('with requests behaves as if nobody watched it', async () => {
+  it('with requests behaves the same with Connections as without', async () => {
     const [followed, alone] = await both(make(handler), use, () => {})
     expect(followed).toEqual(alone)
     expect(alone.join()).toContain('POST /2 question')
@@ -262,7 +262,7 @@ describe.each([false, true])('K50 an app on HTTP/2, TLS: %s', (secure) => {
   })
 })
 
-it('K50 K52 a plain TCP server behaves as if nobody watched it', async () => {
+it('K50 K52 a plain TCP server behaves the same with Connections as without', async () => {
   const [followed, alone] = await both(
     () => createTcpServer((socket) => socket.end('220 hello\r\n')),
     async (port, tell) => tell(await say(connect(port, '127.0.0.1'), '')),

@@ -66,7 +66,7 @@ describe('plan', () => {
     expect(step(world, 0).forked).toBe(1)
   })
 
-  it('scales down by those that serve nobody yet, then by the youngest', () => {
+  it('scales down by workers that are not ready yet, then by the youngest', () => {
     const world = grown(2)
     world.target = 4
     step(world)

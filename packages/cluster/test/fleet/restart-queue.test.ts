@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { RestartQueue } from '../../src/fleet/restart-queue.js'
 
 describe('RestartQueue', () => {
-  it('holds places until their time, and forgets those that nobody needs any more', () => {
+  it('holds slots until their back-off is over, and forgets slots that are not wanted any more', () => {
     const restartQueue = new RestartQueue()
     restartQueue.add({ slot: 2, streak: 3, at: 500 })
     restartQueue.add({ slot: 1, streak: 1, at: 100 })

@@ -27,18 +27,18 @@ describe('messages', () => {
   })
 })
 
-describe('S2 a journey', () => {
+describe('S2 a transfer', () => {
   it('S2 is read from a message that has all of it, and from no other', () => {
     const said = { spillway: 'cluster', type: 'handover' }
-    const journey = { listener: '127.0.0.1:80', used: true, tried: [1, 2] }
-    expect(fromWorker({ ...said, ...journey, more: 1 })).toEqual({ ...said, ...journey })
+    const transfer = { listener: '127.0.0.1:80', used: true, tried: [1, 2] }
+    expect(fromWorker({ ...said, ...transfer, more: 1 })).toEqual({ ...said, ...transfer })
     for (const wrong of [
       {},
-      { ...journey, listener: 'x'.repeat(301) },
-      { ...journey, listener: 7 },
-      { ...journey, used: 'yes' },
-      { ...journey, tried: [-1] },
-      { ...journey, tried: Array.from({ length: 5_000 }, () => 1) },
+      { ...transfer, listener: 'x'.repeat(301) },
+      { ...transfer, listener: 7 },
+      { ...transfer, used: 'yes' },
+      { ...transfer, tried: [-1] },
+      { ...transfer, tried: Array.from({ length: 5_000 }, () => 1) },
     ]) {
       expect(fromWorker({ ...said, ...wrong })).toBeUndefined()
     }

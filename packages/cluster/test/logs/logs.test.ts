@@ -44,7 +44,7 @@ it('K34 a log reader that stalls blocks neither the workers nor the end', async 
   expect(await supervisor.app.exited).toEqual({ code: 0, signal: null })
 })
 
-it('K34 nobody who reads our own output: the command line serves, and ends when it is told to', async () => {
+it('K34 the command line serves and ends as told when its own output is not read', async () => {
   const cli = fileURLToPath(new URL('../../bin/spillway.js', import.meta.url))
   const app = fileURLToPath(new URL('../fixtures/app.mjs', import.meta.url))
   const folder = mkdtempSync(join(tmpdir(), 'spillway-unread-'))

@@ -16,7 +16,7 @@ describe('Liveness', () => {
     expect([...new Set(verdicts)]).toEqual(['fine', 'late', 'hung'])
   })
 
-  it('K16 gives everybody the time back in which it did not listen itself', () => {
+  it('K16 adds the time in which the primary did not listen to the deadline of every worker', () => {
     const liveness = new Liveness(options, 0)
     const asleep = worker({ heardAt: 0 })
     const { late, hung } = liveness.check([asleep], 3_600_000)
@@ -24,7 +24,7 @@ describe('Liveness', () => {
     expect(liveness.check([asleep], 3_600_000 + liveness.period).hung).toEqual([])
   })
 
-  it('judges only those that are ready', () => {
+  it('judges ready workers only', () => {
     const liveness = new Liveness(options, 0)
     const others = (['starting', 'draining'] as const).map((state) => worker({ state }))
     let hung = 0

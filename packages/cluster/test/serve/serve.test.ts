@@ -92,7 +92,7 @@ describe('serve', () => {
     await eventually(() => silent.destroyed && idle.destroyed)
   })
 
-  it('says Connection: close to whoever comes over an open connection while draining, and answers', async () => {
+  it('answers a request over an open connection while draining, with Connection: close', async () => {
     const running = await serve((_req, res) => void setTimeout(() => res.end('ok'), 50), LOCAL)
     const socket = connectTcp(running.port ?? 0, '127.0.0.1')
     let text = ''

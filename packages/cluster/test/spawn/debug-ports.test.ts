@@ -9,7 +9,7 @@ describe('K27 DebugPorts', () => {
     expect([ports.take(), ports.take()]).toEqual([4_000, 4_002])
   })
 
-  it('leaves our own port alone, and knows when nobody wants to debug', () => {
+  it('leaves the port of the primary alone, and gives none when no debugger was asked for', () => {
     expect(new DebugPorts(['--inspect'], 'ws://127.0.0.1:9229/id').take()).toBe(9_230)
     expect(new DebugPorts(['--inspect-brk=[::1]:0'], undefined).take()).toBe(0)
     expect(new DebugPorts(['--inspector-gadget'], undefined).take()).toBeUndefined()
