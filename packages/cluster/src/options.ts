@@ -107,13 +107,13 @@ export interface SupervisorOptions {
   readonly exec?: string | URL
   /** Instead of `exec`: the workers run the same script, and `start()` calls this there. */
   readonly app?: () => unknown
-  /** Arguments of the workers. Default: our own. */
+  /** Arguments of the workers. Default: the supervisor's own. */
   readonly args?: readonly string[]
-  /** Node's arguments for the workers, such as `['--import', 'tsx']`. Default: our own. */
+  /** Node's arguments for the workers, such as `['--import', 'tsx']`. Default: the supervisor's own. */
   readonly execArgv?: readonly string[]
-  /** Added to our environment for the workers; a function is asked again at each reload. Default: nothing. */
+  /** Added to the supervisor's environment for the workers; a function is asked again at each reload. Default: nothing. */
   readonly env?: Env | (() => Env)
-  /** The workers' directory, resolved again for each one: a link that a deployment moves. Default: ours. */
+  /** The workers' directory, resolved again for each one: a link that a deployment moves. Default: the supervisor's. */
   readonly cwd?: string
   /** A name for logs, the CLI and the control socket. Default: `'app'`. */
   readonly name?: string
@@ -131,8 +131,8 @@ export interface SupervisorOptions {
   /** A worker that is not ready by then has failed. Default: `'30s'`. */
   readonly startTimeout?: Duration
   /**
-   * A replacement that listens, but not yet wherever the worker before it does, may take so long for the rest. Then it is
-   * taken as it is, with a `missing` event that names the port. Default: `'10s'`.
+   * How long a replacement that listens may take to listen on every port of its predecessor. After that it counts as ready
+   * all the same, and a `missing` event names the ports. Default: `'10s'`.
    */
   readonly settleTimeout?: Duration
   /** How many extra workers may run during a reload. Default: `1`. */

@@ -1,4 +1,4 @@
-/** The command line makes no sense. */
+/** The command line is invalid. */
 export class UsageError extends Error {}
 
 /** The text of `spillway --help`. */

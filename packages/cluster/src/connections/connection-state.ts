@@ -11,7 +11,7 @@
  *    listener of the app for the socket's data.
  *
  * Otherwise the next process would take the rest of one message for the beginning of another (request smuggling, RFC 9112
- * section 11.2). A connection of which this cannot be said stays where it is.
+ * section 11.2). A connection that does not meet all four stays where it is.
  *
  * ```
  *               http            partial              answered

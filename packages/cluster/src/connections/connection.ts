@@ -112,7 +112,7 @@ export class Connection {
     return true
   }
 
-  /** Whether a request that comes now may be processed: not after a response that has said `Connection: close` for us. */
+  /** Whether a request that comes now may be processed: not after a response with the `Connection: close` of {@link Connections}. */
   get admits(): boolean {
     return this.#state !== 'closing' && this.#last?.headersSent !== true
   }

@@ -196,7 +196,7 @@ export class Connections {
     return (this.#server as Partial<HttpServer>).timeout ?? 0
   }
 
-  /** After its handshake the TLS socket stands for the connection; the raw one below it is no longer ours to judge. */
+  /** After its handshake the TLS socket stands for the connection; the raw one below it is not judged any more. */
   #meet(peer: string, socket: Socket): void {
     const below = Connection.of(this.#peers?.get(peer))
     if (below?.state === 'handshake') this.#open.delete(below)

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** How long a client may take to close its side, after ours. Milliseconds. */
+/** How long a client may take to close its side after the server has. Milliseconds. */
 const LONGEST = 1_000
 
 /**

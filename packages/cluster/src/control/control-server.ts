@@ -27,7 +27,7 @@ const MOST_BEHIND = 1024 * 1024
 /** Clients at once; one more is turned away. */
 const MOST_CLIENTS = 64
 
-/** Commands of one client that wait for the one before them; a client of ours sends one. */
+/** Most commands of one client that wait for an earlier one; the CLI sends one. */
 const MOST_WAITING = 64
 
 const command = objectOf({ command: maybe(text(50)), workers: maybe(count(MOST_WORKERS)) })

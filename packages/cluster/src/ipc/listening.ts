@@ -13,7 +13,7 @@ export interface ListeningAddress {
 /** The path of a unix socket has 108 bytes at most, a name 255. UTF-16 code units. */
 const name = text(512)
 
-/** A host or a path; every interface where nothing is said. */
+/** A host or a path; `null` (every interface) for null and undefined. */
 export const hostField: Field<string | null> = (value) => (value == null ? null : name(value))
 
 /** -1 stands for a unix socket. */

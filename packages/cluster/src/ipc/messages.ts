@@ -75,7 +75,7 @@ const reason: Field<string> = (value) => {
 const FROM_WORKER = {
   /** `serve()` was called: from now on "ready" is what it says, not the first port that listens. */
   serving: {},
-  /** `own`: the app itself said so, by `ready()`. Otherwise its servers listen, as far as `serve()` knows. */
+  /** `own`: the app itself called `ready()`. Otherwise all servers of `serve()` listen. */
   ready: { index: maybe(count(MOST_SERVERS - 1)), port: maybe(count(65_535)), own: maybe(flag()) },
   failed: { error: remote },
   load: {
@@ -138,7 +138,7 @@ export function marked<M extends FromWorker | FromSupervisor>(message: M): M & M
   return { spillway: 'cluster', ...message }
 }
 
-/** Whether something that came over the channel says that it is ours. */
+/** Whether a message on the channel has the mark of this package. */
 export function isMarked(raw: unknown): boolean {
   return typeof raw === 'object' && raw !== null && (raw as Partial<Marked>).spillway === 'cluster'
 }

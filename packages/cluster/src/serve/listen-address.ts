@@ -29,7 +29,7 @@ export async function listen(server: Server, at: ListenAddress): Promise<number 
 }
 
 async function bind(server: Server, { former, ...at }: ListenAddress): Promise<void> {
-  // Taken, most likely by another worker of ours: node:cluster lets us join it when we ask for any port.
+  // The port is in use, most likely by another worker: node:cluster shares its port when a worker asks for port 0.
   const again = former !== undefined && (await isFree({ ...at, port: former }))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -40,7 +40,7 @@ export const HTTP2_LIMITS = Object.freeze({
   streamResetRate: 33,
 })
 
-/** The options of an HTTP/2 server: ours, where the app has not decided. */
+/** The options of an HTTP/2 server: the defaults of this package, where the app gives none. */
 export function http2Options({ settings, ...given }: Http2Options): Http2Options {
   return { ...HTTP2_LIMITS, ...given, settings: { ...HTTP2_LIMITS.settings, ...settings } }
 }

@@ -170,7 +170,7 @@ interface GivenLimits {
   readonly requestTimeout: number | false | undefined
 }
 
-/** 0 is Node's word for no limit. @throws RangeError `ERR_CLUSTER_OPTION` */
+/** Milliseconds; 0, which Node takes for no limit, for `false`. @throws RangeError `ERR_CLUSTER_OPTION` */
 function limitsOf({ headersTimeout, requestTimeout }: GivenLimits): RequestLimits {
   if (headersTimeout && requestTimeout && headersTimeout > requestTimeout) {
     throw misuse(

@@ -61,7 +61,7 @@ export class ServedApp implements Served, Drainable {
     this.onReady(true)
   }
 
-  /** `own`: the app has said so, not only its listener. */
+  /** `own`: the app itself called `ready()`; otherwise its listener is open. */
   onReady(own: boolean): void {
     this.#host.ready(own, this.#parts.index, this.port)
   }

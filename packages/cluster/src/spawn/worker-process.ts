@@ -35,7 +35,7 @@ export class WorkerProcess {
   saysReady: boolean
   /** Where it listens. */
   readonly listening = new Set<string>()
-  /** The worker listens, or its `serve()` says that it is ready. (`ListenCoverage` judges whether ports are still missing.) */
+  /** The worker listens, or its `serve()` is ready; `ListenCoverage` judges whether ports are still missing. */
   up = false
   /** Its last own error. */
   error: RemoteError | undefined
@@ -43,7 +43,7 @@ export class WorkerProcess {
   hangStack: string | undefined
   /** Why we killed it. */
   killed: 'hang' | 'deadline' | 'start' | 'force' | 'early' | undefined
-  /** It has finished what it had, or cut it off, and said so. */
+  /** The worker has reported that nothing is in flight any more. */
   drained = false
   /** Requests and streams that were cut off when it drained. */
   lost = 0

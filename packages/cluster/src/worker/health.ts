@@ -58,7 +58,7 @@ export class Health {
     this.#timeout = timeout
   }
 
-  /** The answer for a path, or `undefined` when it is none of ours. */
+  /** The answer for a path, or `undefined` when it is no health route. */
   at(path: string): HealthAnswer | Promise<HealthAnswer> | undefined {
     if (path === this.live) return answer('ok', 200)
     if (path === this.ready) return this.#readiness()

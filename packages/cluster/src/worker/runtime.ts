@@ -33,7 +33,7 @@ export interface WorkerSettings {
   readonly ports: readonly (number | null | undefined)[]
 }
 
-/** Something with requests in flight. */
+/** A server that can finish its requests in flight. */
 export interface Drainable {
   /** Takes nothing new and finishes; resolves with the number of requests that were cut off. */
   drain(timeout: number): Promise<number>
@@ -97,7 +97,7 @@ export class Runtime {
   #code = 0
   #bye: (() => void) | undefined
 
-  /** Whether a supervisor of ours has forked us, and is still there. */
+  /** Whether a `Supervisor` has forked this process, and its channel is open. */
   get supervised(): boolean {
     return this.settings !== undefined && process.connected
   }
@@ -129,14 +129,14 @@ export class Runtime {
     })
   }
 
-  /** A `serve()` has begun: not ready before it says so. */
+  /** A `serve()` has begun: the process is not ready before that `serve()` is. */
   begin(): void {
     if (this.life.phase === 'ready' && this.servers.size === 0) this.life.phase = 'starting'
     this.#pending++
     this.send({ type: 'serving' })
   }
 
-  /** One `serve()` is ready; when all are, so is the process. `own`: the app has said so itself. */
+  /** One `serve()` is ready; when all are, so is the process. `own`: the app itself called `ready()`. */
   ready(own: boolean, index?: number, port?: number): void {
     this.#pending = Math.max(0, this.#pending - 1)
     if (this.#pending > 0) return
@@ -164,8 +164,8 @@ export class Runtime {
   }
 
   /**
-   * Leaves, says so, lets the app clean up, and ends the process. Of several calls the first one decides how, and the highest
-   * code counts.
+   * Drains, reports that to the supervisor, lets the app clean up, and ends the process. The first of several calls decides
+   * how to drain; the highest exit code counts.
    */
   exit(request: LeaveRequest, code: number): Promise<void> {
     this.#code = Math.max(this.#code, code)
@@ -186,7 +186,7 @@ export class Runtime {
     }
     await this.#cleanUp(servers)
     if (this.#code === 0 && (lost > 0 || this.shutdownHooks.failed)) this.#code = 1
-    // The app may have said its own by then.
+    // The app may have set its own exit code by then.
     process.exit(this.#code === 0 ? undefined : this.#code)
   }
 
