@@ -86,7 +86,7 @@ export class SupervisorClosedError extends Error {
 }
 brand(SupervisorClosedError, 'SupervisorClosedError')
 
-/** The control socket cannot be used: nobody answers, somebody else does, or the command makes no sense. */
+/** The control socket cannot be used: no supervisor answers, another one already does, or the command is invalid. */
 export class ControlError extends Error {
   readonly code = 'ERR_CLUSTER_CONTROL'
 }

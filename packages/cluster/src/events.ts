@@ -18,6 +18,7 @@ export type RestartCause = 'crash' | 'exit' | 'killed' | 'hang' | 'start' | Leav
 /** Where the supervisor's workers, all together, are in their life. */
 export type FleetPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'stopped'
 
+/** The identity of a worker. */
 export interface WorkerInfo {
   readonly id: number
   readonly pid: number
@@ -25,6 +26,7 @@ export interface WorkerInfo {
   readonly generation: number
 }
 
+/** A worker that has ended. */
 export interface ExitInfo extends WorkerInfo {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -36,6 +38,7 @@ export interface ExitInfo extends WorkerInfo {
   readonly lost: number
 }
 
+/** A worker that could not be forked. */
 export interface ForkFailure {
   readonly slot: number
   readonly generation: number
@@ -46,11 +49,13 @@ export interface ForkFailure {
   readonly retryIn: number
 }
 
+/** A replacement that was taken without all addresses of its predecessor. */
 export interface MissingInfo extends WorkerInfo {
   /** `*:9090`, or the path of a socket. */
   readonly addresses: readonly string[]
 }
 
+/** A worker that was silent beyond the heartbeat deadline. */
 export interface HangInfo extends WorkerInfo {
   /** Milliseconds since it was last heard. */
   readonly silent: number
@@ -58,18 +63,20 @@ export interface HangInfo extends WorkerInfo {
   readonly stack: string | undefined
 }
 
+/** An address at which workers listen. */
 export interface ListeningInfo {
   /** `127.0.0.1:3000`, `*:3000`, or the path of a socket. */
   readonly address: string
   readonly port: number | undefined
 }
 
+/** How a reload ended. */
 export interface ReloadResult {
   readonly ok: boolean
   readonly generation: number
   /** Workers that were replaced. */
   readonly replaced: number
-  /** Of those, how many had to be killed at the drain deadline. */
+  /** How many of the replaced workers were killed at the drain deadline. */
   readonly forced: number
   /** Requests and streams that were cut off at the drain deadline, as far as the workers could tell. */
   readonly lost: number
@@ -78,6 +85,7 @@ export interface ReloadResult {
   readonly error?: Error
 }
 
+/** How a drain ended. */
 export interface DrainResult {
   /** Workers that left by themselves. */
   readonly clean: number
@@ -87,6 +95,7 @@ export interface DrainResult {
   readonly lost: number
 }
 
+/** The crashes that made the supervisor degraded. */
 export interface DegradedInfo {
   readonly worker: WorkerInfo
   readonly error: RemoteError | undefined
@@ -94,6 +103,7 @@ export interface DegradedInfo {
   readonly within: number
 }
 
+/** The events of {@link Supervisor} and their arguments. */
 export interface SupervisorEvents {
   fork: [worker: WorkerInfo]
   /** A worker could not be forked; its place is tried again, with back-off. */
@@ -101,7 +111,7 @@ export interface SupervisorEvents {
   ready: [worker: WorkerInfo]
   exit: [exit: ExitInfo]
   listening: [address: ListeningInfo]
-  /** A replacement was taken although it does not listen where the worker before it did: it had the time, see `settleTimeout`. */
+  /** A replacement was taken although it does not listen where its predecessor did, since `settleTimeout` was over. */
   missing: [missing: MissingInfo]
   /** A worker missed its heartbeat deadline and is killed. */
   hang: [hang: HangInfo]
@@ -111,11 +121,11 @@ export interface SupervisorEvents {
   recovered: []
   reload: [result: ReloadResult]
   scale: [change: { readonly from: number; readonly to: number; readonly by: 'call' | 'load' }]
-  /** Everything is over. */
+  /** The supervisor is closed and no worker is left. */
   close: [result: DrainResult]
 }
 
-/** The same for machines. Ids of processes and counts only. */
+/** The diagnostics channels. They carry ids of processes and counts only. */
 export const channels = {
   fork: channel<WorkerInfo>('spillway:cluster:fork'),
   forkFailed: channel<Omit<ForkFailure, 'error'>>('spillway:cluster:unborn'),

@@ -25,6 +25,7 @@ import {
 
 type Env = Readonly<Record<string, string | undefined>>
 
+/** How workers end at a reload and at a stop. */
 export interface DrainOptions {
   /** How long a worker may take to finish what it has; then it is cut off and killed. Default: `'30s'`. */
   readonly timeout?: Duration
@@ -39,16 +40,17 @@ export interface DrainOptions {
    */
   readonly signal?: 'SIGTERM' | 'SIGINT' | false
   /**
-   * How long those listeners may take, then each thing of `serve({ close: [...] })`, then the app's `disconnect` and
-   * `beforeExit` listeners, until the process is ended. Default: `'5s'`.
+   * How long each step of the app's clean-up may take: the listeners of `signal`, each entry of `serve({ close: [...] })`,
+   * then the `disconnect` and the `beforeExit` listeners. Default: `'5s'`.
    */
   readonly cleanUp?: Duration
 }
 
+/** How fast crashed workers come back. */
 export interface RestartPolicyOptions {
   /** Crashes within the window before the supervisor is degraded. Default: `'auto'`, 10 or twice the workers. */
   readonly max?: number | 'auto'
-  /** The window. Default: `'1m'`. */
+  /** The window in which crashes are counted. Default: `'1m'`. */
   readonly within?: Duration
   /** Wait before the second restart in a row; doubles each time. The first is immediate. Default: `'200ms'`. */
   readonly backoff?: Duration
@@ -58,6 +60,7 @@ export interface RestartPolicyOptions {
   readonly stableAfter?: Duration
 }
 
+/** When a worker counts as hung. */
 export interface HeartbeatOptions {
   /** How often a worker says that its event loop turns, with its load. Default: `'1s'`. */
   readonly interval?: Duration
@@ -65,14 +68,15 @@ export interface HeartbeatOptions {
   readonly deadline?: Duration
 }
 
+/** When to add and to remove workers. */
 export interface AutoscaleOptions {
   /** Default: `1`. */
   readonly min?: number
   /** Default: the available CPUs. */
   readonly max?: number
-  /** Add a worker when the mean event-loop utilisation of the workers stays above. Default: `0.7`. */
+  /** Add a worker when the mean event-loop utilisation of the workers stays above this share. Default: `0.7`. */
   readonly up?: number
-  /** Remove one when it stays so low that the others would be below it without that worker. Default: `0.4`. */
+  /** Remove a worker when the mean utilisation stays below this share, and the others can take over its load. Default: `0.4`. */
   readonly down?: number
   /** How long it must stay above before one is added. Default: `'5s'`. */
   readonly upAfter?: Duration
@@ -80,12 +84,14 @@ export interface AutoscaleOptions {
   readonly downAfter?: Duration
 }
 
+/** Where the sticky listener of the supervisor listens. */
 export interface StickyOptions {
   readonly port: number
   /** Default: every interface. */
   readonly host?: string
 }
 
+/** Where the output of the workers goes, and in which form. */
 export interface LogOptions {
   /** A file to append to; opened again on `reopenLogs()`. Default: the supervisor's own stdout and stderr. */
   readonly file?: string
@@ -95,18 +101,19 @@ export interface LogOptions {
   readonly buffer?: Size
 }
 
+/** Options of {@link Supervisor}. */
 export interface SupervisorOptions {
   /** The workers' entry: ESM, CJS, or TypeScript with the right `execArgv`. Default: the running script. */
   readonly exec?: string | URL
   /** Instead of `exec`: the workers run the same script, and `start()` calls this there. */
   readonly app?: () => unknown
-  /** Arguments of the workers. Default: our own. */
+  /** Arguments of the workers. Default: the supervisor's own. */
   readonly args?: readonly string[]
-  /** Node's arguments for the workers, such as `['--import', 'tsx']`. Default: our own. */
+  /** Node's arguments for the workers, such as `['--import', 'tsx']`. Default: the supervisor's own. */
   readonly execArgv?: readonly string[]
-  /** Added to our environment for the workers; a function is asked again at each reload. Default: nothing. */
+  /** Added to the supervisor's environment for the workers; a function is asked again at each reload. Default: nothing. */
   readonly env?: Env | (() => Env)
-  /** The workers' directory, resolved again for each one: a link that a deployment moves. Default: ours. */
+  /** The workers' directory, resolved again for each one: a link that a deployment moves. Default: the supervisor's. */
   readonly cwd?: string
   /** A name for logs, the CLI and the control socket. Default: `'app'`. */
   readonly name?: string
@@ -114,7 +121,7 @@ export interface SupervisorOptions {
   readonly workers?: number | 'auto'
   /** Checked to be free before anything is forked, and given to the workers as `PORT`. Default: not checked. */
   readonly port?: number
-  /** Ready is only who calls `ready()`, or `process.send('ready')` as for PM2, however early it listens. Default: `false`. */
+  /** A worker is ready when it calls `ready()`, or `process.send('ready')` as for PM2, not when it listens. Default: `false`. */
   readonly waitForReady?: boolean
   /**
    * A worker that has drained gets the message `'shutdown'`, as from PM2, and five seconds to clean up and exit by
@@ -124,8 +131,8 @@ export interface SupervisorOptions {
   /** A worker that is not ready by then has failed. Default: `'30s'`. */
   readonly startTimeout?: Duration
   /**
-   * A replacement that listens, but not yet wherever the worker before it does, may take so long for the rest. Then it is
-   * taken as it is, with a `missing` event that names the port. Default: `'10s'`.
+   * How long a replacement that listens may take to listen on every port of its predecessor. After that it counts as ready
+   * all the same, and a `missing` event names the ports. Default: `'10s'`.
    */
   readonly settleTimeout?: Duration
   /** How many extra workers may run during a reload. Default: `1`. */
@@ -138,9 +145,9 @@ export interface SupervisorOptions {
   readonly watchdog?: boolean
   /** Servers that the app opens without `serve()` are drained as well. Default: `true`. */
   readonly adopt?: boolean
-  /** Replace a worker whose resident memory stays above. Default: `false`. */
+  /** Replace a worker whose resident memory stays above this size. Default: `false`. */
   readonly maxRss?: Size | false
-  /** Replace a worker whose used heap stays above. Default: `false`. */
+  /** Replace a worker whose used heap stays above this size. Default: `false`. */
   readonly maxHeap?: Size | false
   /** Replace a worker of this age (up to a tenth earlier, so that they do not all go at once). Default: `false`. */
   readonly maxAge?: Duration | false
@@ -166,6 +173,7 @@ export interface SupervisorOptions {
 /** Beyond this, a number of workers is a mistake. */
 export const MOST_WORKERS = 1_024
 
+/** Defaults of `drain`. Milliseconds. */
 export const DRAIN_DEFAULTS = Object.freeze({
   timeout: 30_000,
   delay: 0,
@@ -173,6 +181,7 @@ export const DRAIN_DEFAULTS = Object.freeze({
   cleanUp: 5_000,
 })
 
+/** Defaults of `restarts`. Milliseconds. */
 export const RESTART_DEFAULTS = Object.freeze({
   max: 'auto',
   within: 60_000,
@@ -181,8 +190,10 @@ export const RESTART_DEFAULTS = Object.freeze({
   stableAfter: 10_000,
 })
 
+/** Defaults of `heartbeat`. Milliseconds. */
 export const HEARTBEAT_DEFAULTS = Object.freeze({ interval: 1_000, deadline: 10_000 })
 
+/** Defaults of `autoscale`. Utilisation as a share, times in milliseconds. */
 export const AUTOSCALE_DEFAULTS = Object.freeze({
   min: 1,
   up: 0.7,
@@ -191,8 +202,10 @@ export const AUTOSCALE_DEFAULTS = Object.freeze({
   downAfter: 60_000,
 })
 
+/** Defaults of `logs`. Bytes. */
 export const LOG_DEFAULTS = Object.freeze({ format: 'prefix' as const, buffer: 4 * 1024 ** 2 })
 
+/** Defaults of the other options. Milliseconds. */
 export const SUPERVISOR_DEFAULTS = Object.freeze({
   name: 'app',
   workers: 'auto',
@@ -222,6 +235,7 @@ const port = integer({ min: 0, max: 65_535 })
 const autoOr = (check: Check<number>): Check<'auto' | number> => either(oneOf('auto'), check)
 const env = either(func<() => Env>(), having<Env>('an object of strings'))
 
+/** Checks the options and fills in the defaults. @throws TypeError | RangeError `ERR_CLUSTER_OPTION` */
 export const resolveSupervisorOptions = defineOptions(
   'cluster',
   'Supervisor',
@@ -297,4 +311,5 @@ export const resolveSupervisorOptions = defineOptions(
   SUPERVISOR_DEFAULTS,
 )
 
+/** The options with their defaults: durations in milliseconds, sizes in bytes. */
 export type ResolvedSupervisorOptions = ReturnType<typeof resolveSupervisorOptions>

@@ -1,7 +1,11 @@
 import { createServer } from 'node:net'
 import { StartError } from './errors.js'
 
-/** @throws StartError `ERR_CLUSTER_PORT` when somebody listens there already, or we may not */
+/**
+ * Resolves when this process can listen on the port.
+ *
+ * @throws StartError `ERR_CLUSTER_PORT` when the port is in use or not allowed
+ */
 export function assertPortFree(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer()

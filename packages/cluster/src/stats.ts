@@ -6,6 +6,7 @@ import type { LogOutputStats } from './logs/log-output.js'
 import type { ResolvedSupervisorOptions } from './options.js'
 import type { WorkerState } from './spawn/worker-state.js'
 
+/** One worker in {@link SupervisorStats}. */
 export interface WorkerStats extends WorkerInfo {
   readonly state: WorkerState
   /** Milliseconds since it was forked. */
@@ -18,6 +19,7 @@ export interface WorkerStats extends WorkerInfo {
   readonly load: Load | undefined
 }
 
+/** The result of `supervisor.stats()`. */
 export interface SupervisorStats {
   readonly name: string
   readonly phase: FleetPhase
@@ -40,6 +42,7 @@ export interface SupervisorStats {
   readonly durations: Readonly<Record<'starting' | 'ready' | 'suspect' | 'draining', StateDurations>>
 }
 
+/** The state of the fleet as plain data. */
 export function snapshot({ name, clock }: ResolvedSupervisorOptions, fleet: Fleet): SupervisorStats {
   const now = clock.now()
   return {

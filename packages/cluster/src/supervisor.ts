@@ -36,7 +36,7 @@ import { type SupervisorStats, snapshot } from './stats.js'
  * await supervisor.start()
  * ```
  *
- * The primary stays an ordinary `node:cluster` primary: `cluster.workers` and the workers' messages are there for others.
+ * The primary stays an ordinary `node:cluster` primary: other code may use `cluster.workers` and the workers' messages.
  */
 export class Supervisor extends EventEmitter<SupervisorEvents> implements Closable {
   readonly #options: ResolvedSupervisorOptions
@@ -90,8 +90,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
   }
 
   /**
-   * Changes the number of workers; resolves when so many are ready. New ones see the new `SPILLWAY_WORKERS`; those that
-   * run keep theirs until they are replaced.
+   * Changes the number of workers; resolves when so many are ready. New workers see the new `SPILLWAY_WORKERS`;
+   * running ones keep the old value until they are replaced.
    *
    * @throws RangeError `ERR_CLUSTER_SCALE`
    * @throws SupervisorClosedError `ERR_CLUSTER_CLOSED`
@@ -113,7 +113,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> implements Closab
     return this.#fleet.drain(this.#options.drain.delay)
   }
 
-  /** What there is and what has happened so far; a plain snapshot. */
+  /** A snapshot of the workers and the counters, as plain data. */
   stats(): SupervisorStats {
     return snapshot(this.#options, this.#fleet)
   }

@@ -6,7 +6,7 @@ type Parsed<T extends Options> = ReturnType<
   typeof parseArgs<{ args: string[]; options: T; allowPositionals: true }>
 >
 
-/** `parseArgs`, with its complaints as ours. */
+/** `parseArgs`. @throws UsageError for what `parseArgs` rejects */
 export function parse<const T extends Options>(args: string[], options: T): Parsed<T> {
   try {
     return parseArgs({ args: joined(args, options), options, allowPositionals: true })

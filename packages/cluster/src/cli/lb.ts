@@ -63,7 +63,7 @@ function portOf(text: string | undefined, fallback: number): number {
   return port
 }
 
-/** Behind a load balancer readiness needs some time; our own default of none is for those without one. Milliseconds. */
+/** Time for a load balancer to notice that readiness answers 503. (The supervisor's default of 0 suits a service without one.) */
 const DELAY = 5_000
 
 function seconds(text: string | undefined, fallback: number): number {

@@ -6,12 +6,14 @@ import { socketOf } from './names.js'
 import { statusTable } from './tables.js'
 import { UsageError } from './usage.js'
 
+/** `spillway status` */
 export async function status(args: string[]): Promise<void> {
   const { values, positionals } = parse(args, { json: { type: 'boolean' } })
   const stats = await command<SupervisorStats>(socketOf(positionals[0]), 'status')
   console.log(values.json ? JSON.stringify(stats, null, 2) : statusTable(stats))
 }
 
+/** `spillway reload`. @throws Error when the new version was refused */
 export async function reload(args: string[]): Promise<void> {
   const { positionals } = parse(args, {})
   type Answer = Omit<ReloadResult, 'error'> & { readonly error?: string }
@@ -25,6 +27,7 @@ export async function reload(args: string[]): Promise<void> {
   console.log(`${replaced} workers replaced in ${(milliseconds / 1_000).toFixed(1)} s${killed}${cut}`)
 }
 
+/** `spillway scale web 4`. @throws UsageError without a number */
 export async function scale(args: string[]): Promise<void> {
   const { positionals } = parse(args, {})
   const number = Number(positionals.at(-1))
@@ -34,6 +37,7 @@ export async function scale(args: string[]): Promise<void> {
   console.log(`${number} workers`)
 }
 
+/** `spillway stop`: returns when the supervisor has ended. */
 export async function stop(args: string[]): Promise<void> {
   const { positionals } = parse(args, {})
   const path = socketOf(positionals[0])
@@ -45,11 +49,13 @@ export async function stop(args: string[]): Promise<void> {
   console.log('stopped')
 }
 
+/** `spillway reopen`: the supervisor opens its log file again. */
 export async function reopen(args: string[]): Promise<void> {
   const { positionals } = parse(args, {})
   await command(socketOf(positionals[0]), 'reopen')
 }
 
+/** `spillway tls`: the workers read their certificates again. */
 export async function tls(args: string[]): Promise<void> {
   const { positionals } = parse(args, {})
   await command(socketOf(positionals[0]), 'tls')

@@ -7,7 +7,7 @@ import { workerTable } from './tables.js'
 const PERIOD = 1_000
 const CLEAR = '\x1b[H\x1b[J'
 
-/** `spillway top`: until Ctrl-C; once when nobody watches. */
+/** `spillway top`: until Ctrl-C; prints once when stdout is no terminal. */
 export async function top(args: string[]): Promise<void> {
   const { values, positionals } = parse(args, { once: { type: 'boolean' } })
   const path = socketOf(positionals[0])

@@ -1,6 +1,7 @@
-/** The command line makes no sense. */
+/** The command line is invalid. */
 export class UsageError extends Error {}
 
+/** The text of `spillway --help`. */
 export const HELP = `spillway: a supervisor for Node.js apps that never drops a request
 
   spillway start <script> [options] [-- arguments of the script]
@@ -12,7 +13,7 @@ export const HELP = `spillway: a supervisor for Node.js apps that never drops a 
           --drain-timeout <time>       longest wait for requests in flight: 30s
           --drain-delay <time>         readiness says 503 for so long before a stop
           --start-timeout <time>       longest wait for a worker to be ready: 30s
-          --wait-ready                 ready is who says so: ready(), or process.send('ready')
+          --wait-ready                 a worker is ready when it calls ready() or process.send('ready')
           --shutdown-with-message      the message "shutdown" to a worker that has drained
           --stop-signal <signal>       what the app's own handlers get after the drain (default: SIGTERM)
           --node-args <args>           for the workers' node: "--import tsx"

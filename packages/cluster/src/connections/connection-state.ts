@@ -7,11 +7,11 @@
  * 1. every request that has begun has been read to its end, its body and trailers included: Node's own parser says so;
  * 2. every response has been sent to its end, and the kernel has all of its bytes;
  * 3. every byte that this process has taken from the kernel has gone through that parser, and none is of the next message;
- * 4. no byte has been read, written or kept by anybody else: not by TLS, not by HTTP/2, not by a protocol after `Upgrade`
- *    or CONNECT, not by a listener of the app for the socket's data.
+ * 4. no other code has read, written or kept a byte: not TLS, not HTTP/2, not a protocol after `Upgrade` or CONNECT, not a
+ *    listener of the app for the socket's data.
  *
  * Otherwise the next process would take the rest of one message for the beginning of another (request smuggling, RFC 9112
- * section 11.2). A connection of which this cannot be said stays where it is.
+ * section 11.2). A connection that does not meet all four stays where it is.
  *
  * ```
  *               http            partial              answered
@@ -28,8 +28,8 @@
  * - `handshake`: TLS has not been agreed on. It ends in a connection of its own.
  * - `foreign`: accepted, and nothing that we know speaks on it (yet): plain TCP protocols stay here.
  * - `fresh`: Node's HTTP/1 parser reads it, and not a byte has come.
- * - `receiving`: a part of a request has come and no response is due: half a head, or the rest of a body whose request was
- *   answered early is still to come.
+ * - `receiving`: a part of a request has come and no response is due: half a head, or the first part of a body
+ *   whose request was answered early.
  * - `answering`: a response is due or being sent.
  * - `between`: between two complete exchanges.
  * - `http2`, `websocket`, `tunnel` (CONNECT and other upgrades): the bytes belong to a protocol that cannot move.
@@ -49,6 +49,7 @@ export type ConnectionState =
   | 'moved'
   | 'closing'
 
+/** What happens to a connection. */
 export type ConnectionEvent =
   /** Node's HTTP/1 parser has been attached. */
   | 'http'

@@ -32,11 +32,11 @@ export class Connection {
   /** It came idle from another process, and has been idle since. */
   #rests = false
   #state: ConnectionState
-  /** Nobody but Node's parser has had any of its bytes. */
+  /** Only Node's parser has read its bytes. */
   #untouched = false
   /** The latest response, until it is seen to be over. With pipelining, only the last one may end the connection. */
   #response: ServerResponse | undefined
-  /** With pipelining: those before the latest. */
+  /** With pipelining: the responses before the latest. */
   #earlier: ServerResponse[] | undefined
   /** The response that ends the connection. */
   #last: ServerResponse | undefined
@@ -76,10 +76,10 @@ export class Connection {
     return true
   }
 
-  /** The server has had its first look at it: whose is it? */
+  /** The server has attached its parser or session by now, if it is going to: finds out which. */
   recognize(): void {
     if (!isParsed(this.socket) || !this.apply('http')) return
-    // What had been read before the parser came, nobody will read again.
+    // The parser never sees the bytes that were read before it was attached.
     this.#untouched = this.socket.bytesRead === 0 && this.socket.readableLength === 0
   }
 
@@ -112,7 +112,7 @@ export class Connection {
     return true
   }
 
-  /** Whether a request that comes now may be processed: not after a response that has said `Connection: close` for us. */
+  /** Whether a request that comes now may be processed: not after a response with the `Connection: close` of {@link Connections}. */
   get admits(): boolean {
     return this.#state !== 'closing' && this.#last?.headersSent !== true
   }
@@ -177,7 +177,7 @@ export class Connection {
     return this.socket.bytesRead === 0 ? undefined : 'partial'
   }
 
-  /** Those before the latest. */
+  /** The responses before the latest that are still in flight. */
   #inFlight(): readonly ServerResponse[] {
     return this.#earlier?.filter((each) => !isOver(each)) ?? NONE
   }

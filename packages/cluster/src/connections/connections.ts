@@ -8,6 +8,7 @@ import { Connection } from './connection.js'
 import { tapEvents } from './event-tap.js'
 import { lingeringClose } from './lingering-close.js'
 
+/** How {@link Connections.end} ends idle connections. */
 export interface EndOptions {
   /** A connection that was quiet for less than this may bring one more request. Milliseconds. */
   readonly linger: number
@@ -65,9 +66,9 @@ export class Connections {
   readonly #sessions = new Set<Http2Session>()
   /** With TLS: the socket of each client, by its address and port. */
   readonly #peers: Map<string, Socket> | undefined
-  /** The connection whose event is on its way to the server's own listeners. */
+  /** The connection of the event that the server's own listeners are handling. */
   #entering: Connection | undefined
-  /** It comes from another process, idle. */
+  /** The connection that is being received comes idle from another process. */
   #resting = false
   #looker: NodeJS.Timeout | undefined
   #ending: EndOptions | undefined
@@ -195,7 +196,7 @@ export class Connections {
     return (this.#server as Partial<HttpServer>).timeout ?? 0
   }
 
-  /** After its handshake the TLS socket stands for the connection; the raw one below it is no longer ours to judge. */
+  /** After its handshake the TLS socket stands for the connection; the raw one below it is not judged any more. */
   #meet(peer: string, socket: Socket): void {
     const below = Connection.of(this.#peers?.get(peer))
     if (below?.state === 'handshake') this.#open.delete(below)

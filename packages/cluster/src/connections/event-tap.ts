@@ -3,8 +3,9 @@ import type { Server } from 'node:net'
 // biome-ignore lint/suspicious/noExplicitAny: the arguments of any event
 type Observer<Result> = (...args: any[]) => Result
 
+/** Callbacks before and after the server's own listeners, by the name of the event. */
 export interface Observers {
-  /** Called before the listeners. `false` keeps the event from them. */
+  /** Called before the listeners, which do not get the event when the result is `false`. */
   readonly before: Readonly<Record<string, Observer<boolean | void>>>
   /** Called after the listeners. */
   readonly after: Readonly<Record<string, Observer<void>>>

@@ -18,6 +18,7 @@ export interface Controls {
   follow(listener: (line: unknown) => void): () => void
 }
 
+/** The commands of the control socket. */
 export type Command = 'status' | 'reload' | 'scale' | 'stop' | 'reopen' | 'tls' | 'logs'
 
 /** A client that is so far behind with reading is let go. Bytes. */
@@ -26,7 +27,7 @@ const MOST_BEHIND = 1024 * 1024
 /** Clients at once; one more is turned away. */
 const MOST_CLIENTS = 64
 
-/** Commands of one client that wait for the one before them; a client of ours sends one. */
+/** Most commands of one client that wait for an earlier one; the CLI sends one. */
 const MOST_WAITING = 64
 
 const command = objectOf({ command: maybe(text(50)), workers: maybe(count(MOST_WORKERS)) })
@@ -51,7 +52,7 @@ export class ControlServer {
     this.#server.maxConnections = MOST_CLIENTS
   }
 
-  /** @throws ControlError `ERR_CLUSTER_CONTROL` when another supervisor answers there, or we may not listen */
+  /** @throws ControlError `ERR_CLUSTER_CONTROL` when another supervisor answers there, or this process may not listen */
   async open(): Promise<void> {
     mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 })
     if (await answers(this.#path)) {
@@ -59,7 +60,7 @@ export class ControlServer {
     }
     remove(this.#path)
     await new Promise<void>((resolve, reject) => {
-      // Later ones tell of a client that could not be accepted, for want of descriptors: that is that client's loss.
+      // Later errors report a client that could not be accepted, for want of descriptors: it can connect again.
       this.#server.on('error', (error) => reject(new ControlError(error.message)))
       const former = process.umask(0o177)
       this.#server.listen(this.#path, () => resolve())
@@ -77,7 +78,7 @@ export class ControlServer {
   #welcome(socket: Socket): void {
     this.#sockets.add(socket)
     socket.unref()
-    // A client that goes away in the middle is none of our concern.
+    // A client that disconnects loses only its own answer.
     socket.on('error', () => {})
     socket.once('close', () => this.#sockets.delete(socket))
     let waiting = 0
@@ -97,7 +98,7 @@ export class ControlServer {
   async #answer(socket: Socket, line: string): Promise<void> {
     try {
       const request = command(JSON.parse(line))
-      if (request === INVALID) throw new ControlError('This is no command with arguments that it takes')
+      if (request === INVALID) throw new ControlError('The request is no command with valid arguments')
       if (request.command === 'logs') return this.#follow(socket)
       const result = await this.#run(request.command, request.workers)
       say(socket, { ok: true, result })

@@ -1,3 +1,4 @@
+/** What the signals of the supervisor's process do. */
 export interface SignalActions {
   readonly reload: () => void
   readonly stop: () => void

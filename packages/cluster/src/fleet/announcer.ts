@@ -14,7 +14,7 @@ import {
 } from '../events.js'
 import type { WorkerProcess } from '../spawn/worker-process.js'
 
-/** Tells what happens: to people by events, to machines by channels, and there without anybody's error in it. */
+/** Publisher of the fleet's events: to the supervisor's listeners, and to diagnostics channels, there without error texts. */
 export class Announcer {
   constructor(readonly events: EventEmitter<SupervisorEvents>) {}
 
@@ -28,7 +28,7 @@ export class Announcer {
     channels.forkFailed.publish(() => failure)
   }
 
-  /** Someone must hear of it: a port that nobody serves any more looks like a success otherwise. */
+  /** Without a listener for `missing` it is a warning: a reload that loses a port would look like a success otherwise. */
   missing(missing: MissingInfo): void {
     channels.missing.publish(() => missing)
     if (this.events.listenerCount('missing') > 0) notify(this.events, 'missing', missing)

@@ -5,6 +5,7 @@ import type { WorkerState } from '../spawn/worker-state.js'
 const STATES = ['starting', 'ready', 'suspect', 'draining'] as const
 type LivingState = (typeof STATES)[number]
 
+/** The time that workers have spent in one state. */
 export interface StateDurations {
   /** How many workers came to this state. */
   readonly count: number

@@ -104,7 +104,7 @@ export class Fleet {
     return [...this.workers.values()].filter(({ state }) => state === 'ready').length
   }
 
-  /** The first generation. Rejects, with nobody left behind, when one of it fails. */
+  /** Forks the first generation. When one worker of it fails, stops all and rejects. */
   start(): Promise<void> {
     if (this.phase === 'idle') {
       this.phase = 'starting'
@@ -119,7 +119,7 @@ export class Fleet {
     return this.#start.promise
   }
 
-  /** One after the other; calls that come while one waits get the same result. */
+  /** Reloads run one after the other; calls that come while one waits get the same result. */
   reload(): Promise<ReloadResult> {
     if (this.#isClosed) return Promise.reject(new SupervisorClosedError())
     const result = this.#reloads.ask()
@@ -144,7 +144,7 @@ export class Fleet {
     return waiting.promise
   }
 
-  /** Everybody leaves; `delay` is the time in which readiness already says no. */
+  /** Drains all workers; for the `delay` before it (milliseconds), readiness answers 503 and everything is served. */
   drain(delay: number): Promise<DrainResult> {
     if (!this.#isClosed) {
       this.phase = 'stopping'
@@ -157,7 +157,7 @@ export class Fleet {
     return this.#stop.promise
   }
 
-  /** No more waiting. */
+  /** Kills the workers that are left. */
   kill(): void {
     for (const worker of this.workers.values()) worker.kill('force')
   }
@@ -190,7 +190,7 @@ export class Fleet {
     this.#settle(now)
   }
 
-  /** Ends whatever has come to its end: the start, a reload, the fleet. */
+  /** Settles the start, the reload and the stop, each when its condition is met. */
   #settle(now: number): void {
     if (this.phase === 'starting' && this.ready >= this.target) {
       this.phase = 'running'

@@ -1,7 +1,7 @@
 import type { PendingRestart } from './restart-queue.js'
 import type { Restarts } from './restarts.js'
 
-/** Errors of a machine that is short of something now, and may not be later. */
+/** Errors that pass: the machine is short of a resource now, and may have it again later. */
 const PASSING = new Set([
   'EAGAIN',
   'EMFILE',
@@ -14,7 +14,7 @@ const PASSING = new Set([
   'EIO',
 ])
 
-/** When to try a place retryLater whose worker could not be forked. */
+/** The slot of a worker that could not be forked, with the time of the next attempt. */
 export function retryLater(
   { slot, streak, failedForks }: PendingRestart,
   restarts: Restarts,
@@ -24,7 +24,7 @@ export function retryLater(
   return { slot, streak, at: now + restarts.retryIn(times), failedForks: { times: times + 1, since } }
 }
 
-/** Whether trying retryLater is of no use to someone who waits at most `patience` milliseconds for it. */
+/** Whether another attempt is useless: the error does not pass, or attempts have failed for `patience` milliseconds. */
 export function isPermanent(
   { failedForks }: PendingRestart,
   { code = '' }: NodeJS.ErrnoException,

@@ -5,10 +5,10 @@ import type { WorkerProcess } from '../spawn/worker-process.js'
 const MOST = 256
 
 /**
- * Where workers listen, and so which of them can take the place of another one. A worker gets connections for each port as
- * soon as it listens there, and a port that only the workers of before listen to is refused when they leave. So a replacement
- * is ready when it listens wherever the one before it does. One without a predecessor, after a crash or when more workers are
- * wanted, is ready when it listens wherever all others do. The first generation has nothing to be measured by.
+ * Readiness rule by listening ports. A worker gets connections for each port as soon as it listens there, and connections to a
+ * port that only old workers listen to are refused when these leave. So a replacement is ready when it listens on every port
+ * of its predecessor. A worker without a predecessor (after a crash, or an additional one) is ready when it listens on every
+ * port that all other workers have in common. A worker of the first generation is ready with its first port.
  *
  * A new version may have given up a port: after a while (option `settleTimeout`) it is taken as it is, and then the whole
  * generation is. Refusing it would make a port that once was open one that no deployment can ever close.
@@ -28,16 +28,16 @@ export class ListenCoverage {
     const before = others.findLast(({ slot }) => slot === worker.slot)
     const measure = before === undefined ? common(others) : [...before.listening]
     const givenUp = worker.generation === this.#generation ? this.#givenUp : undefined
-    return measure.filter((door) => !worker.listening.has(door) && givenUp?.has(door) !== true)
+    return measure.filter((key) => !worker.listening.has(key) && givenUp?.has(key) !== true)
   }
 
   /** This version does not listen there any more. */
-  giveUp({ generation }: WorkerProcess, doors: readonly string[]): void {
+  giveUp({ generation }: WorkerProcess, keys: readonly string[]): void {
     if (generation > this.#generation) {
       this.#generation = generation
       this.#givenUp = new Set()
     }
-    if (generation === this.#generation) for (const door of doors) this.#givenUp.add(door)
+    if (generation === this.#generation) for (const key of keys) this.#givenUp.add(key)
   }
 }
 
@@ -47,5 +47,5 @@ function serves({ state }: WorkerProcess): boolean {
 
 function common([first, ...others]: readonly WorkerProcess[]): string[] {
   if (first === undefined) return []
-  return [...first.listening].filter((door) => others.every(({ listening }) => listening.has(door)))
+  return [...first.listening].filter((key) => others.every(({ listening }) => listening.has(key)))
 }

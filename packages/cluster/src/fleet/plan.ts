@@ -1,11 +1,6 @@
 import type { WorkerState } from '../spawn/worker-state.js'
 
-/**
- * What to do next, as a pure function of what there is: the one mechanism behind start, reload, scaling, crashes and
- * recycling. Its invariant is "as many ready workers as wanted, replacements first": a worker is told to leave only
- * when enough others are ready.
- */
-
+/** A worker, as far as {@link plan} needs to know it. */
 export interface PlannedWorker {
   readonly id: number
   readonly state: WorkerState
@@ -13,6 +8,7 @@ export interface PlannedWorker {
   readonly outdated: boolean
 }
 
+/** The input of {@link plan}. */
 export interface Situation {
   /** In the order in which they were forked. */
   readonly workers: readonly PlannedWorker[]
@@ -25,13 +21,19 @@ export interface Situation {
   readonly stopping: boolean
 }
 
+/** The output of {@link plan}. */
 export interface Plan {
   /** How many to fork now. */
   readonly fork: number
-  /** Who is to drain now. */
+  /** The ids of the workers to drain now. */
   readonly drain: readonly number[]
 }
 
+/**
+ * What to do next, as a pure function of the situation: the one mechanism behind start, reload, scaling, crashes and
+ * recycling. Its invariant is "as many ready workers as wanted, replacements first": a worker is told to leave only
+ * when enough others are ready.
+ */
 export function plan({ workers, target, surge, held, stopping }: Situation): Plan {
   const living = workers.filter(
     ({ state }) => state === 'starting' || state === 'ready' || state === 'suspect',
@@ -45,7 +47,7 @@ export function plan({ workers, target, surge, held, stopping }: Situation): Pla
   const drain = outdated.filter(({ state }) => state === 'starting')
   const spare = Math.max(0, ready.length - target)
   drain.push(...outdated.filter(({ state }) => state === 'ready').slice(0, spare))
-  // One that is not well serves nobody, but keeps its place until somebody else can.
+  // A suspect worker may not serve, but it is kept until enough ready workers are there.
   if (ready.length >= target) drain.push(...outdated.filter(({ state }) => state === 'suspect'))
   const excess = Math.max(0, current.length - target)
   drain.push(...[...current].reverse().sort(leastUsefulFirst).slice(0, excess))

@@ -4,11 +4,12 @@ import type { WorkerProcess } from '../spawn/worker-process.js'
 import type { Announcer } from './announcer.js'
 import { ListenCoverage } from './listen-coverage.js'
 
-/** Different addresses that are kept for people to see; a worker may say any number. */
+/** Most different addresses that are announced: a worker may report any number. */
 const MOST_ADDRESSES = 1_024
 
+/** What {@link Readiness} needs of the fleet. */
 export interface ReadinessContext {
-  /** Milliseconds that a worker which listens may take to listen wherever it should. */
+  /** Milliseconds that a worker which listens may take to listen on every port that it should have. */
   readonly settleTimeout: number
   readonly announce: Announcer
   readonly workers: () => Iterable<WorkerProcess>
@@ -19,7 +20,7 @@ export interface ReadinessContext {
 
 /** Decides when a worker that starts is ready: by where it listens, see {@link ListenCoverage}, unless the app says it itself. */
 export class Readiness {
-  /** Where workers have listened so far, with the port. */
+  /** The addresses at which workers have listened so far, with the port. */
   readonly addresses = new Map<string, number | undefined>()
   readonly #context: ReadinessContext
   readonly #coverage = new ListenCoverage()
@@ -28,7 +29,7 @@ export class Readiness {
     this.#context = context
   }
 
-  /** Something of ours listens there. */
+  /** Announces an address at which a worker or the sticky listener listens. */
   addAddress(at: ListeningAddress): void {
     const info = listeningInfo(at)
     const key = listeningKey(at)
@@ -44,7 +45,7 @@ export class Readiness {
     if (!worker.saysReady || worker.up) this.#comesUp(worker)
   }
 
-  /** A worker says that it is ready. From one that is past that, it means nothing. */
+  /** A worker reports that it is ready. Ignored unless the worker is starting. */
   onReadyMessage(worker: WorkerProcess, { index, port, own }: ReadyMessage): void {
     if (worker.state !== 'starting') return
     if (index !== undefined && port !== undefined) this.#context.ports[index] = port
@@ -58,7 +59,7 @@ export class Readiness {
     else worker.kill('start')
   }
 
-  /** It listens; whether wherever it should is asked at each step. */
+  /** The worker listens; each step of the fleet asks whether ports are still missing. */
   #comesUp(worker: WorkerProcess): void {
     if (worker.state !== 'starting') return
     const { settleTimeout, onReady } = this.#context
@@ -67,7 +68,7 @@ export class Readiness {
     worker.up = true
   }
 
-  /** Enough of waiting for a port that this version may not have. */
+  /** `settleTimeout` is over: this version may not have the port any more. */
   #acceptAsIs(worker: WorkerProcess): void {
     if (worker.state !== 'starting') return
     const missing = this.#missing(worker)

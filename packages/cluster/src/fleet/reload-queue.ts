@@ -12,7 +12,7 @@ export class ReloadQueue {
     return this.#next.promise
   }
 
-  /** The one that waits becomes the current one; `undefined` when none does, or its turn has not come. */
+  /** Makes the waiting reload the current one and returns it; `undefined` when none waits, or another one is current. */
   advance(): Reload | undefined {
     if (this.current !== undefined || this.#next === undefined) return undefined
     this.current = this.#next
@@ -20,14 +20,14 @@ export class ReloadQueue {
     return this.current
   }
 
-  /** Tells whether this is news: a roll fails once. */
+  /** Marks the current reload as failed. Tells whether that is new: a reload fails once. */
   fail(error: Error): boolean {
     if (this.current === undefined || this.current.error !== undefined) return false
     this.current.error = error
     return true
   }
 
-  /** The old workers stay; those of the new generation that are not ready go. */
+  /** Fails the current reload: the old workers stay, workers of the new generation that are not ready are drained. */
   rollBack(workers: Iterable<WorkerProcess>): void {
     for (const worker of workers) {
       if (worker.outdated === 'reload') worker.outdated = undefined
@@ -36,21 +36,21 @@ export class ReloadQueue {
     }
   }
 
-  /** Everything is going to end. */
+  /** Rejects the reloads: the fleet stops. */
   cancel(error: Error): void {
     this.#next?.cancel(error)
     this.#next = undefined
     this.fail(error)
   }
 
-  /** Whether there are workers that a roll still has to see off. */
+  /** Whether a worker that the reload replaces, or has rolled back, is still there. */
   hasLeftOver(workers: Iterable<WorkerProcess>): boolean {
     return [...workers].some(
       ({ outdated, leaving }) => outdated === 'reload' || leaving === 'reload' || leaving === 'rollback',
     )
   }
 
-  /** A worker is gone. */
+  /** Counts a worker that has ended in the result of the current reload. */
   left({ leaving, killed, lost }: WorkerProcess): void {
     if (this.current === undefined || leaving !== 'reload') return
     this.current.replaced++

@@ -33,7 +33,7 @@ export class RestartQueue {
     return this.#open.filter(({ at }) => at > now).length
   }
 
-  /** A place whose time has come. */
+  /** Removes and returns the first slot whose back-off is over. */
   take(now: number): PendingRestart | undefined {
     return this.#open[0] !== undefined && this.#open[0].at <= now ? this.#open.shift() : undefined
   }
@@ -48,7 +48,7 @@ export class RestartQueue {
   }
 }
 
-/** The lowest place that nobody holds; a replacement gets the place of the one it replaces. */
+/** The lowest free slot number. (A replacement gets the slot of the worker that it replaces.) */
 export function lowestFree(taken: readonly number[]): number {
   let slot = 1
   while (taken.includes(slot)) slot++

@@ -1,5 +1,6 @@
 import type { Clock } from '@spillway/kit'
 
+/** The restart policy, with its defaults filled in. */
 export interface RestartOptions {
   /** Crashes within the window that are taken for bad luck; one more, and the supervisor is degraded. */
   readonly max: number
@@ -16,6 +17,7 @@ export interface RestartOptions {
 /** Without any back-off by option, a fork that fails is not tried again in a busy loop. Milliseconds. */
 const LEAST_RETRY = 20
 
+/** When and how a crashed worker comes back. */
 export interface Restart {
   /** Milliseconds until the place may be filled again. */
   readonly delay: number

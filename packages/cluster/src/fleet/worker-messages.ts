@@ -8,9 +8,10 @@ import type { ResolvedSupervisorOptions } from '../options.js'
 import { EXIT_GRACE, type WorkerProcess } from '../spawn/worker-process.js'
 import type { Readiness } from './readiness.js'
 
-/** The app's signal handlers, its list of things to close, and its `beforeExit`, and one for luck: each gets `drain.cleanUp`. */
+/** Steps of the app's clean-up, each within `drain.cleanUp`: signal handlers, closing, `beforeExit`, and one as a margin. */
 const CLEAN_UP_STEPS = 4
 
+/** What {@link WorkerMessages} calls on the fleet. */
 export interface WorkerMessagesContext {
   readonly options: ResolvedSupervisorOptions
   readonly readiness: Readiness
@@ -23,7 +24,7 @@ export interface WorkerMessagesContext {
   recovered(): void
 }
 
-/** What workers say to their supervisor, and what that means. */
+/** Dispatcher of the workers' messages. */
 export class WorkerMessages {
   readonly #context: WorkerMessagesContext
 
@@ -33,7 +34,7 @@ export class WorkerMessages {
 
   onMessage(worker: WorkerProcess, raw: unknown, given: unknown): void {
     const message = fromWorker(raw)
-    // Nobody else closes a connection that comes with a message that nobody takes.
+    // A connection that comes with an invalid message is closed here: no other code would close it.
     if (message?.type !== 'handover' && isMarked(raw) && isConnectionHandle(given)) given.close()
     if (message === undefined) return
     const { options, readiness, router, workers, replace, onCrashReport, recovered } = this.#context

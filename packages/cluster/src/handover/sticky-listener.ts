@@ -10,8 +10,8 @@ export const STICKY = 'sticky:0'
 
 /**
  * Listens in the primary and gives all connections of one client address to one worker, by rendezvous hashing over the
- * workers' places (Thaler and Ravishankar, 1998): when a worker is replaced, its clients go to its replacement and to
- * nobody else; when one is added or removed, only its share of the clients moves.
+ * workers' places (Thaler and Ravishankar, 1998): when a worker is replaced, all of its clients go to its
+ * replacement; when one is added or removed, only its share of the clients moves.
  */
 export class StickyListener {
   readonly #server: Server
@@ -19,14 +19,14 @@ export class StickyListener {
 
   constructor(workers: () => Iterable<WorkerProcess>) {
     this.#workers = workers
-    // Nothing may be read here: it would be missing there.
+    // The primary may read no byte: the worker would miss it.
     this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#dispatch(socket))
   }
 
   /** Resolves with the port. @throws StartError `ERR_CLUSTER_PORT` */
   listen(port: number, host: string | undefined): Promise<number> {
     return new Promise((resolve, reject) => {
-      // Later errors tell of clients that could not be accepted, for want of descriptors: those clients try again.
+      // Later errors report clients that could not be accepted, for want of descriptors: those clients try again.
       this.#server.on('error', (error) => reject(new StartError(error.message, 'ERR_CLUSTER_PORT')))
       this.#server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
         const address = this.#server.address()

@@ -1,4 +1,4 @@
-/** A promise that is settled from outside. A rejection that nobody waits for is no process-wide event. */
+/** A promise that is settled from outside. A rejection without a handler causes no `unhandledRejection`. */
 export class Deferred<T> {
   readonly promise: Promise<T>
   resolve: (value: T) => void = () => {}

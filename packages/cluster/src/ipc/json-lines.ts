@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 
-/** No request is longer. Whoever sends more is not one of ours. UTF-16 code units. */
+/** No request of this package is longer; a longer line ends the stream. UTF-16 code units. */
 const LONGEST = 64 * 1024
 
 /**

@@ -13,13 +13,14 @@ export interface ListeningAddress {
 /** The path of a unix socket has 108 bytes at most, a name 255. UTF-16 code units. */
 const name = text(512)
 
-/** A host or a path; every interface where nothing is said. */
+/** A host or a path; `null` (every interface) for null and undefined. */
 export const hostField: Field<string | null> = (value) => (value == null ? null : name(value))
 
 /** -1 stands for a unix socket. */
 export const portField: Field<number> = (value) =>
   Number.isInteger(value) ? number(-1, 65_535)(value) : INVALID
 
+/** The kind of an address, as `node:cluster` writes it: IP version, -1 for a unix socket, or UDP. */
 export const addressTypeField = oneOf<ListeningAddress['addressType']>(4, 6, -1, 'udp4', 'udp6')
 
 const fields = objectOf({ address: hostField, port: portField, addressType: addressTypeField })
@@ -30,6 +31,7 @@ export function listeningAddress(said: unknown): ListeningAddress | undefined {
   return address === INVALID ? undefined : address
 }
 
+/** The address as events show it. */
 export function listeningInfo({ address, port, addressType }: ListeningAddress): ListeningInfo {
   if (addressType === -1 || port < 0) return { address: `${address}`, port: undefined }
   const host = address === null ? '*' : address.includes(':') ? `[${address}]` : address

@@ -17,8 +17,8 @@ import type { RemoteError } from '../errors.js'
 import { TRANSFER_FIELDS } from './transfer.js'
 
 /**
- * What supervisor and worker say to each other over the IPC channel of `node:cluster`. Everything else on the channel
- * belongs to others and is left alone. Both sides run code that is not ours, so both check what they are told.
+ * What supervisor and worker say to each other over the IPC channel of `node:cluster`. Other messages on the channel
+ * belong to the app or to other packages and are left alone. The app can send on the channel, too, so both sides validate.
  */
 
 /** What a worker reports with each heartbeat. */
@@ -50,6 +50,7 @@ const MOST_LOST = 1e7
 /** UTF-16 code units. */
 const LONGEST_NAME = 200
 const LONGEST_TEXT = 4_096
+/** Longest stack of an error. UTF-16 code units. */
 export const LONGEST_STACK = 16_384
 
 const remote: Field<RemoteError> = objectOf({
@@ -74,7 +75,7 @@ const reason: Field<string> = (value) => {
 const FROM_WORKER = {
   /** `serve()` was called: from now on "ready" is what it says, not the first port that listens. */
   serving: {},
-  /** `own`: the app itself said so, by `ready()`. Otherwise its servers listen, as far as `serve()` knows. */
+  /** `own`: the app itself called `ready()`. Otherwise all servers of `serve()` listen. */
   ready: { index: maybe(count(MOST_SERVERS - 1)), port: maybe(count(65_535)), own: maybe(flag()) },
   failed: { error: remote },
   load: {
@@ -113,15 +114,19 @@ type Unmarked<M> = M extends unknown
     }
   : never
 
+/** A message from a worker to the supervisor. */
 export type FromWorker = Unmarked<AnyMessage<'cluster', typeof FROM_WORKER>>
+/** A message from the supervisor to a worker. */
 export type FromSupervisor = Unmarked<AnyMessage<'cluster', typeof FROM_SUPERVISOR>>
+/** The message of a worker that is ready. */
 export type ReadyMessage = MessageOf<'cluster', 'ready', (typeof FROM_WORKER)['ready']>
+/** Whether the whole service stops, or a replacement takes over. */
 export type DrainReason = 'stop' | 'replace'
 
-/** What a worker said, if it is ours and makes sense. */
+/** Validates a message of a worker; `undefined` when it is not of this package, or malformed. */
 export const fromWorker = messages('cluster', FROM_WORKER)
 
-/** What the supervisor said, likewise. */
+/** Validates a message of the supervisor; `undefined` when it is not of this package, or malformed. */
 export const fromSupervisor = messages('cluster', FROM_SUPERVISOR)
 
 interface Marked {
@@ -133,12 +138,12 @@ export function marked<M extends FromWorker | FromSupervisor>(message: M): M & M
   return { spillway: 'cluster', ...message }
 }
 
-/** Whether something that came over the channel says that it is ours. */
+/** Whether a message on the channel has the mark of this package. */
 export function isMarked(raw: unknown): boolean {
   return typeof raw === 'object' && raw !== null && (raw as Partial<Marked>).spillway === 'cluster'
 }
 
-/** An error in a form that crosses the channel, whatever has been thrown. */
+/** A thrown value of any type in a form that crosses the channel. */
 export function remoteError(error: unknown): RemoteError {
   if (!(error instanceof Error)) return { name: 'Error', message: textOf(error) }
   const { name, message, stack } = error

@@ -1,7 +1,8 @@
 import { close, constants, fstatSync, openSync, write } from 'node:fs'
 
+/** What was lost on the way to the file. */
 export interface LogOutputStats {
-  /** Lines that were dropped because nobody took them, or the disk was full. */
+  /** Lines that were dropped because the reader was too slow or gone, or the disk was full. */
   readonly dropped: number
   /** The last error of the file, such as `ENOSPC`. */
   readonly error: string | undefined
@@ -19,7 +20,7 @@ const APPEND = O_APPEND | O_CREAT | O_WRONLY | O_NONBLOCK
 
 /**
  * Lines to a file or a descriptor, in order, never within another line, and never waited for: what a slow reader or a
- * full disk does not take is held up to a limit, then dropped and counted. Whoever writes the lines goes on.
+ * full disk does not take is held up to a limit, then dropped and counted. The writer is never blocked.
  */
 export class LogOutput {
   readonly #path: string | undefined
@@ -66,7 +67,7 @@ export class LogOutput {
     this.#pump()
   }
 
-  /** Opens the file again by its name: somebody (logrotate) has moved it away. */
+  /** Opens the file again by its name, after logrotate has moved it away. */
   reopen(): void {
     clearTimeout(this.#reopening)
     if (this.#path === undefined || this.#ended) return
@@ -132,7 +133,7 @@ export class LogOutput {
     })
   }
 
-  /** Not after the end: the descriptor may be somebody else's by then. */
+  /** Does nothing after the end: the number of the descriptor may belong to another file by then. */
   #again(chunk: Buffer, batch: Batch): void {
     if (!this.#ended) this.#put(chunk, batch)
   }
@@ -163,7 +164,7 @@ const LINE_FEED = 10
 
 /**
  * The stream of a standard descriptor that is a pipe or a socket. Written to directly, it would block one of the threads
- * of Node's pool when nobody reads, and the process could not even exit.
+ * of Node's pool when the reader stalls, and the process could not even exit.
  */
 function pipeOf(descriptor: number): NodeJS.WriteStream | undefined {
   const stats = fstatSync(descriptor)

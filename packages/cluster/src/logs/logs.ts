@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { LogOutput, type LogOutputStats } from './log-output.js'
 
+/** One line of a worker's output. */
 export interface LogLine {
   readonly name: string
   readonly slot: number
@@ -20,6 +21,7 @@ export interface LogSource {
   }
 }
 
+/** {@link LogOptions} with their defaults. */
 export interface ResolvedLogOptions {
   readonly file?: string | undefined
   readonly format: 'prefix' | 'json'
@@ -54,7 +56,7 @@ export class Logs {
     }
   }
 
-  /** Takes over the output of a worker. It is always read, whatever becomes of it: a full pipe would stop the worker. */
+  /** Reads the output of a worker, also when its lines are dropped: a full pipe would stop the worker. */
   take(worker: LogSource): void {
     const { stdout, stderr } = worker.handle.process
     if (stdout !== null) this.#read(worker, 'stdout', stdout)

@@ -1,3 +1,4 @@
+/** When to add a worker, and when to remove one. */
 export interface AutoscaleRules {
   readonly min: number
   readonly max: number

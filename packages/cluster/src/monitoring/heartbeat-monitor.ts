@@ -3,7 +3,7 @@ import type { HangInfo } from '../events.js'
 import type { WorkerProcess } from '../spawn/worker-process.js'
 import { Liveness, type LivenessOptions } from './liveness.js'
 
-/** Failure detector: checks the workers' heartbeats, makes late workers suspect and kills those beyond the deadline. */
+/** Failure detector: checks the workers' heartbeats, makes late workers suspect and kills workers that are silent beyond the deadline. */
 export class HeartbeatMonitor {
   readonly #timer: NodeJS.Timeout
   readonly #liveness: Liveness

@@ -1,22 +1,25 @@
 import type { WorkerProcess } from '../spawn/worker-process.js'
 
+/** The ready and suspect workers whose heartbeat is missing. */
 export interface LivenessVerdict {
-  /** Their heartbeat is late: they get the benefit of the doubt, and nothing else. */
+  /** The heartbeat is late: the worker becomes suspect, and nothing else happens to it. */
   readonly late: readonly WorkerProcess[]
   /** Silent beyond the deadline. */
   readonly hung: readonly WorkerProcess[]
 }
 
+/** The intervals of the failure detector. */
 export interface LivenessOptions {
   /** Milliseconds between heartbeats. */
   readonly interval: number
-  /** Milliseconds of silence that end it. */
+  /** Milliseconds of silence after which a worker is hung. */
   readonly deadline: number
 }
 
 /**
- * Tells silent workers from a supervisor that did not listen. When our own check comes late (the machine slept, all
- * of us were stopped, the primary was busy), nobody could be heard meanwhile: everybody gets that time back.
+ * Timeout rule of the failure detector, which tells a silent worker from a primary that did not listen. When the check itself
+ * comes late (the machine slept, the whole process group was stopped, the primary was busy), the primary could read no
+ * heartbeat meanwhile: that time is added to the deadline of every worker.
  */
 export class Liveness {
   /** How often to check, in milliseconds. */

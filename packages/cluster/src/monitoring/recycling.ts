@@ -2,6 +2,7 @@ import type { LeaveReason } from '../events.js'
 import type { Load } from '../ipc/messages.js'
 import type { WorkerProcess } from '../spawn/worker-process.js'
 
+/** The limits beyond which a worker is replaced. */
 export interface RecycleLimits {
   /** Bytes; `false`: no mark. */
   readonly maxRss: number | false

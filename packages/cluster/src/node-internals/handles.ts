@@ -41,8 +41,9 @@ export function takeHandle(socket: Socket): ConnectionHandle | undefined {
 }
 
 /**
- * Takes the handle out of a connection between two exchanges (connections/connection-state.ts says when), to be given to another
- * process: what its client is sending at that moment waits in the kernel for the next reader. The rest of the socket is destroyed.
+ * Takes the handle out of a connection between two exchanges (connections/connection-state.ts says when), to be given to
+ * another process: what its client is sending at that moment waits in the kernel for that process. The rest of the socket is
+ * destroyed.
  */
 export function detach(socket: Socket): ConnectionHandle | undefined {
   const inner: Socket & Inner = socket
@@ -69,6 +70,7 @@ export function hasRoom(server: Server): boolean {
   return listening && (!maxConnections || _connections < maxConnections)
 }
 
+/** Whether what came with a message is the handle of a connection. */
 export function isConnectionHandle(handle: unknown): handle is ConnectionHandle {
   const { readStop, close } = (handle ?? {}) as Partial<ConnectionHandle>
   return typeof readStop === 'function' && typeof close === 'function'

@@ -44,7 +44,7 @@ export function isConsumed(socket: Socket): boolean {
   return (socket as HttpSocket).parser?._consumed === true
 }
 
-/** Whether a response is due or being sent, those included that Node gives by itself (400, 417, 503). */
+/** Whether a response is due or being sent, also one that Node gives by itself (400, 417, 503). */
 export function isAnswering(socket: Socket): boolean {
   const { _httpMessage } = socket as HttpSocket
   return _httpMessage !== undefined && _httpMessage !== null
@@ -85,7 +85,7 @@ const EXCHANGE = Buffer.from('GET / HTTP/1.1\r\nHost: before\r\n\r\n')
 /**
  * Puts the parser of a connection that is new here, but not to its client, where it was in the other process: between two
  * messages. Node gives a parser that has read nothing its time for headers, and then answers 408, which an idle client would
- * take for the response to its next request. So it reads a request that nobody hears of.
+ * take for the response to its next request. So the parser reads a request that no listener sees.
  */
 export function skipFirstRequest(socket: Socket): void {
   const { parser } = socket as HttpSocket

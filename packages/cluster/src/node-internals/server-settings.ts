@@ -4,7 +4,8 @@ import type { Server } from 'node:net'
  * Relies on: `connectionsCheckingInterval` of an HTTP/1 server, which Node reads when the server begins to listen; the options
  * that an HTTP/2 server keeps under the symbol `options`.
  * Checked with: Node 20.20, 22.23, 24.21.
- * Where it is missing: Node looks for late requests each half minute, and an HTTP/2 server of the app keeps its number of streams.
+ * Where it is missing: Node looks for late requests each half minute, and an HTTP/2 server of the app keeps its number of
+ * streams.
  */
 
 /** Node's own interval. Milliseconds. */

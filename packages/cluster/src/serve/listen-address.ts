@@ -9,6 +9,7 @@ export interface ListenAddress extends Pick<ListenOptions, 'port' | 'host' | 'pa
 
 const DEFAULT_PORT = 3_000
 
+/** Where `serve()` is to listen, by its options, the environment and the ports of earlier workers. */
 export function listenAddressOf(
   { port, host, path, backlog }: ListenAddress,
   former: number | undefined,
@@ -28,7 +29,7 @@ export async function listen(server: Server, at: ListenAddress): Promise<number 
 }
 
 async function bind(server: Server, { former, ...at }: ListenAddress): Promise<void> {
-  // Taken, most likely by another worker of ours: node:cluster lets us join it when we ask for any port.
+  // The port is in use, most likely by another worker: node:cluster shares its port when a worker asks for port 0.
   const again = former !== undefined && (await isFree({ ...at, port: former }))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -39,7 +40,7 @@ async function bind(server: Server, { former, ...at }: ListenAddress): Promise<v
   })
 }
 
-/** Asked with a server of our own: an `error` of the app's server would be seen by the app. */
+/** Probes with a server of its own: the app would see an `error` event of the app's server. */
 function isFree(at: ListenOptions): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer()
@@ -48,7 +49,7 @@ function isFree(at: ListenOptions): Promise<boolean> {
   })
 }
 
-/** Removes a unix socket that nobody answers on. A living one is left alone, for `listen` to complain about. */
+/** Removes a unix socket without a process behind it. One that answers stays: `listen` rejects it with EADDRINUSE. */
 function removeStale(path: string): Promise<void> {
   return new Promise((resolve) => {
     const probe = connect({ path })
@@ -61,7 +62,7 @@ function removeStale(path: string): Promise<void> {
         try {
           unlinkSync(path)
         } catch {
-          // Somebody else has been quicker, or we may not: `listen` says which.
+          // Another process has removed it first, or the permission is missing: the error of `listen` says which.
         }
       }
       resolve()

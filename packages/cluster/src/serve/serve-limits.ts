@@ -4,7 +4,7 @@ import type { Server } from 'node:net'
 import { checkRequestsEvery, http2SettingsOf } from '../node-internals/server-settings.js'
 import type { ResetLimits } from './stream-resets.js'
 
-/** Options of `http2.createSecureServer`, but for those that `tls` gives. */
+/** Options of `http2.createSecureServer`, without the key, certificate and CA, which come from `tls`. */
 export type Http2Options = Omit<SecureServerOptions, 'key' | 'cert' | 'ca' | 'allowHTTP1'> & {
   /** Streams that a client may reset at once, and per second after that; then its connection is ended. */
   readonly streamResetBurst?: number
@@ -23,7 +23,7 @@ export interface RequestLimits {
  */
 export const REQUEST_LIMITS = Object.freeze({ headersTimeout: 15_000, requestTimeout: 120_000 })
 
-/** Node's own, which say that nobody has decided. */
+/** Node's defaults: a server that still has them was given no limit by the app. */
 const UNDECIDED = Object.freeze({ headersTimeout: 60_000, requestTimeout: 300_000 })
 
 /** Fastify's own for the whole request: no limit. */
@@ -40,12 +40,12 @@ export const HTTP2_LIMITS = Object.freeze({
   streamResetRate: 33,
 })
 
-/** The options of an HTTP/2 server: ours, where the app has not decided. */
+/** The options of an HTTP/2 server: the defaults of this package, where the app gives none. */
 export function http2Options({ settings, ...given }: Http2Options): Http2Options {
   return { ...HTTP2_LIMITS, ...given, settings: { ...HTTP2_LIMITS.settings, ...settings } }
 }
 
-/** Those of them that we see to ourselves. */
+/** The limits on streams that this package enforces itself. */
 export function resetLimits(given: Http2Options): ResetLimits {
   const { settings, streamResetBurst, streamResetRate } = http2Options(given)
   return {

@@ -38,13 +38,18 @@ import { TlsFiles, type TlsOptions } from './tls-files.js'
 /** What `serve` takes: a server of Node, a request handler (Express), a Koa app or a Fastify app. */
 export type Servable = Server | RequestListener | KoaLike | FastifyLike
 
+/** How `serve()` ends without a supervisor. */
 export interface ServeDrainOptions {
-  /** How long requests in flight may take when we stop; then they are cut off. A supervisor's own setting wins. Default: `'30s'`. */
+  /**
+   * How long requests in flight may take when the process stops; then they are cut off. A supervisor's own setting wins.
+   * Default: `'30s'`.
+   */
   readonly timeout?: Duration
   /** How long readiness says 503 before a stop closes the listener. A supervisor's own setting wins. Default: `0`. */
   readonly delay?: Duration
 }
 
+/** Options of `serve()`. */
 export interface ServeOptions {
   /** Default: the environment's `PORT`, else 3000. 0: any; the same one after a restart of a worker. */
   readonly port?: number
@@ -58,7 +63,7 @@ export interface ServeOptions {
   readonly tls?: TlsOptions
   /**
    * With `tls`: HTTP/2 as well as HTTP/1.1. Not for Express. An object: options of Node's `http2.createSecureServer`, over
-   * our own of 128 streams of a connection at once, and 200 resets (then 33 a second). Default: `false`.
+   * the defaults of 128 streams of a connection at once, and 200 resets (then 33 a second). Default: `false`.
    */
   readonly http2?: boolean | Http2Options
   /**
@@ -165,7 +170,7 @@ interface GivenLimits {
   readonly requestTimeout: number | false | undefined
 }
 
-/** 0 is Node's word for no limit. @throws RangeError `ERR_CLUSTER_OPTION` */
+/** Milliseconds; 0, which Node takes for no limit, for `false`. @throws RangeError `ERR_CLUSTER_OPTION` */
 function limitsOf({ headersTimeout, requestTimeout }: GivenLimits): RequestLimits {
   if (headersTimeout && requestTimeout && headersTimeout > requestTimeout) {
     throw misuse(

@@ -10,6 +10,7 @@ import type { TlsFiles } from './tls-files.js'
 /** How long each thing to close may take when `close()` is called. Milliseconds. */
 const CLEAN_UP = 5_000
 
+/** What a {@link ServedApp} is made of. */
 export interface ServedAppParts {
   readonly index: number
   readonly files: TlsFiles | undefined
@@ -60,7 +61,7 @@ export class ServedApp implements Served, Drainable {
     this.onReady(true)
   }
 
-  /** `own`: the app has said so, not only its listener. */
+  /** `own`: the app itself called `ready()`; otherwise its listener is open. */
   onReady(own: boolean): void {
     this.#host.ready(own, this.#parts.index, this.port)
   }

@@ -7,7 +7,7 @@ import type { FollowedServer, Runtime } from '../worker/runtime.js'
 /** How long a connection that was just in use may bring its next request when the service stops. Milliseconds. */
 const LINGER = 1_000
 
-/** A listening server and the way to end it without losing a request. Makes no difference to it before that. */
+/** A listening server and the way to end it without losing a request. Until then the server behaves as without it. */
 export class ServedServer implements FollowedServer {
   readonly server: Server
   readonly connections: Connections
@@ -31,7 +31,7 @@ export class ServedServer implements FollowedServer {
     return served
   }
 
-  /** Takes no more connections, finishes those it has. Resolves with the number of requests that were cut off. */
+  /** Takes no more connections and finishes the open ones. Resolves with the number of requests that were cut off. */
   drain(timeout: number): Promise<number> {
     this.#drained ??= this.#drain(timeout)
     return this.#drained
@@ -65,8 +65,8 @@ export class ServedServer implements FollowedServer {
   }
 
   /**
-   * A replacement takes no idle connection away before the server itself would have closed it: a client that leaves its
-   * connection idle meets no closing that it would not have met anyway. When the whole service stops, nobody is to wait.
+   * How long an idle connection stays open while draining, in milliseconds. In a reload: as long as the server itself would
+   * have kept it, so that a client meets no closing that it would not have met anyway. A stop of the whole service is short.
    */
   #linger(): number {
     if (!this.#host.supervised || this.#host.life.stopping) return LINGER
@@ -76,8 +76,8 @@ export class ServedServer implements FollowedServer {
 }
 
 /**
- * The app's own handlers close the server, too. For them it is the first time, and most take an error for a failed shutdown:
- * so that one call succeeds, as it would have without us.
+ * Lets the next `close()` succeed, although the server is closed already: the app's own shutdown handler calls it, and most
+ * handlers treat the error of a second `close()` as a failed shutdown.
  */
 function closesOnceMore(server: Server): void {
   const own = Object.getOwnPropertyDescriptor(server, 'close')

@@ -8,15 +8,16 @@ export interface Served extends Closable {
   readonly port: number | undefined
   /** Aborts when draining begins: the moment for endless responses (server-sent events) to end. */
   readonly draining: AbortSignal
-  /** With `ready: false`: now it is. */
+  /** With the option `ready: false`: the process is ready from now on. */
   ready(): void
-  /** Reads the certificates again. Keeps the old ones, and rejects, when the new ones are no good. */
+  /** Reads the certificates again. Keeps the old ones, and rejects, when key and certificate do not fit. */
   reloadTls(): Promise<void>
   stats(): ServedStats
-  /** Takes the handlers for signals and crashes away again; does not close. */
+  /** Removes the handlers for signals and crashes; closes nothing. */
   uninstall(): void
 }
 
+/** The phase of the process, and the counts of the server's requests and connections. */
 export interface ServedStats {
   readonly phase: string
   readonly requests: number

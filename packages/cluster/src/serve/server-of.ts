@@ -19,9 +19,10 @@ export interface FastifyLike {
   routing(req: never, res: never): void
 }
 
+/** A server, and what the app wants closed with it. */
 export interface ServerParts {
   readonly server: Server
-  /** The app's own end, after its server's. */
+  /** Closes the app, after its server. */
   readonly close?: () => unknown
 }
 
@@ -36,7 +37,7 @@ export async function serverOf(app: unknown, protocols: Protocols): Promise<Serv
   if (isFastify(app)) {
     await app.ready()
     const close = () => app.close()
-    // A TLS server of ours in front of its routing; else its own server, with whatever options it was made with.
+    // With TLS, a new server in front of Fastify's routing; else Fastify's own server, with the options that the app gave it.
     if (protocols.tls === undefined) return { server: app.server, close }
     return { server: created((req, res) => app.routing(req as never, res as never), protocols), close }
   }
@@ -51,7 +52,7 @@ export async function serverOf(app: unknown, protocols: Protocols): Promise<Serv
 
 function created(handler: RequestListener, protocols: Protocols): Server {
   const server = createdFor(handler, protocols)
-  // Errors of `listen` reject `serve()`. Later ones tell of clients that could not be accepted, for want of descriptors:
+  // Errors of `listen` reject `serve()`. Later ones report clients that could not be accepted, for want of descriptors:
   // without a listener each would end the process.
   return server.on('error', () => {})
 }
@@ -62,6 +63,7 @@ function createdFor(handler: RequestListener, { tls, http2 }: Protocols): Server
   return createSecureServer({ ...http2Options(http2), ...tls.read(), allowHTTP1: true }, handler as never)
 }
 
+/** Whether `app` has the methods of a Fastify app that serving needs. */
 export function isFastify(app: unknown): app is FastifyLike {
   const { ready, routing, server } = (app ?? {}) as Partial<FastifyLike>
   return typeof ready === 'function' && typeof routing === 'function' && server instanceof Server

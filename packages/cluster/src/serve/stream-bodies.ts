@@ -19,7 +19,7 @@ class Upload {
 /**
  * Limits how long the client of an HTTP/2 request may take to send the body, as `requestTimeout` does for HTTP/1, which Node
  * does not apply to streams: a byte now and then would hold the handler for ever. The stream is reset; a request without a
- * body costs nothing. A stream whose response has begun stays: there both sides talk (gRPC, WebSocket over HTTP/2).
+ * body costs nothing. A stream whose response has begun stays: both sides may send (gRPC, WebSocket over HTTP/2).
  *
  * @param timeout milliseconds; 0: no limit
  */

@@ -3,6 +3,7 @@ import type { Server } from 'node:net'
 import { monotonicClock } from '@spillway/kit'
 import { tapEvents } from '../connections/event-tap.js'
 
+/** Limits on the streams of one HTTP/2 connection. */
 export interface ResetLimits {
   /** Streams that a client may reset at once. */
   readonly streamResetBurst: number
@@ -45,7 +46,7 @@ class ResetBudget {
     this.#tokens = limits.streamResetBurst
   }
 
-  /** Node tells of all streams of a read before it tells of their resets. More than may be open at once have been reset. */
+  /** Node emits all streams of a read before their resets: streams beyond the limit of open ones must have been reset. */
   opened(stream: ServerHttp2Stream): void {
     if (this.#openedThisTurn++ === 0) setImmediate(this.#nextTurn)
     if (this.#openedThisTurn > this.#limits.streams + this.#tokens) this.#end()
@@ -53,7 +54,7 @@ class ResetBudget {
   }
 
   #closed({ rstCode, aborted, headersSent, writableFinished }: ServerHttp2Stream): void {
-    // A client may drop a stream whose response it has in full.
+    // A reset after the whole response is no abuse: it takes no token.
     const answered = headersSent && writableFinished && !aborted
     if (rstCode === NO_ERROR || answered) return
     const { streamResetBurst, streamResetRate } = this.#limits

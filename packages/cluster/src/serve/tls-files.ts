@@ -4,12 +4,13 @@ import type { Server } from 'node:net'
 import { createSecureContext, type SecureContextOptions, type Server as TlsServer } from 'node:tls'
 import { type Duration, durationMs } from '@spillway/kit'
 
+/** Key and certificate of a server, and further options of `tls.createSecureContext`. */
 export interface TlsOptions extends Omit<SecureContextOptions, 'key' | 'cert' | 'ca'> {
   /** Path of the private key (PEM), or the key itself. */
   readonly key: string | Buffer
   /** Path of the certificate with its chain (PEM), or the certificate itself. */
   readonly cert: string | Buffer
-  /** Path of the authorities for client certificates (PEM), or those themselves. */
+  /** Path of the authorities for client certificates (PEM), or the authorities themselves. */
   readonly ca?: string | Buffer
   /** How often the files are looked at for a change; `false`: only `reloadTls()` reads them again. Default: `'1m'`. */
   readonly watch?: Duration | false
@@ -42,10 +43,14 @@ export class TlsFiles {
     }
   }
 
-  /** New connections get the new certificate; those there are keep theirs. @throws when the pair is no good: nothing changes */
+  /**
+   * New connections get the new certificate, open ones keep the old one.
+   *
+   * @throws when key and certificate do not fit: nothing changes
+   */
   async reload(server: Server): Promise<void> {
     const fresh = this.read()
-    // Tried out first: a server with half a certificate would serve nobody.
+    // Checked first: with a key that does not fit the certificate, every handshake would fail.
     createSecureContext(fresh)
     if ('setSecureContext' in server) (server as TlsServer).setSecureContext(fresh)
     this.#seen = await this.#fingerprint()

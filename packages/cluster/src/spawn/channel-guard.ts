@@ -13,7 +13,7 @@ const listenRequest = objectOf({
 /**
  * Protects `node:cluster` in the primary from a worker's messages. It trusts them: a message in its own form, which any code can
  * send by `process.send`, makes it listen wherever the message says, and an exception on the way ends the primary. So a request
- * to listen is checked first, and one that makes no sense is dropped.
+ * to listen is checked first, and a malformed one is dropped.
  */
 export function guardChannel(worker: Worker): void {
   filterListenRequests(worker, (request) => listenRequest(request) !== INVALID)

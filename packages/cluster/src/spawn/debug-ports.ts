@@ -1,6 +1,6 @@
 import { url } from 'node:inspector'
 
-/** Node's own. */
+/** The port that Node takes for `--inspect` without one. */
 const DEFAULT = 9_229
 
 const HIGHEST = 65_535
@@ -8,11 +8,11 @@ const HIGHEST = 65_535
 const INSPECT = /^--inspect(?:-brk|-wait|-port)?(?:=(?:.*:)?(\d+)|=.*)?$/
 
 /**
- * Debugger ports for the workers: counted from the one that was asked for, the lowest that nobody has. (`node:cluster`
- * counts on with each fork, so that after some reloads nobody knows where to look.)
+ * Allocator of the workers' debugger ports: the lowest free port from the one in `--inspect` on. (`node:cluster` counts on with
+ * each fork, so that after some reloads a developer does not know to which port to connect.)
  */
 export class DebugPorts {
-  /** `undefined`: nobody wants to debug. 0: any. */
+  /** `undefined`: no debugger was asked for. 0: any port. */
   readonly #base: number | undefined
   readonly #taken = new Set<number>()
 

@@ -2,7 +2,7 @@ import type { ExitInfo, RestartCause } from '../events.js'
 import type { WorkerProcess } from './worker-process.js'
 import type { WorkerState } from './worker-state.js'
 
-/** Why a worker ended that nobody had told to; `before` is the state it ended in. */
+/** Why a worker ended without an order from the supervisor; `before` is the state it ended in. */
 function causeOf(
   { killed, error }: WorkerProcess,
   before: WorkerState,
@@ -12,12 +12,12 @@ function causeOf(
   if (killed === 'hang') return 'hang'
   if (before === 'starting') return 'start'
   if (error !== undefined) return 'crash'
-  // Not by us: the kernel for want of memory, or somebody at a terminal.
+  // A signal from outside: the kernel for want of memory, or an operator.
   if (signal !== null) return 'killed'
   return code === 0 ? 'exit' : 'crash'
 }
 
-/** What there is to say of a worker that has ended. A cause is for those who were not told to. */
+/** The `exit` event of a worker. Only a worker that ended without an order has a cause. */
 export function exitInfo(
   worker: WorkerProcess,
   before: WorkerState,

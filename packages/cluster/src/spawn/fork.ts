@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedSupervisorOptions } from '../options.js'
 
+/** What differs from worker to worker at a fork. */
 export interface WorkerIdentity {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly workers: number
@@ -24,7 +25,7 @@ function agentPath(): string {
  *
  * A fork that fails ends no primary: the result is `undefined`, and `failed` is told the error in the next turn. Node itself
  * has three ways to say so: it throws (ENOMEM and most others), it gives a process without a pid (EAGAIN, ENOENT), or one
- * that has not even a channel or streams (EMFILE, ENFILE), which no one must touch.
+ * that has not even a channel or streams (EMFILE, ENFILE), which must not be used.
  */
 export function fork(
   options: ResolvedSupervisorOptions,
@@ -42,7 +43,7 @@ export function fork(
   worker.once('error', failed)
   worker.on('error', () => {})
   for (const stream of worker.process.stdio ?? []) stream?.on('error', () => {})
-  // node:cluster forgets a worker at its exit; this one has none, and whoever sends to all workers would meet it.
+  // node:cluster forgets a worker at its exit, and this one will have none: code that sends to all workers would fail on it.
   delete cluster.workers?.[worker.id]
   return undefined
 }

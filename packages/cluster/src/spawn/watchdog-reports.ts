@@ -15,7 +15,7 @@ export function readWatchdogReports(worker: WorkerProcess): void {
   const pipe = worker.handle.process.stdio[WATCHDOG_FD] as Socket | null | undefined
   if (pipe === null || pipe === undefined) return
   pipe.on('error', () => {})
-  // The pipe alone keeps nobody alive.
+  // The pipe alone does not keep the primary alive.
   pipe.unref?.()
   readLines(
     pipe,

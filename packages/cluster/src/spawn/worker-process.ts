@@ -9,7 +9,7 @@ import { isOver, nextState, type WorkerEvent, type WorkerState } from './worker-
 /** After its drain deadline a worker has so long to say what it lost, before it is killed. Milliseconds. */
 export const EXIT_GRACE = 1_000
 
-/** What the supervisor knows of one worker. */
+/** Record of one worker process: its state, load and timers, and the way to send to it. */
 export class WorkerProcess {
   readonly id: number
   readonly pid: number
@@ -22,10 +22,10 @@ export class WorkerProcess {
   readonly streak: number
   state: WorkerState = 'starting'
   readyAt: number | undefined
-  /** When it was last heard. */
+  /** When its last heartbeat or message came. */
   heardAt: number
   load: Load | undefined
-  /** Its first report: what it needs just to be there. */
+  /** Its first report: what the app needs before it has worked. */
   firstLoad: Load | undefined
   /** Why it is to be replaced; `undefined` as long as it is current. */
   outdated: LeaveReason | undefined
@@ -35,7 +35,7 @@ export class WorkerProcess {
   saysReady: boolean
   /** Where it listens. */
   readonly listening = new Set<string>()
-  /** It listens, or its `serve()` does; whether that is all it will listen to, others must judge. */
+  /** The worker listens, or its `serve()` is ready; `ListenCoverage` judges whether ports are still missing. */
   up = false
   /** Its last own error. */
   error: RemoteError | undefined
@@ -43,7 +43,7 @@ export class WorkerProcess {
   hangStack: string | undefined
   /** Why we killed it. */
   killed: 'hang' | 'deadline' | 'start' | 'force' | 'early' | undefined
-  /** It has finished what it had, or cut it off, and said so. */
+  /** The worker has reported that nothing is in flight any more. */
   drained = false
   /** Requests and streams that were cut off when it drained. */
   lost = 0
@@ -101,7 +101,7 @@ export class WorkerProcess {
     return this.#entered[state]
   }
 
-  /** Sends, if there is still somebody to hear it. */
+  /** Sends a message, if the channel is open. Tells whether it was. */
   send(message: FromSupervisor, socket?: Socket): boolean {
     if (!this.handle.isConnected()) return false
     // With a callback, a channel that breaks meanwhile is no 'error' event.
@@ -109,9 +109,9 @@ export class WorkerProcess {
     return true
   }
 
-  /** Tells it to leave, for which it has `timeout` after `delay`, and sees to it that it does. */
+  /** Tells the worker to leave within `timeout` after `delay` (milliseconds), and kills it when it has not. */
   leave(reason: LeaveReason, now: number, timeout: number, delay = 0): void {
-    // Nobody has given it a connection, so it has nothing to finish; it may not even hear us yet.
+    // The worker has had no connection yet, so it has nothing to finish; it may not even read messages yet.
     const serves = this.state !== 'starting' || this.up || this.listening.size > 0
     if (!this.apply('drain', now)) return
     this.leaving = reason
@@ -121,7 +121,7 @@ export class WorkerProcess {
     else this.dueWithin(delay + timeout + EXIT_GRACE, now)
   }
 
-  /** It must be gone in so many milliseconds. A later deadline replaces an earlier one, never the other way round. */
+  /** Kills the worker when it has not exited in so many milliseconds. A later deadline replaces an earlier one only. */
   dueWithin(milliseconds: number, now: number): void {
     const at = now + milliseconds
     if (this.#due !== undefined && this.#due.at >= at) return
@@ -134,7 +134,7 @@ export class WorkerProcess {
     this.handle.process.kill('SIGKILL')
   }
 
-  /** A deadline that dies with the worker and keeps nobody alive. */
+  /** Sets a timer that is cleared at the exit of the worker and does not keep the primary alive. */
   after(milliseconds: number, callback: () => void): NodeJS.Timeout {
     const timer = setTimeout(
       () => {

@@ -9,13 +9,14 @@ import { UnackedConnections } from './unacked-connections.js'
 import { readWatchdogReports } from './watchdog-reports.js'
 import { WorkerProcess } from './worker-process.js'
 
+/** The events of the workers that a {@link WorkerSpawner} forks. */
 export interface SpawnListener {
   onMessage(worker: WorkerProcess, message: unknown, given: unknown): void
   onListening(worker: WorkerProcess, address: ListeningAddress): void
   /** It is not ready, and its time is over. */
   onStartTimeout(worker: WorkerProcess): void
   onExit(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void
-  /** Whether anybody takes connections. */
+  /** Whether a worker is there to take connections. */
   isServing(): boolean
 }
 
@@ -52,7 +53,7 @@ export class WorkerSpawner {
     this.#env = this.#formerEnv
   }
 
-  /** A worker in this place; `undefined` when it could not be forked, which `failed` tells more of in the next turn. */
+  /** Forks a worker into this slot. When that fails, returns `undefined`, and `failed` gets the error in the next turn. */
   spawn(
     { slot, streak }: { readonly slot: number; readonly streak: number },
     workers: number,
@@ -89,7 +90,7 @@ export class WorkerSpawner {
       this.#debugPorts.release(debugPort)
       listener.onExit(worker, code, signal)
     })
-    // A channel that breaks: the exit that follows says the rest.
+    // The channel has broken: the exit that follows reports the rest.
     handle.on('error', (error: Error) => {
       worker.error ??= remoteError(error)
     })
@@ -99,7 +100,7 @@ export class WorkerSpawner {
     return worker
   }
 
-  /** When it is dead and its channel is closed, node:cluster gives it nothing more: then others get what it had not taken. */
+  /** Once a worker is dead and its channel is closed, node:cluster sends it nothing: others get its unacked connections. */
   #guard(handle: Worker): void {
     const unacked = new UnackedConnections(handle)
     const release = () => {

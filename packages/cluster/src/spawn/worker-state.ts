@@ -22,6 +22,7 @@
  */
 export type WorkerState = 'starting' | 'ready' | 'suspect' | 'draining' | 'stopped' | 'failed'
 
+/** What happens to a worker. */
 export type WorkerEvent = 'ready' | 'late' | 'beat' | 'drain' | 'exit'
 
 const TABLE: Readonly<Record<WorkerState, Readonly<Partial<Record<WorkerEvent, WorkerState>>>>> = {

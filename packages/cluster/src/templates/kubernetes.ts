@@ -1,6 +1,7 @@
 import { HEARTBEAT_DEFAULTS } from '../options.js'
 import { OPERATORS } from './nginx.js'
 
+/** What {@link kubernetesManifests} needs to know. */
 export interface DeploymentInput {
   readonly name: string
   readonly image: string
@@ -52,7 +53,7 @@ spec:
                     "-i", "max", "--port", "${port}", "--drain-delay", "${delay}s", "--drain-timeout", "${timeout}s"]
           ports:
             - { name: http, containerPort: ${port} }
-          # Metrics and reports are for whoever shows this token: kubectl create secret generic ${name} --from-literal=operator-token=...
+          # Metrics and reports need this token: kubectl create secret generic ${name} --from-literal=operator-token=...
           env:
             - name: SPILLWAY_OPERATOR_TOKEN
               valueFrom: { secretKeyRef: { name: ${name}, key: operator-token, optional: true } }

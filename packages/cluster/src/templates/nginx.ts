@@ -12,6 +12,7 @@ export const TRUST = [
   '@spillway/limiter: trust: ["10.0.0.0/8"]. To believe everything ("true") lets any client choose its address.',
 ] as const
 
+/** What the templates of load balancers need to know. */
 export interface BalancerInput {
   /** `host:port` of each supervisor. */
   readonly upstreams: readonly string[]

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import { BIN, type DeploymentInput, MARGIN } from './kubernetes.js'
 
+/** What the template of the systemd unit needs to know. */
 export interface UnitInput extends Omit<DeploymentInput, 'image'> {
   readonly script: string
 }

@@ -6,9 +6,9 @@ import { writeError } from './stderr.js'
 const INSTALLED = Symbol.for('spillway.cluster.crash')
 
 /**
- * After an uncaught exception (an unhandled rejection becomes one, unless the app handles those itself) nobody knows what
- * state the process is in. It is logged once, the supervisor is told, and the process takes no more connections, finishes
- * those it has, and exits with 1. What fails meanwhile is not logged again. Returns the uninstall.
+ * After an uncaught exception the state of the process is unknown. (An unhandled rejection becomes an uncaught exception,
+ * unless the app handles rejections itself.) The error is logged once, the supervisor is told, and the process takes no more
+ * connections, finishes the open ones, and exits with 1. Later errors are not logged. Returns the uninstall.
  */
 export function handleCrashes(host: Runtime): () => void {
   const holder = globalThis as { [INSTALLED]?: boolean }

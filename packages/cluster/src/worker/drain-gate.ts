@@ -3,6 +3,7 @@ import { ADMIT, type Duration, defineOptions, duration, type Verdict } from '@sp
 import { DrainingError } from '../errors.js'
 import { lifecycle } from './lifecycle.js'
 
+/** Options of `drainGate`. */
 export interface DrainGateOptions {
   /** What `Retry-After` says. Default: `'1s'`. */
   readonly retryAfter?: Duration

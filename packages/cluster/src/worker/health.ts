@@ -4,6 +4,7 @@ import { isReady, lifecycle } from './lifecycle.js'
 /** Something the service cannot work without. It fails by throwing or rejecting, or by `false`. */
 export type HealthCheck = () => unknown
 
+/** Options of the health routes. */
 export interface HealthOptions {
   /** Path of liveness: does this process answer? `false`: no such route. Default: `'/healthz'`. */
   readonly live?: string | false
@@ -15,6 +16,7 @@ export interface HealthOptions {
   readonly timeout?: Duration
 }
 
+/** Status and JSON body of a health route. */
 export interface HealthAnswer {
   readonly status: 200 | 503
   readonly body: {
@@ -56,7 +58,7 @@ export class Health {
     this.#timeout = timeout
   }
 
-  /** The answer for a path, or `undefined` when it is none of ours. */
+  /** The answer for a path, or `undefined` when it is no health route. */
   at(path: string): HealthAnswer | Promise<HealthAnswer> | undefined {
     if (path === this.live) return answer('ok', 200)
     if (path === this.ready) return this.#readiness()

@@ -10,6 +10,7 @@
  */
 export type Phase = 'starting' | 'ready' | 'leaving' | 'draining' | 'refusing'
 
+/** The state that the agent, `serve()` and the adapters of one process share. */
 export interface Lifecycle {
   phase: Phase
   /** Set when the whole service stops, not only this process: then load balancers are to look elsewhere. */
@@ -22,6 +23,7 @@ const KEY = Symbol.for('spillway.cluster.lifecycle')
 
 type Holder = { [KEY]?: Lifecycle }
 
+/** The lifecycle of this process: the same object for every copy of the package. */
 export function lifecycle(): Lifecycle {
   const holder = globalThis as Holder
   return (holder[KEY] ??= { phase: 'ready', stopping: false, draining: new AbortController() })

@@ -33,7 +33,7 @@ export interface WorkerSettings {
   readonly ports: readonly (number | null | undefined)[]
 }
 
-/** Something with requests in flight. */
+/** A server that can finish its requests in flight. */
 export interface Drainable {
   /** Takes nothing new and finishes; resolves with the number of requests that were cut off. */
   drain(timeout: number): Promise<number>
@@ -43,7 +43,7 @@ export interface Drainable {
   reloadTls?(): Promise<void>
 }
 
-/** A server whose connections are followed. */
+/** A server with its {@link Connections}. */
 export interface FollowedServer extends Drainable {
   /** Ends the waiting for clients: what is left is cut off. */
   cut(): void
@@ -55,6 +55,7 @@ export interface FollowedServer extends Drainable {
   }
 }
 
+/** How a worker is to drain. */
 export interface LeaveRequest {
   readonly reason: DrainReason
   /** Milliseconds of readiness 503 before the listener closes. */
@@ -79,15 +80,15 @@ const KEY = Symbol.for('spillway.cluster.runtime')
 
 /**
  * The worker's side: the servers of this process, the way to the supervisor, and the one way out. One per process, also
- * when the package is there twice; without a supervisor it is the same, only that nobody listens.
+ * when the package is there twice; without a supervisor it works alike, and sends no messages.
  */
 export class Runtime {
   readonly life = lifecycle()
   readonly settings: WorkerSettings | undefined = settingsOf(process.env)
   readonly servers = new Set<Drainable>()
-  /** Every server whose connections are followed, for {@link traffic}. */
+  /** The followed servers, by the server itself; {@link traffic} sums their counts. */
   readonly followed = new Map<Server, FollowedServer>()
-  /** Names of servers whose listener is in the primary: behind a sticky one. */
+  /** The names of the servers behind a sticky listener, which stands in the primary. */
   readonly #stickyNames = new Map<Server, string>()
   readonly shutdownHooks = new ShutdownHooks()
   #pending = 0
@@ -96,7 +97,7 @@ export class Runtime {
   #code = 0
   #bye: (() => void) | undefined
 
-  /** Whether a supervisor of ours has forked us, and is still there. */
+  /** Whether a `Supervisor` has forked this process, and its channel is open. */
   get supervised(): boolean {
     return this.settings !== undefined && process.connected
   }
@@ -119,7 +120,7 @@ export class Runtime {
     })
   }
 
-  /** Resolves when it is on its way, or there is nobody to onMessage it. Messages keep their order, also with connections. */
+  /** Resolves when the message is sent, or at once without a supervisor. Messages and connections keep their order. */
   send(message: FromWorker): Promise<void> {
     return new Promise((resolve) => {
       // With a callback, a channel that breaks meanwhile is no 'error' event.
@@ -128,14 +129,14 @@ export class Runtime {
     })
   }
 
-  /** A `serve()` has begun: not ready before it says so. */
+  /** A `serve()` has begun: the process is not ready before that `serve()` is. */
   begin(): void {
     if (this.life.phase === 'ready' && this.servers.size === 0) this.life.phase = 'starting'
     this.#pending++
     this.send({ type: 'serving' })
   }
 
-  /** One `serve()` is ready; when all are, so is the process. `own`: the app has said so itself. */
+  /** One `serve()` is ready; when all are, so is the process. `own`: the app itself called `ready()`. */
   ready(own: boolean, index?: number, port?: number): void {
     this.#pending = Math.max(0, this.#pending - 1)
     if (this.#pending > 0) return
@@ -163,8 +164,8 @@ export class Runtime {
   }
 
   /**
-   * Leaves, says so, lets the app clean up, and ends the process. Of several calls the first one decides how, and the highest
-   * code counts.
+   * Drains, reports that to the supervisor, lets the app clean up, and ends the process. The first of several calls decides
+   * how to drain; the highest exit code counts.
    */
   exit(request: LeaveRequest, code: number): Promise<void> {
     this.#code = Math.max(this.#code, code)
@@ -185,11 +186,11 @@ export class Runtime {
     }
     await this.#cleanUp(servers)
     if (this.#code === 0 && (lost > 0 || this.shutdownHooks.failed)) this.#code = 1
-    // The app may have said its own by then.
+    // The app may have set its own exit code by then.
     process.exit(this.#code === 0 ? undefined : this.#code)
   }
 
-  /** The app's own last steps. After a crash nobody knows what its listeners would do: only what it gave us is closed. */
+  /** Calls the app's shutdown hooks. After a crash they may do harm: only the entries of `serve({ close })` are closed. */
   async #cleanUp(servers: readonly Drainable[]): Promise<void> {
     const { shutdownMessage = false, signal = false, cleanUp = CLEAN_UP } = this.settings ?? {}
     const asks = this.settings !== undefined && this.#code === 0

@@ -7,7 +7,7 @@ const EVENTS = ['SIGTERM', 'SIGINT', 'disconnect', 'beforeExit', 'message'] as c
 type Event = (typeof EVENTS)[number]
 
 /**
- * The app's own last words. A process that is told to leave by its supervisor gets no signal, so what the app does at one
+ * Emulation of a signal for the app's own clean-up. A process that is told to leave by its supervisor gets no signal, so what the app does at one
  * (flush, log off, write a file) is asked for here, when nothing is in flight any more: its listeners are called as Node
  * would call them, and it gets time until it
  *
@@ -17,7 +17,7 @@ type Event = (typeof EVENTS)[number]
  * - leaves nothing behind that would keep a process alive.
  */
 export class ShutdownHooks {
-  /** Listeners that were there before the app: Node's and ours. */
+  /** Listeners that were there before the app: of Node and of this package. */
   readonly #foreign = new Set<unknown>()
   #failed = false
   #emptied = false
@@ -37,7 +37,7 @@ export class ShutdownHooks {
     return rawListeners(event).filter((listener) => !this.#foreign.has(listener))
   }
 
-  /** One more that is not the app's. */
+  /** Marks one more listener that is not the app's. */
   exempt(listener: unknown): void {
     this.#foreign.add(listener)
   }
@@ -49,7 +49,7 @@ export class ShutdownHooks {
     const over = new Promise<void>((resolve) => {
       this.#over = resolve
     })
-    // Nothing of ours keeps the process alive now: an event loop without work says that the app has done.
+    // Only the app keeps the process alive now: an empty event loop means that the app has finished.
     process.channel?.unref()
     const empty = () => {
       this.#emptied = true
@@ -57,7 +57,7 @@ export class ShutdownHooks {
     }
     this.#foreign.add(empty)
     process.on('beforeExit', empty)
-    // Node itself has called those of `beforeExit` when nothing was left to do; here is the time for what they began.
+    // Node itself has called the `beforeExit` listeners when nothing was left to do: the wait is for the work that they began.
     const called = event === 'beforeExit' && this.#emptied
     if (!called) this.#callAll(listeners, args)
     await drainWithin(over, { timeout: patience }, patience)

@@ -1,10 +1,10 @@
 import { writeSync } from 'node:fs'
 
-/** Written at once, whatever state the streams are in: the process is about to end. */
+/** Writes to the descriptor at once and past the streams: the process is about to end. */
 export function writeError(text: string): void {
   try {
     writeSync(2, text)
   } catch {
-    // Nobody reads our stderr.
+    // The reader of stderr is gone.
   }
 }

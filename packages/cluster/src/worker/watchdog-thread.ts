@@ -4,6 +4,7 @@ import type { WorkerSettings } from './runtime.js'
 /** What the main thread and its watchdog share: one counter that goes up as long as the event loop turns. */
 export type HeartbeatMonitor = Int32Array<SharedArrayBuffer>
 
+/** What the main thread gives its watchdog thread. */
 export interface WatchdogData {
   readonly pulse: HeartbeatMonitor
   readonly supervisor: number
@@ -18,7 +19,7 @@ export interface WatchdogData {
 const PERIOD = 500
 const ORPHAN = 4_000
 
-/** Starts the thread that sees what a blocked main thread cannot: that it hangs, and that nobody is left to kill it. */
+/** Starts the thread that notices what a blocked main thread cannot: the hang itself, and the death of the supervisor. */
 export function startWatchdog({ deadline }: Pick<WorkerSettings, 'deadline'>): void {
   const pulse: HeartbeatMonitor = new Int32Array(new SharedArrayBuffer(4))
   const period = deadline === false ? PERIOD : Math.max(20, Math.min(PERIOD, deadline / 8))

@@ -2,8 +2,8 @@ import type { Runtime } from './runtime.js'
 
 const INSTALLED = Symbol.for('spillway.cluster.signals')
 
-/** Both of a group's processes get the signal; the supervisor's word comes first. Milliseconds. */
-const AFTER_YOU = 200
+/** A signal to the group reaches supervisor and worker: how long the worker waits for the supervisor's order. Milliseconds. */
+const SUPERVISOR_FIRST = 200
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
@@ -30,9 +30,9 @@ export function handleWorkerSignals(host: Runtime, drain: { timeout: number; del
 }
 
 /**
- * The same under a supervisor, before the app has begun. The kernel's signals do not reach the app's own listeners: one that
- * ends the process at once, as many do, would cut off what is in flight. They are called after the drain instead, see
- * `ShutdownHooks`. A signal that the app emits itself is the app's own business.
+ * The same under a supervisor, before the app has begun. A signal from the kernel does not reach the app's own listeners: a
+ * listener that ends the process at once, as many do, would cut off what is in flight. `ShutdownHooks` calls the listeners
+ * after the drain instead. A signal that the app emits itself reaches them at once.
  */
 export function holdSignals(host: Runtime, drain: { timeout: number; delay: number }): void {
   const holder = globalThis as { [INSTALLED]?: boolean }
@@ -51,7 +51,7 @@ export function holdSignals(host: Runtime, drain: { timeout: number; delay: numb
       if (signals > 1) process.exit(EXIT_CODES[name])
       void host.exit({ reason: 'stop', ...drain }, 0)
     } else if (name === 'SIGTERM' && signals === 1) {
-      setTimeout(() => host.send({ type: 'replace', reason: name }), AFTER_YOU).unref()
+      setTimeout(() => host.send({ type: 'replace', reason: name }), SUPERVISOR_FIRST).unref()
     }
     return true
   }
