@@ -1,10 +1,16 @@
 import { type CloseOptions, closeOnce } from '@spillway/kit'
 import { channels } from './channels.js'
 import type { Fence } from './coherence/fence.js'
-import { encode } from './entry/codec.js'
-import { freshnessOf, timesOf } from './entry/freshness.js'
-import { inspectValue } from './entry/inspect-value.js'
-import { copyFor, createEntry, type L1Entry, moveOut, promiseOf } from './entry/l1-entry.js'
+import { encode, inspectValue } from './entry/codec.js'
+import {
+  copyFor,
+  createEntry,
+  freshnessOf,
+  type L1Entry,
+  moveOut,
+  promiseOf,
+  timesOf,
+} from './entry/entry.js'
 import { CacheClosedError } from './errors.js'
 import { type CacheKey, encodeKey } from './key.js'
 import { Invalidation } from './load/invalidation.js'

@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Encoded } from './codec.js'
-import type { Times } from './freshness.js'
+import type { Times } from './entry.js'
 
 /**
  * An entry as it stands in a store:

@@ -1,6 +1,6 @@
 import { type Linked, offAbort, onAbort } from '@spillway/kit'
 import type { Mark } from '../coherence/fence.js'
-import { copyFor, type L1Entry, moveOut } from '../entry/l1-entry.js'
+import { copyFor, type L1Entry, moveOut } from '../entry/entry.js'
 import type { ResolvedCall } from '../options.js'
 import type { Loader } from './loader.js'
 

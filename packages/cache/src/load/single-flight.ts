@@ -1,6 +1,5 @@
 import { caller, drainWithin, LinkedList } from '@spillway/kit'
-import { freshnessOf } from '../entry/freshness.js'
-import { copyFor, type L1Entry } from '../entry/l1-entry.js'
+import { copyFor, freshnessOf, type L1Entry } from '../entry/entry.js'
 import type { ResolvedCall } from '../options.js'
 import type { CacheContext } from '../tiers/cache-context.js'
 import { InFlightLoad } from './in-flight-load.js'

@@ -1,7 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Bus } from '../coherence/bus.js'
-import { earlyFrom } from '../entry/freshness.js'
-import type { L1Entry } from '../entry/l1-entry.js'
+import { earlyFrom, type L1Entry } from '../entry/entry.js'
 
 export interface L1Options {
   readonly maxBytes: number

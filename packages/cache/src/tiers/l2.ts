@@ -1,6 +1,7 @@
 import type { Clock } from '@spillway/kit'
 import { channels } from '../channels.js'
-import { decode, type Encoded, JSON_CODEC } from '../entry/codec.js'
+import { decode, type Encoded, inspectValue, JSON_CODEC, plainShape } from '../entry/codec.js'
+import { createEntry, type L1Entry, type Times } from '../entry/entry.js'
 import {
   Epochs,
   epochNames,
@@ -12,9 +13,6 @@ import {
   tagsOf,
   writeFrame,
 } from '../entry/frame.js'
-import type { Times } from '../entry/freshness.js'
-import { inspectValue, plainShape } from '../entry/inspect-value.js'
-import { createEntry, type L1Entry } from '../entry/l1-entry.js'
 import type { Share } from '../options.js'
 import type { BusListener, Lease } from '../store.js'
 import type { GuardedTier } from './guarded-tier.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { freshnessOf, timesOf } from '../../src/entry/freshness.js'
+import { freshnessOf, timesOf } from '../../src/entry/entry.js'
 import { Cache, type CacheOptions, memoryStore } from '../../src/index.js'
 import { gatedLoader, manualClock } from '../load/waiting.js'
 
