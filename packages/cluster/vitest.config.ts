@@ -3,9 +3,9 @@ import { defineProject } from 'vitest/config'
 export default defineProject({
   test: {
     name: 'cluster',
-    // These tests measure this machine, or run several processes: one file at a time.
-    maxWorkers: 1,
-    sequence: { groupOrder: 2 },
+    // These tests wait for servers most of the time: two files at once leave no core idle.
+    maxWorkers: 2,
+    sequence: { groupOrder: 1 },
     include: ['test/**/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 60_000,

@@ -1,7 +1,7 @@
 import { misuse, RejectedError } from '@spillway/kit'
 import type { FieldPacket, QueryResult, RowDataPacket } from 'mysql2'
 import type { PoolContext } from '../pool-context.js'
-import type { EndedExecution, ExecutionOwner } from '../server-pool/execution-init.js'
+import type { EndedExecution } from '../server-pool/execution-init.js'
 import type { ServerPool } from '../server-pool/server-pool.js'
 import type { Statement } from '../statement/statement.js'
 import { Position } from '../topology/position.js'
@@ -37,7 +37,7 @@ export interface SessionOptions {
 }
 
 /** Calls that belong together, as those of one request do: its reads see its own writes, on whatever server. */
-export class MysqlSession implements Queryable, ExecutionOwner {
+export class MysqlSession implements Queryable {
   readonly #pool: PoolContext
   readonly #context: CallContext
   readonly #position: SessionPosition
