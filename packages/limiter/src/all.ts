@@ -1,7 +1,7 @@
 import { misuse } from '@spillway/kit'
 import type { Answer } from './bucket/store.js'
 import { RateLimiter } from './limiter.js'
-import { MOST_LIMITS } from './stores/shared/protocol.js'
+import { MOST_LIMITS } from './stores/remote/protocol.js'
 
 /** Functions over several limiters. */
 export const limiters = Object.freeze({

@@ -40,4 +40,4 @@ export { type ClusterStore, type ClusterStoreOptions, clusterStore } from './sto
 export { type MemoryStoreOptions, memoryStore } from './stores/memory/memory-store.js'
 export type { RedisClient } from './stores/redis/redis-client.js'
 export { type RedisStore, type RedisStoreOptions, redisStore } from './stores/redis/redis-store.js'
-export type { StoreChange, StoreEvents } from './stores/shared/shared-store.js'
+export type { StoreChange, StoreEvents } from './stores/remote/shared-store.js'

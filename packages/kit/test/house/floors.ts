@@ -33,7 +33,7 @@ export const FLOORS: Readonly<Record<(typeof PUBLISHED)[number], readonly string
     'http/',
     'all limiter wait-queues concurrency/',
     'stores/redis/ stores/cluster/',
-    'stores/shared/',
+    'stores/remote/',
     'stores/memory/',
     'options errors',
     'bucket/',

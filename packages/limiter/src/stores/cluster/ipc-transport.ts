@@ -1,5 +1,5 @@
 import cluster from 'node:cluster'
-import type { BatchRequest, Transport } from '../shared/transport.js'
+import type { BatchRequest, Transport } from '../remote/transport.js'
 import { type ClusterMessage, machineTime, PROTOCOL, parseMessage } from './cluster-message.js'
 
 /** The transports of this process: one listener for all, since Node warns of a leak from the eleventh on. */

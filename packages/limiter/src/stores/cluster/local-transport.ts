@@ -1,4 +1,4 @@
-import type { BatchRequest, Transport } from '../shared/transport.js'
+import type { BatchRequest, Transport } from '../remote/transport.js'
 import type { ServedTables } from './served-tables.js'
 
 /** Answers batches from tables in this process: it is no cluster worker, so it shares its buckets with no other process. */

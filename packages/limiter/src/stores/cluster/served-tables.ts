@@ -2,7 +2,7 @@ import type { Clock } from '@spillway/kit'
 import { microseconds } from '../../bucket/bucket.js'
 import type { MemoryStoreOptions } from '../memory/memory-store.js'
 import { MemoryTable } from '../memory/memory-table.js'
-import { answerFrom, isSound } from '../shared/protocol.js'
+import { answerFrom, isSound } from '../remote/protocol.js'
 
 /** Limits that one primary keeps; an app has some dozens. */
 const MOST_LIMITS = 1_024

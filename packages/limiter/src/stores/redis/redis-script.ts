@@ -1,6 +1,6 @@
 import { redisScript } from '@spillway/kit'
 import { MOST_USED } from '../../bucket/bucket.js'
-import { LEASE_PART } from '../shared/protocol.js'
+import { LEASE_PART } from '../remote/protocol.js'
 
 /**
  * The decisions, in the Redis server; the twin of `answerFrom` in `protocol.ts`, line by line on the same doubles.

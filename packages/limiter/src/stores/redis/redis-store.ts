@@ -1,6 +1,6 @@
 import { type Duration, defineOptions, duration, having, keyPrefixOf, string } from '@spillway/kit'
 import { BucketNames } from '../../bucket/bucket-names.js'
-import { SharedStore } from '../shared/shared-store.js'
+import { SharedStore } from '../remote/shared-store.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisTransport } from './redis-transport.js'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ioredisCommands, misuse, RedisScripts } from '@spillway/kit'
 import { microseconds } from '../../bucket/bucket.js'
-import type { BatchRequest, Sharding, Transport } from '../shared/transport.js'
+import type { BatchRequest, Sharding, Transport } from '../remote/transport.js'
 import { isMaster, masterOf, mayResend, type RedisClient, whenReady } from './redis-client.js'
 import { SCRIPT } from './redis-script.js'
 import { slotOfKey } from './redis-slot.js'
